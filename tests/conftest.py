@@ -1,0 +1,39 @@
+"""Fixtures that all tests share: the two backends, and hypothesis made deterministic.
+
+``WIRECORE_TEST_BACKENDS=c,py`` names the backends that must be there: one that is missing makes
+its tests fail, where they would else be skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import pytest
+from hypothesis import settings
+
+from wirecore._backend import Backend, BackendName, load
+
+settings.register_profile("wirecore", derandomize=True, deadline=None)
+settings.load_profile("wirecore")
+
+
+def _load_or_skip(name: BackendName) -> Backend:
+    try:
+        return load(name)
+    except ImportError as error:
+        if name in os.environ.get("WIRECORE_TEST_BACKENDS", "").split(","):
+            pytest.fail(f"WIRECORE_TEST_BACKENDS asks for {name!r}: {error}")
+        pytest.skip(f"backend {name!r} isn't there: {error}")
+
+
+@pytest.fixture(scope="session", params=["c", "py"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn: what holds for one must hold for the other."""
+    return _load_or_skip(cast(BackendName, request.param))
+
+
+@pytest.fixture(scope="session")
+def backends() -> tuple[Backend, Backend]:
+    """Both backends at once, the compiled one first, for tests that compare them."""
+    return _load_or_skip("c"), _load_or_skip("py")
