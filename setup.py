@@ -15,6 +15,7 @@ import re
 import shlex
 import sys
 import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -81,18 +82,18 @@ class BuildExtensions(build_ext):
     def _translate(self) -> None:
         """Makes C of the .pyx files, in the build folder: the source tree stays clean."""
         try:
-            import Cython
             from Cython.Build import cythonize
             from Cython.Compiler.Errors import CompileError
         except ImportError as error:
             raise SetupError("Cython is not installed") from error
-        if tuple(int(part) for part in re.findall(r"\d+", Cython.__version__)[:2]) < CYTHON_NEEDED:
+        found = metadata.version("Cython")
+        if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < CYTHON_NEEDED:
             needed = ".".join(map(str, CYTHON_NEEDED))
-            raise SetupError(f"Cython {needed} or newer is needed, this is {Cython.__version__}")
+            raise SetupError(f"Cython {needed} or newer is needed, this is {found}")
         try:
             translated = cythonize(
                 self.extensions,
-                build_dir=os.path.join(self.build_temp, "cython"),
+                build_dir=str(Path(self.build_temp, "cython")),
                 compiler_directives={"language_level": "3"},
             )
         except (CompileError, ValueError) as error:
@@ -106,7 +107,7 @@ class BuildExtensions(build_ext):
         else:
             # No debug information and no absolute path: two builds of one source are the same
             # file wherever they are made.
-            options = ["-O3", "-g0", f"-ffile-prefix-map={os.getcwd()}=."]
+            options = ["-O3", "-g0", f"-ffile-prefix-map={Path.cwd()}=."]
             inherited = shlex.split(sysconfig.get_config_var("LDSHARED") or "")
             rpaths = {option for option in inherited if option.startswith("-Wl,-rpath")}
             self.compiler.linker_so = [o for o in self.compiler.linker_so if o not in rpaths]
@@ -122,7 +123,7 @@ class BuildExtensions(build_ext):
 
     def _remove_stale(self, wanted: list[str]) -> None:
         """Removes compiled modules of an earlier build which this one did not make."""
-        keep = {os.path.basename(name) for name in wanted}
+        keep = {Path(name).name for name in wanted}
         for folder in self._folders():
             for path in folder.glob(f"_*{sysconfig.get_config_var('EXT_SUFFIX')}"):
                 if path.name not in keep:
@@ -137,7 +138,7 @@ class BuildExtensions(build_ext):
             (folder / RECORD).write_text(text + "\n", encoding="utf-8")
 
     def get_outputs(self) -> list[str]:
-        return [*super().get_outputs(), os.path.join(self.build_lib, PACKAGE, RECORD)]
+        return [*super().get_outputs(), str(Path(self.build_lib, PACKAGE, RECORD))]
 
 
 class BuildWheel(bdist_wheel):

@@ -1,0 +1,170 @@
+"""The directions of imports, where import-linter can't see: compiled sources, and real runs.
+
+import-linter (its contracts stand in pyproject.toml) reads .py files only. Here the imports and
+cimports of .pyx and .pxd files are read as well, and every module is imported alone in a fresh
+process, which finds what only works because something else was imported before.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wirecore
+import wirecore_py
+import wirecore_trio
+from wirecore import _backend, constants, errors, events
+
+PACKAGES = (wirecore, wirecore_py, wirecore_trio)
+SOURCES = Path(wirecore.__file__).parent
+
+#: What a compiled module may use of wirecore: the leaves and its compiled siblings.
+LEAVES = {"wirecore.constants", "wirecore.errors", "wirecore.events", "wirecore.protobuf"}
+
+#: No part of the sans-IO core looks at these.
+IO_MODULES = {"asyncio", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
+
+
+def all_modules() -> list[str]:
+    """Every importable module of the three packages, compiled ones too."""
+    return sorted(
+        name
+        for package in PACKAGES
+        for name in [
+            package.__name__,
+            *(
+                found.name
+                for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+                if not found.name.endswith("__main__")
+            ),
+        ]
+    )
+
+
+def imports_of_cython(text: str) -> set[str]:
+    """The modules that a .pyx or .pxd names in its imports and cimports.
+
+    ``from package cimport module`` counts as ``package.module`` too: which of both it is can't
+    be told from the text.
+    """
+    text = re.sub(r"#.*", "", text)
+    found = set()
+    for match in re.finditer(r"^\s*(?:cimport|import)\s+(.+)$", text, re.MULTILINE):
+        found |= {part.split(" as ")[0].strip() for part in match[1].split(",")}
+    statement = r"^\s*from\s+([\w.]+)\s+c?import\s+(\([^)]*\)|.+)$"
+    for match in re.finditer(statement, text, re.MULTILINE):
+        names = [part.split(" as ")[0].strip() for part in match[2].strip("()").split(",")]
+        if match[1] == "wirecore":
+            found |= {f"wirecore.{name}" for name in names if name}
+        else:
+            found.add(match[1])
+    return found
+
+
+@pytest.mark.parametrize("module", all_modules())
+def test_each_module_imports_alone(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import {module}"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("source", sorted(path.name for path in SOURCES.glob("*.p[yx][xd]")))
+def test_compiled_sources_import_only_leaves_and_siblings(source: str) -> None:
+    found = imports_of_cython((SOURCES / source).read_text(encoding="utf-8"))
+    ours = {name for name in found if name.split(".")[0].startswith("wirecore")}
+    siblings = {name for name in ours if re.fullmatch(r"wirecore\._\w+", name)}
+    assert "wirecore._backend" not in found, "a compiled module can't know which backend is in use"
+    assert ours - siblings <= LEAVES
+    assert not {name.split(".")[0] for name in found} & IO_MODULES
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from wirecore._mask cimport xor_into", {"wirecore._mask"}),
+        ("from wirecore cimport _mask, _utf8 as u", {"wirecore._mask", "wirecore._utf8"}),
+        ("cimport cython\nfrom libc.string cimport (\n    memcpy,\n)", {"cython", "libc.string"}),
+        ("    import os, socket  # inside a function", {"os", "socket"}),
+    ],
+)
+def test_imports_of_cython_are_read(text: str, expected: set[str]) -> None:
+    assert imports_of_cython(text) == expected
+
+
+def test_every_compiled_source_is_in_the_list_that_the_build_reads() -> None:
+    assert {path.stem for path in SOURCES.glob("_*.pyx")} == {f"_{n}" for n in _backend.MODULES}
+
+
+def test_every_compiled_module_has_a_pure_twin_with_the_same_names() -> None:
+    try:
+        compiled = _backend.load("c")
+    except ImportError as error:
+        pytest.skip(f"there is nothing to compare with: {error}")
+    pure = _backend.load("py")
+    for module in _backend.MODULES:
+        twin = getattr(pure, module)
+        made_here = {
+            name
+            for name, value in vars(twin).items()
+            if not name.startswith("_") and getattr(value, "__module__", None) == twin.__name__
+        }
+        missing = {name for name in made_here if not hasattr(getattr(compiled, module), name)}
+        assert not missing, f"wirecore._{module} lacks names of its twin"
+
+
+def test_importing_wirecore_loads_almost_nothing() -> None:
+    code = (
+        "import json, sys; before = set(sys.modules); import wirecore; "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    # A backend that the environment asks for is looked for at once: not what is meant here.
+    environment = {k: v for k, v in os.environ.items() if k != "WIRECORE_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    )
+    assert set(json.loads(done.stdout)) <= {"wirecore"}
+
+
+def test_exported_names_exist_and_are_found_lazily() -> None:
+    for name in wirecore.__all__:
+        assert getattr(wirecore, name) is not None
+        assert name in dir(wirecore)
+    unknown = "nonsense"
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        getattr(wirecore, unknown)
+
+
+def test_every_error_and_event_is_exported() -> None:
+    defined = {
+        name
+        for leaf in (errors, events)
+        for name, value in inspect.getmembers(leaf, inspect.isclass)
+        if value.__module__ == leaf.__name__
+    }
+    assert defined | {"Opcode", "CloseCode"} <= set(wirecore.__all__)
+    assert constants.Opcode is wirecore.Opcode
+
+
+def test_type_checkers_see_the_same_names_as_the_runtime() -> None:
+    tree = ast.parse(Path(wirecore.__file__).read_text(encoding="utf-8"))
+    typed = next(n for n in tree.body if isinstance(n, ast.If) and isinstance(n.test, ast.Name))
+    names = {
+        alias.name
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    } | {ast.unparse(node.target) for node in typed.body if isinstance(node, ast.AnnAssign)}
+    assert names - {"BackendName"} == set(wirecore.__all__) - {"__version__"}

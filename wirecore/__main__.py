@@ -1,0 +1,62 @@
+"""``python -m wirecore``: what is installed, which backend is in use and why."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from typing import Final
+
+import wirecore
+
+#: Distributions that the package stands on, as the package index spells them.
+REQUIREMENTS: Final = ("wsproto", "h11", "trio", "cryptography", "pyOpenSSL")
+
+MISSING: Final = "not installed"
+
+
+def version_of(distribution: str) -> str:
+    """The version of an installed *distribution*, or that it isn't installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return MISSING
+
+
+def openssl_version() -> str:
+    """The OpenSSL that TLS connections run on: the one that pyOpenSSL is bound to."""
+    try:
+        from OpenSSL import SSL
+    except ImportError as error:
+        return f"{MISSING} ({error})"
+    return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii")
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    """What is worth knowing of this installation, as pairs of a label and a value."""
+    yield "wirecore", wirecore.__version__
+    yield "backend", wirecore.BACKEND
+    yield "why", wirecore.BACKEND_REASON
+    yield "Python", f"{platform.python_implementation()} {platform.python_version()}"
+    yield "platform", platform.platform()
+    for name in REQUIREMENTS:
+        yield name, version_of(name)
+    yield "OpenSSL", openssl_version()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the facts and returns the exit code; *arguments* as in ``sys.argv[1:]``."""
+    argparse.ArgumentParser(
+        prog="python -m wirecore",
+        description="Tells the versions of wirecore and of what it stands on, and which of its "
+        "two backends is in use (c: compiled, py: pure Python) and why. Environment: "
+        "WIRECORE_BACKEND=c or =py chooses the backend.",
+    ).parse_args(arguments)
+    sys.stdout.writelines(f"{label:13}{value}\n" for label, value in facts())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
