@@ -23,8 +23,11 @@ func dial(ctx context.Context, opts *options, report *reporter, commands <-chan 
 	}
 	for {
 		err := dialOnce(ctx, config, opts, report, commands)
-		if !opts.reconnect || ctx.Err() != nil {
+		if !opts.reconnect {
 			return err
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -59,6 +62,9 @@ func dialOnce(
 	}
 	ws, response, err := dialer.DialContext(ctx, "wss://"+opts.address, nil)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to end before it was connected
+		}
 		refusal := fields{"stage": stage, "reason": err.Error()}
 		if response != nil {
 			refusal["status"] = response.StatusCode

@@ -148,11 +148,11 @@ func main() {
 
 	failure := roles[role](ctx, opts, report, commands)
 	switch {
+	case errors.Is(failure, errRefused):
+		report.emit("exit", fields{"reason": failure.Error()})
+		os.Exit(exitRefused)
 	case failure != nil && ctx.Err() == nil:
 		report.emit("exit", fields{"reason": failure.Error()})
-		if errors.Is(failure, errRefused) {
-			os.Exit(exitRefused)
-		}
 		os.Exit(exitFailed)
 	case errors.Is(context.Cause(ctx), errMaxTime):
 		report.emit("exit", fields{"reason": errMaxTime.Error()})
