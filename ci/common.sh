@@ -59,3 +59,13 @@ use_venv() {
         environment_hash python >"$stamp"
     fi
 }
+
+# Installs what the extra $1 names, and leaves the installed wirecore alone.
+install_extra() {
+    python - "$1" >.venv/requirements.txt <<'PYTHON'
+import sys, tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["project"]["optional-dependencies"][sys.argv[1]], sep="\n")
+PYTHON
+    python -m pip install -q -r .venv/requirements.txt
+}

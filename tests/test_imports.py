@@ -28,7 +28,7 @@ PACKAGES = (wirecore, wirecore_py, wirecore_trio)
 SOURCES = Path(wirecore.__file__).parent
 
 #: What a compiled module may use of wirecore: the leaves and its compiled siblings.
-LEAVES = {"wirecore.constants", "wirecore.errors", "wirecore.events", "wirecore.protobuf"}
+LEAVES = {f"wirecore.{leaf}" for leaf in ("constants", "errors", "events", "protobuf", "rules")}
 
 #: No part of the sans-IO core looks at these.
 IO_MODULES = {"asyncio", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
