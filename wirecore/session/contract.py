@@ -1,0 +1,36 @@
+"""What a transport needs of a session: all that moves bytes is written against this."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wirecore.session.outbox import Outbox
+
+
+class Session(Protocol):
+    """One connection's protocol, without I/O or a clock.
+
+    *now* is the reading of any monotonic clock, in seconds. What ``receive``, ``receive_eof``
+    and ``expire`` return is between the session and its owner; where it is falsy there is
+    nothing for the owner. Each of them may put frames into *outbox*.
+    """
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is to be sent."""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will come of it: close the stream once the outbox is empty."""
+
+    def receive(self, data: bytes | bytearray | memoryview, now: float) -> object:
+        """Bytes came. They aren't kept: the buffer may be used again afterwards."""
+
+    def receive_eof(self, now: float) -> object:
+        """The stream ended."""
+
+    def expire(self, now: float) -> object:
+        """The time of ``next_deadline`` came (or it didn't: then nothing happens)."""
+
+    def next_deadline(self) -> float:
+        """When to call ``expire`` next, at the latest; ``math.inf`` for never."""
