@@ -49,10 +49,10 @@ class Heartbeat:
         """
         if now < self._next_ping:
             return False
-        passed = math.floor((now - self._started) / self._interval)
-        self._next_ping = self._started + (passed + 1) * self._interval
-        if self._next_ping <= now:  # rounding put the product on *now* itself
-            self._next_ping = now + self._interval
+        beat = math.floor((now - self._started) / self._interval) + 1
+        if self._started + beat * self._interval <= now:  # the quotient was rounded down
+            beat += 1
+        self._next_ping = self._started + beat * self._interval
         return True
 
     def expired(self, now: float) -> bool:

@@ -69,10 +69,8 @@ class Outbox:
         return self._taken
 
     def _next(self, limit: int) -> bytes | memoryview:
-        parts = self._control
-        if parts:
-            self._control = []
-            self._taken_control = sum(map(len, parts))
+        parts, self._control = self._control, []
+        self._taken_control = sum(map(len, parts))
         if self.pending <= limit and not self._ready:
             parts += self._data
             self._data = []

@@ -1,0 +1,163 @@
+"""Two lanes, whole frames, and offsets that tell what has certainly not left."""
+
+from __future__ import annotations
+
+import pytest
+
+from wirecore.errors import InvalidState
+from wirecore.session import Outbox
+
+
+def drain(outbox: Outbox, limit: int) -> list[bytes]:
+    """Everything, in the pieces in which it would be sent."""
+    pieces = []
+    while piece := outbox.take(limit):
+        pieces.append(bytes(piece))
+        outbox.sent(len(piece))
+    return pieces
+
+
+def test_an_empty_outbox_has_nothing_to_send() -> None:
+    outbox = Outbox()
+    assert outbox.take(100) == b""
+    assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 0, 0)
+    outbox.sent(0)
+
+
+def test_what_was_put_between_two_sends_leaves_in_one() -> None:
+    outbox = Outbox()
+    assert [outbox.put(frame) for frame in (b"one", b"three", b"two")] == [3, 8, 11]
+    assert (outbox.pending, outbox.queued, outbox.flushed) == (11, 11, 0)
+    assert outbox.take(100) == b"onethreetwo"
+    outbox.sent(11)
+    assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 11, 11)
+    assert outbox.take(100) == b""
+
+
+def test_a_single_frame_is_not_copied() -> None:
+    outbox = Outbox()
+    frame = b"frame" * 3
+    outbox.put(frame)
+    assert outbox.take(100) is frame
+
+
+def test_control_frames_go_before_all_data() -> None:
+    outbox = Outbox()
+    outbox.put(b"data")
+    outbox.put_control(b"ping")
+    outbox.put_control(b"pong")
+    outbox.put(b"more")
+    assert outbox.pending == 16
+    assert drain(outbox, 100) == [b"pingpongdatamore"]
+    assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 8, 8)
+
+
+def test_frames_are_joined_up_to_the_limit_and_never_cut() -> None:
+    outbox = Outbox()
+    for frame in (b"aaaa", b"bbbb", b"cc", b"dddd"):
+        outbox.put(frame)
+    assert drain(outbox, 9) == [b"aaaabbbb", b"ccdddd"]
+
+
+def test_control_counts_towards_the_limit_and_data_follows_as_far_as_it_fits() -> None:
+    outbox = Outbox()
+    for frame in (b"aaaa", b"bbbb"):
+        outbox.put(frame)
+    outbox.put_control(b"PING")
+    assert drain(outbox, 8) == [b"PINGaaaa", b"bbbb"]
+
+
+def test_control_overtakes_data_that_is_not_taken_yet() -> None:
+    outbox = Outbox()
+    for frame in (b"aaaa", b"bbbb", b"cccc"):
+        outbox.put(frame)
+    assert outbox.take(8) == b"aaaabbbb"
+    outbox.put_control(b"PONG")
+    outbox.put(b"dddd")
+    outbox.sent(8)
+    assert drain(outbox, 8) == [b"PONGcccc", b"dddd"]
+
+
+def test_a_frame_longer_than_the_limit_comes_alone_whole_and_uncopied() -> None:
+    outbox = Outbox()
+    long = b"x" * 50
+    outbox.put(b"aa")
+    outbox.put(long)
+    outbox.put(b"bb")
+    outbox.put_control(b"PING")
+    assert outbox.take(10) == b"PINGaa"
+    outbox.sent(6)
+    outbox.put_control(b"PONG")
+    assert outbox.take(10) == b"PONG"
+    outbox.sent(4)
+    whole = outbox.take(10)
+    assert isinstance(whole, memoryview)
+    assert whole.obj is long
+    outbox.sent(50)
+    assert drain(outbox, 10) == [b"bb"]
+
+
+def test_control_frames_beyond_the_limit_still_leave_at_once() -> None:
+    outbox = Outbox()
+    outbox.put(b"data")
+    for _ in range(3):
+        outbox.put_control(b"PING")
+    assert drain(outbox, 10) == [b"PINGPINGPING", b"data"]
+
+
+def test_what_is_owed_comes_first_and_is_not_cut_into() -> None:
+    outbox = Outbox()
+    outbox.put(b"half-sent")
+    outbox.take(100)
+    outbox.sent(4)
+    outbox.put_control(b"PING")
+    assert outbox.take(100) == b"-sent"
+    assert outbox.take(1) == b"-sent", "until sent() was told, the same again"
+    outbox.sent(5)
+    assert outbox.take(100) == b"PING"
+
+
+def test_flushed_counts_what_was_taken_until_it_is_known_what_left() -> None:
+    outbox = Outbox()
+    outbox.put_control(b"PING")
+    first, second = outbox.put(b"first"), outbox.put(b"second")
+    outbox.take(9)
+    assert outbox.flushed == first, "the link may have it"
+    outbox.sent(4)
+    assert outbox.flushed == 0, "only the control frame left"
+    outbox.take(100)
+    outbox.sent(2)
+    assert (outbox.flushed, outbox.pending) == (2, 9)
+    outbox.take(100)
+    outbox.sent(3)
+    outbox.take(100)
+    assert outbox.flushed == second
+    outbox.sent(0)
+    assert outbox.flushed == first
+    assert drain(outbox, 100) == [b"second"]
+    assert outbox.flushed == outbox.queued == second
+
+
+def test_more_than_was_taken_cannot_have_left() -> None:
+    outbox = Outbox()
+    outbox.put(b"data")
+    with pytest.raises(InvalidState, match="1 bytes can't have left of 0"):
+        outbox.sent(1)
+    outbox.take(100)
+    with pytest.raises(InvalidState):
+        outbox.sent(5)
+    with pytest.raises(InvalidState):
+        outbox.sent(-1)
+    assert outbox.pending == 4
+
+
+def test_clear_forgets_everything_but_the_offsets() -> None:
+    outbox = Outbox()
+    for frame in (b"aaaa", b"bbbb", b"cccc"):
+        outbox.put(frame)
+    outbox.take(4)
+    outbox.sent(2)
+    outbox.put_control(b"PING")
+    outbox.clear()
+    assert outbox.take(100) == b""
+    assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 12, 2)
