@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 import sysconfig
 from importlib import metadata
@@ -45,7 +46,12 @@ def module_names() -> list[str]:
 
 
 def describe(error: BaseException) -> str:
-    """*error* on one line, with the directory taken off every path in it."""
+    """*error* on one line: without a compiler's arguments, every path without its directory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, subprocess.CalledProcessError):
+            return f"{Path(cause.cmd[0]).name!r} failed with exit code {cause.returncode}"
+        cause = cause.__cause__ or cause.__context__
     text = " ".join(str(error).split()) or type(error).__name__
     return re.sub(r"(?:[A-Za-z]:)?[^\s'\"]*[/\\]([^\s'\"/\\]+)", r"\1", text)
 
@@ -159,7 +165,6 @@ setup(
     ext_modules=[
         Extension(f"wirecore.{name}", [(PACKAGE / f"{name}.pyx").as_posix()])
         for name in module_names()
-        if (PACKAGE / f"{name}.pyx").exists()
     ],
     cmdclass={"build_ext": BuildExtensions, "bdist_wheel": BuildWheel},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,10 @@ def test_an_unknown_mode_is_refused(
 )
 def test_a_reason_holds_no_directory(script: dict[str, Any], text: str, told: str) -> None:
     assert script["describe"](OSError(text)) == told
+
+
+def test_the_reason_for_a_failed_compiler_is_its_name_and_exit_code(script: dict[str, Any]) -> None:
+    compiler = subprocess.CalledProcessError(4, ["/usr/bin/cc", "-c", "x.c"])
+    error = OSError("Command '['/usr/bin/cc', '-c', 'x.c']' returned non-zero exit status 4.")
+    error.__context__ = compiler
+    assert script["describe"](error) == "'cc' failed with exit code 4"
