@@ -1,0 +1,278 @@
+"""Who reads a WebSocket's stream: the task that waits in ``receive``, or else a keeper.
+
+A reader task of its own would have to wake the receiver for every message, which costs a third
+of the echo rate. So the receiver reads in its own task. Only a connection whose user hasn't
+received for a while gets a keeper task, so that pings are answered and a close is seen; it
+ends as soon as a receiver is back, or when the queue is full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from wirecore.events import Message
+
+from ._clock import Clock, current_clock
+from ._pump import READS_IN_A_ROW, Pump
+
+#: Seconds between two looks at the connections that nobody reads.
+_ROUND: Final = 0.05
+
+#: What a receiver may do in a row before others get their turn: a message taken from the queue
+#: costs one, a read that succeeds at once costs more.
+_CREDIT: Final = 64
+_READ_COST: Final = _CREDIT // READS_IN_A_ROW
+
+
+class Rounds:
+    """Finds the connections of a run that nobody has read for a whole round."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._left: list[Baton] = []
+        self._clock: Clock = current_clock()
+
+    def add(self, baton: Baton) -> None:
+        """*baton*'s receiver has left: look at it in the next rounds."""
+        if not self._left:
+            self._clock.call_at(trio.current_time() + _ROUND, self._go_round)
+        self._left.append(baton)
+
+    def _go_round(self, now: float) -> None:
+        self.number += 1
+        self._left = [baton for baton in self._left if baton.still_left()]
+        if self._left:
+            self._clock.call_at(now + _ROUND, self._go_round)
+
+
+_current: trio.lowlevel.RunVar[Rounds] = trio.lowlevel.RunVar("wirecore.rounds")
+
+
+def _current_rounds() -> Rounds:
+    try:
+        return _current.get()
+    except LookupError:
+        rounds = Rounds()
+        _current.set(rounds)
+        return rounds
+
+
+class Baton:
+    """The received messages of one connection, and the right to read for more.
+
+    *max_queue*: messages that may wait for a receiver before the keeper stops reading;
+    *max_queue_bytes*: their size. One read more can lie in the queue: what a single read of
+    the pump's buffer decodes to isn't split. *on_wait* is called when a receiver finds nothing
+    queued, *on_pause* and *on_resume* with the time when reading stops for a full queue, and
+    goes on.
+    """
+
+    __slots__ = (
+        "_at_round",
+        "_credit",
+        "_keeping",
+        "_listed",
+        "_max_queue",
+        "_max_queue_bytes",
+        "_on_pause",
+        "_on_resume",
+        "_on_wait",
+        "_paused",
+        "_reading",
+        "_receiver",
+        "_rounds",
+        "messages",
+        "pump",
+    )
+
+    pump: Pump
+
+    def __init__(
+        self,
+        *,
+        max_queue: int,
+        max_queue_bytes: int,
+        on_wait: Callable[[], None],
+        on_pause: Callable[[float], None],
+        on_resume: Callable[[float], None],
+    ) -> None:
+        self.messages: deque[Message] = deque()
+        self._max_queue = max_queue
+        self._max_queue_bytes = max_queue_bytes
+        self._on_wait = on_wait
+        self._on_pause = on_pause
+        self._on_resume = on_resume
+        self._credit = _CREDIT
+        self._reading = False
+        self._keeping = False
+        self._paused = False
+        self._receiver: trio.lowlevel.Task | None = None
+        self._rounds = _current_rounds()
+        self._listed = False
+        self._at_round = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for a message."""
+        return self._reading or self._receiver is not None
+
+    # --- for the pump -------------------------------------------------------------------
+
+    def arrived(self, messages: list[Message]) -> None:
+        """Queue *messages*; wakes who waits."""
+        self.messages.extend(messages)
+        self.wake()
+
+    def wake(self) -> None:
+        """Something changed that a waiting receiver must see."""
+        if self._receiver is not None:
+            task, self._receiver = self._receiver, None
+            trio.lowlevel.reschedule(task)
+
+    # --- for receivers ------------------------------------------------------------------
+
+    async def next(self) -> Message | None:
+        """The next message, None when the connection has ended and none is left.
+
+        Raises trio.BusyResourceError where another task waits already. Cancelled, nothing is
+        lost. A checkpoint whenever it must wait, and after every so many messages that it
+        needn't wait for.
+        """
+        messages = self.messages
+        if not messages:
+            await self._wait()
+            if not messages:
+                return None
+        self._credit -= 1
+        if self._credit <= 0:
+            await self._pay()
+        message = messages.popleft()
+        if self._paused:
+            self._leave()
+        return message
+
+    async def all(self) -> list[Message]:
+        """All that is queued, at least one message; empty when the connection has ended."""
+        if not self.messages:
+            await self._wait()
+        self._credit -= _READ_COST
+        if self._credit <= 0:
+            await self._pay()
+        batch = list(self.messages)
+        self.messages.clear()
+        if self._paused:
+            self._leave()
+        return batch
+
+    async def _pay(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._credit = _CREDIT
+
+    async def _wait(self) -> None:
+        """Return when a message is queued, or the connection has ended."""
+        if self.waiting:
+            raise trio.BusyResourceError("another task is already receiving from this connection")
+        self._on_wait()
+        pump = self.pump
+        while self._keeping and not self.messages:
+            await self._wait_for_keeper()
+        if self.messages or pump.ended:
+            return
+        self._go_on()
+        self._reading = True
+        try:
+            while not self.messages and not pump.ended:
+                if pump.read():
+                    self._credit -= _READ_COST
+                    if self._credit <= 0:
+                        await self._pay()
+                else:
+                    await pump.wait_readable()
+                    self._credit = _CREDIT
+        finally:
+            self._reading = False
+            self._leave()
+
+    async def _wait_for_keeper(self) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._receiver = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._receiver = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        self._credit = _CREDIT
+
+    # --- nobody receives ----------------------------------------------------------------
+
+    def _leave(self) -> None:
+        self._at_round = self._rounds.number
+        if not self._listed and not self.pump.ended:
+            self._listed = True
+            self._rounds.add(self)
+
+    def still_left(self) -> bool:
+        """Whether to look again in the next round; starts the keeper where one is due."""
+        if self._reading or self._keeping or self.pump.ended:
+            self._listed = False
+            return False
+        if self._rounds.number - self._at_round < 2:
+            return True
+        self._listed = False
+        self.attend()
+        return False
+
+    def attend(self) -> None:
+        """Have the connection read from now on, also while nobody receives."""
+        if self._reading or self._keeping or self.pump.ended:
+            return
+        if self._full():
+            self._pause()
+            return
+        self._go_on()
+        self._keeping = True
+        trio.lowlevel.spawn_system_task(self._keep, name="wirecore keeper")
+
+    def _full(self) -> bool:
+        return (
+            len(self.messages) >= self._max_queue
+            or sum(map(len, self.messages)) >= self._max_queue_bytes
+        )
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._on_pause(trio.current_time())
+
+    def _go_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._on_resume(trio.current_time())
+
+    async def _keep(self) -> None:
+        pump = self.pump
+        in_a_row = 0
+        try:
+            while not pump.ended and not self._full():
+                expected = self._receiver is not None
+                if not pump.read():
+                    in_a_row = 0
+                    await pump.wait_readable()
+                elif expected and self._receiver is None:
+                    break  # the receiver is back: the baton is its own
+                else:
+                    in_a_row += 1
+                    if in_a_row == READS_IN_A_ROW:
+                        in_a_row = 0
+                        await trio.lowlevel.checkpoint()
+        finally:
+            self._keeping = False
+        if pump.ended:
+            self.wake()
+        elif self._full():
+            self._pause()
+        else:
+            self._leave()

@@ -1,0 +1,109 @@
+"""One heap of deadlines for a run, and the one task that watches it.
+
+Pings, pongs, write and close timeouts of every connection sit here: a connection costs a timer
+object while it has a deadline, and no task, scope or lock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+logger = logging.getLogger("wirecore.clock")
+
+#: Cancelled timers stay in the heap until they are due; past this many, and being the greater
+#: part, they are swept out.
+_SWEEP_FROM: Final = 1024
+
+
+class Timer:
+    """One deadline; ``cancel`` makes it forget what it would have called."""
+
+    __slots__ = ("callback", "clock", "deadline", "order")
+
+    def __init__(
+        self, clock: Clock, deadline: float, order: int, callback: Callable[[float], None]
+    ) -> None:
+        self.clock = clock
+        self.deadline = deadline
+        self.order = order
+        self.callback: Callable[[float], None] | None = callback
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.deadline, self.order) < (other.deadline, other.order)
+
+    def cancel(self) -> None:
+        """The callback won't be called (any more). Idempotent."""
+        if self.callback is not None:
+            self.callback = None
+            self.clock.forget_one()
+
+
+class Clock:
+    """The deadlines of one run; get the run's own with :func:`current_clock`."""
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._count = 0
+        self._cancelled = 0
+        self._scope: trio.CancelScope | None = None
+
+    def call_at(self, deadline: float, callback: Callable[[float], None]) -> Timer:
+        """Call *callback* with the time, once, at *deadline* (in trio's time, seconds).
+
+        It is called in the clock's own task: it must not block, and what it raises is logged.
+        """
+        self._count += 1
+        timer = Timer(self, deadline, self._count, callback)
+        heapq.heappush(self._heap, timer)
+        if self._heap[0] is timer and self._scope is not None:
+            self._scope.deadline = deadline
+        return timer
+
+    def forget_one(self) -> None:
+        """A timer in the heap was cancelled."""
+        self._cancelled += 1
+        if self._cancelled > _SWEEP_FROM and self._cancelled * 2 > len(self._heap):
+            self._heap = [timer for timer in self._heap if timer.callback is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    async def run(self) -> None:
+        """Call what is due, for ever."""
+        while True:
+            deadline = self._heap[0].deadline if self._heap else math.inf
+            with trio.CancelScope(deadline=deadline) as self._scope:
+                await trio.sleep_forever()
+            self._fire(trio.current_time())
+
+    def _fire(self, now: float) -> None:
+        while self._heap and self._heap[0].deadline <= now:
+            timer = heapq.heappop(self._heap)
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+                continue
+            try:
+                callback(now)
+            except Exception:
+                # One connection's fault must not stop the deadlines of all the others.
+                logger.exception("a timer's callback failed; this is a defect in wirecore")
+
+
+_current: trio.lowlevel.RunVar[Clock] = trio.lowlevel.RunVar("wirecore.clock")
+
+
+def current_clock() -> Clock:
+    """The clock of the running trio loop, started when first asked for."""
+    try:
+        return _current.get()
+    except LookupError:
+        clock = Clock()
+        _current.set(clock)
+        trio.lowlevel.spawn_system_task(clock.run, name="wirecore clock")
+        return clock

@@ -1,0 +1,164 @@
+"""Opening the stream that a connection runs on: TCP, Unix sockets, proxies, wss."""
+
+from __future__ import annotations
+
+import math
+import socket
+import ssl
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import trio
+
+from wirecore import errors
+
+from ._link import Link, SocketLink, socket_link
+from ._ssl_engine import StdlibEngine
+from ._tls_link import TLSLink
+
+#: A socket option as ``setsockopt`` takes it: level, name, value.
+SocketOption = tuple[int, int, int | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a ``ws`` or ``wss`` URL points."""
+
+    secure: bool
+    host: str
+    port: int
+    #: Path and query, as the request line has them.
+    resource: str
+    #: What the Host field says.
+    authority: str
+    #: User and password of the URL, or None.
+    user_info: tuple[str, str] | None
+
+
+def parse_url(url: str) -> Target:
+    """Take a WebSocket URL apart, RFC 6455 section 3. Raises InvalidOption (a LocalError)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise errors.InvalidOption(f"not a WebSocket URL: {url!r}: {error}") from None
+    if parts.scheme not in ("ws", "wss"):
+        raise errors.InvalidOption(f"a WebSocket URL begins with ws:// or wss://, not {url!r}")
+    if not parts.hostname:
+        raise errors.InvalidOption(f"a WebSocket URL needs a host: {url!r}")
+    if parts.fragment:
+        raise errors.InvalidOption(f"a WebSocket URL has no fragment: {url!r}")
+    secure = parts.scheme == "wss"
+    default_port = 443 if secure else 80
+    host = parts.hostname
+    shown = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    path = parts.path or "/"
+    return Target(
+        secure=secure,
+        host=host,
+        port=default_port if port is None else port,
+        resource=f"{path}?{parts.query}" if parts.query else path,
+        authority=shown if port in (None, default_port) else f"{shown}:{port}",
+        user_info=None
+        if parts.username is None
+        else (unquote(parts.username), unquote(parts.password or "")),
+    )
+
+
+def environment_proxy(target: Target) -> str | None:
+    """The proxy that the environment names for *target* (``HTTPS_PROXY``, ``NO_PROXY``, ...)."""
+    if urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
+        return None
+    proxies = urllib.request.getproxies()
+    names = ("wss", "https", "socks", "all") if target.secure else ("ws", "http", "socks", "all")
+    return next((proxies[name] for name in names if name in proxies), None)
+
+
+async def open_socket(
+    host: str,
+    port: int,
+    *,
+    unix_path: str | None = None,
+    proxy: str | None = None,
+    socket_options: Iterable[SocketOption] = (),
+    happy_eyeballs_delay: float = 0.25,
+) -> SocketLink:
+    """Connect, and give the socket as a link.
+
+    All addresses of *host* are tried, as RFC 8305 (happy eyeballs) has it. *proxy* is a URL
+    (``http://``, ``socks4://`` or ``socks5://``); it needs the extra ``proxy``. TCP_NODELAY is
+    set; *socket_options* are set as soon as the connection is there. Raises OSError.
+    """
+    if unix_path is not None:
+        stream = await trio.open_unix_socket(unix_path)
+        link = socket_link(stream)
+    elif proxy is not None:
+        link = await _open_through_proxy(host, port, proxy)
+    else:
+        link = socket_link(
+            await trio.open_tcp_stream(host, port, happy_eyeballs_delay=happy_eyeballs_delay)
+        )
+    try:
+        if unix_path is None:
+            link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for level, name, value in socket_options:
+            link.socket.setsockopt(level, name, value)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+async def _open_through_proxy(host: str, port: int, proxy: str) -> SocketLink:
+    try:
+        from python_socks import ProxyError
+        from python_socks.async_.trio import Proxy
+    except ImportError:
+        raise errors.LocalError(
+            "a proxy needs the package python-socks: pip install 'wirecore[proxy]'"
+        ) from None
+    try:
+        found = await Proxy.from_url(proxy).connect(dest_host=host, dest_port=port)
+    except ValueError:
+        # Not the URL itself: it may hold a password.
+        raise errors.InvalidOption(
+            "a proxy's URL begins with http://, socks4:// or socks5:// and names a host and a port"
+        ) from None
+    except ProxyError as error:
+        raise errors.HandshakeError(f"the proxy refused the connection: {error}") from error
+    return SocketLink(socket.socket(found.family, found.type, found.proto, found.detach()))
+
+
+async def secure(link: Link, context: ssl.SSLContext | None, host: str) -> TLSLink:
+    """TLS as a client over *link*, for the name *host*. Raises HandshakeError.
+
+    *context* None: the standard library's default, which verifies chain and name.
+    """
+    context = context or ssl.create_default_context()
+    tls = TLSLink(link, StdlibEngine(context, server_side=False, server_hostname=host))
+    await tls.handshake()
+    return tls
+
+
+async def secure_server(link: Link, context: ssl.SSLContext) -> TLSLink:
+    """TLS as a server over *link*. Raises HandshakeError, trio.BrokenResourceError."""
+    tls = TLSLink(link, StdlibEngine(context, server_side=True))
+    await tls.handshake()
+    return tls
+
+
+def deadline_after(seconds: float | None) -> float:
+    """trio's time in *seconds* from now; never, for None."""
+    return math.inf if seconds is None else trio.current_time() + seconds
+
+
+@contextmanager
+def fail_after(seconds: float | None, what: str) -> Iterator[None]:
+    """Raise TimeoutError, saying *what*, when the block takes longer than *seconds*."""
+    with trio.CancelScope(deadline=deadline_after(seconds)) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError(f"{what} within {seconds:g} s")

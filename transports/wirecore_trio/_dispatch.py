@@ -1,0 +1,76 @@
+"""Running what users wrote: parked worker tasks for async handlers, threads for sync ones.
+
+Starting a task for each request costs more than a small handler does; so a worker that has
+finished parks, and is woken with the next job. Each job sees a fresh context, as a new task
+would: what one handler puts into a contextvar isn't there for the next.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+#: Workers that stay parked; more come and go with the load.
+_MAX_PARKED: Final = 256
+
+
+class Job(Protocol):
+    """One run of a handler."""
+
+    async def run(self) -> None:
+        """Run it. Must not raise but for cancellation: a job's errors are its caller's."""
+
+
+class Workers:
+    """Tasks of *nursery* that run jobs; it must be entered by the one who creates this."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._parked: list[_Worker] = []
+        self._context = contextvars.copy_context()
+
+    def start(self, job: Job) -> None:
+        """Run *job* soon, in a task of its own for as long as it runs."""
+        if self._parked:
+            self._parked.pop().wake(job)
+        else:
+            self._nursery.start_soon(_Worker(job).run, self._parked, self._context)
+
+
+class _Worker:
+    __slots__ = ("_job", "_task")
+
+    def __init__(self, job: Job) -> None:
+        self._job: Job | None = job
+        self._task: trio.lowlevel.Task
+
+    def wake(self, job: Job) -> None:
+        self._job = job
+        trio.lowlevel.reschedule(self._task)
+
+    async def run(self, parked: list[_Worker], context: contextvars.Context) -> None:
+        self._task = trio.lowlevel.current_task()
+        abort = self._abort(parked)
+        while self._job is not None:
+            await self._job.run()
+            self._job = None
+            if len(parked) >= _MAX_PARKED:
+                return
+            parked.append(self)
+            # Takes effect at the next resumption, which is the next job's beginning.
+            self._task.context = context.copy()
+            await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _abort(
+        self, parked: list[_Worker]
+    ) -> Callable[[trio.lowlevel.RaiseCancelT], trio.lowlevel.Abort]:
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            # Cancelled between its wake-up and its first step, a worker isn't parked any more.
+            if self in parked:
+                parked.remove(self)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        return abort

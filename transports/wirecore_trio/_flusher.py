@@ -1,0 +1,59 @@
+"""One task of the run that sends what was written after the first send of a loop pass.
+
+A connection's first write in a pass goes out at once. Those behind it wait for this task, which
+runs in the next batch of the same pass: all that was written meanwhile leaves in one send, and
+nothing waits for a timer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from ._pump import Pump
+
+
+class Flusher:
+    """Pumps with something to send; get the run's own with :func:`current_flusher`."""
+
+    def __init__(self) -> None:
+        self._dirty: list[Pump] = []
+        self._task: trio.lowlevel.Task | None = None
+
+    def add(self, pump: Pump) -> None:
+        """Have ``pump.push`` called in the next batch."""
+        self._dirty.append(pump)
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+
+    async def run(self) -> None:
+        """Push what is dirty, for ever."""
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while True:
+            if not self._dirty:
+                self._task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(abort)
+            dirty, self._dirty = self._dirty, []
+            for pump in dirty:
+                pump.push_late()
+
+
+_current: trio.lowlevel.RunVar[Flusher] = trio.lowlevel.RunVar("wirecore.flusher")
+
+
+def current_flusher() -> Flusher:
+    """The flusher of the running trio loop, started when first asked for."""
+    try:
+        return _current.get()
+    except LookupError:
+        flusher = Flusher()
+        _current.set(flusher)
+        trio.lowlevel.spawn_system_task(flusher.run, name="wirecore flusher")
+        return flusher

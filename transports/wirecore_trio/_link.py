@@ -1,0 +1,188 @@
+"""A link: how the pump reaches the bytes, whatever carries them.
+
+Every link is used by one pump. Its ``try_`` methods never block and are no checkpoints, its
+``wait_`` methods are. What a link has taken from its user and not yet passed on is *owed*; the
+pump calls ``flush`` for it, from one task at a time.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Final, Protocol
+
+import trio
+
+from wirecore.events import Buffer
+
+#: How much a link takes in one go: enough to fill a pipe, little enough that control frames
+#: put in behind it leave soon.
+MAX_SEND: Final = 64 * 1024
+
+#: Errors of the platform that mean "this connection is gone", not "this program is wrong".
+_GONE: Final = frozenset(
+    {
+        errno.ECONNRESET,
+        errno.EPIPE,
+        errno.ECONNABORTED,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ESHUTDOWN,
+        errno.ENOTCONN,
+    }
+)
+
+
+class Link(Protocol):
+    """What the pump needs of a connection."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether bytes were taken that haven't been passed on yet."""
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        """Bytes read into *buffer* now; 0 at the end of the stream, None if there are none yet.
+
+        Raises trio.BrokenResourceError where the connection broke, or a RemoteError where the
+        bytes were wrong (TLS).
+        """
+
+    def try_send(self, data: Buffer) -> int:
+        """How many bytes of *data* were taken, 0 if none can be now.
+
+        Raises trio.BrokenResourceError where the connection broke.
+        """
+
+    async def wait_readable(self) -> None:
+        """Wait until ``try_recv_into`` may have something. Cancelled, it has lost nothing."""
+
+    async def flush(self) -> None:
+        """Wait until something can be taken again, with nothing owed any more."""
+
+    def close(self) -> None:
+        """Close at once; whoever waits in here gets trio.ClosedResourceError. Idempotent."""
+
+
+def _broken(error: OSError) -> trio.BrokenResourceError:
+    return trio.BrokenResourceError(f"the connection broke: {error.strerror or error}")
+
+
+class SocketLink:
+    """A connected stream socket of the standard library, owned by this link."""
+
+    __slots__ = ("_closed", "socket")
+
+    owes = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self._closed = False
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        try:
+            return self.socket.recv_into(buffer)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            if error.errno in _GONE:
+                raise _broken(error) from error
+            raise
+
+    def try_send(self, data: Buffer) -> int:
+        try:
+            return self.socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            if error.errno in _GONE:
+                raise _broken(error) from error
+            raise
+
+    async def wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self.socket)
+
+    async def flush(self) -> None:
+        await trio.lowlevel.wait_writable(self.socket)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()
+
+
+class StreamLink:
+    """Any ``trio.abc.Stream``.
+
+    A stream can't be asked without waiting, so ``wait_readable`` receives, and keeps what came;
+    what is sent is kept until ``flush`` passes it on. A send that is cancelled half-way leaves
+    a stream in an unknown state: ``flush`` must only be cancelled by whoever closes the link.
+    """
+
+    __slots__ = ("_closed", "_eof", "_incoming", "_outgoing", "stream")
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._incoming = memoryview(b"")
+        self._outgoing = b""
+        self._eof = False
+        self._closed = False
+
+    @property
+    def owes(self) -> bool:
+        return bool(self._outgoing)
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        size = min(len(self._incoming), len(buffer))
+        if not size:
+            return 0 if self._eof else None
+        buffer[:size] = self._incoming[:size]
+        self._incoming = self._incoming[size:]
+        return size
+
+    def try_send(self, data: Buffer) -> int:
+        if self._outgoing:
+            return 0
+        self._outgoing = bytes(memoryview(data)[:MAX_SEND])
+        return len(self._outgoing)
+
+    async def wait_readable(self) -> None:
+        if self._incoming or self._eof:
+            await trio.lowlevel.checkpoint()
+            return
+        received = await self.stream.receive_some(MAX_SEND)
+        self._eof = not received
+        self._incoming = memoryview(received)
+
+    async def flush(self) -> None:
+        if self._outgoing:
+            await self.stream.send_all(self._outgoing)
+            self._outgoing = b""
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.spawn_system_task(trio.aclose_forcefully, self.stream)
+
+
+def link_for(stream: trio.abc.Stream) -> Link:
+    """The fastest link for *stream*, which belongs to the link from now on.
+
+    A ``trio.SocketStream`` gives up its socket and goes the fast way; any other stream is used
+    through its public methods.
+    """
+    if type(stream) is trio.SocketStream:
+        return socket_link(stream)
+    return StreamLink(stream)
+
+
+def socket_link(stream: trio.SocketStream) -> SocketLink:
+    """Take the socket out of *stream*: trio's own has no public receive without waiting."""
+    inner = stream.socket
+    return SocketLink(socket.socket(inner.family, inner.type, inner.proto, inner.detach()))

@@ -1,0 +1,303 @@
+"""The only place where bytes move: between a link and a sans-IO session.
+
+A pump is a plain object driven by whoever reads (`read`, or `run_reader` in a task) and by
+whoever wrote something into the session (`write`). It owns no task while nothing is stuck: a
+writer task exists only while the link can't take what is to be sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from wirecore import errors
+from wirecore.session import Session
+
+from ._clock import Timer, current_clock
+from ._flusher import current_flusher
+from ._link import MAX_SEND, Link
+
+logger = logging.getLogger("wirecore.pump")
+
+#: One receive buffer serves all connections of a run: decoders copy what they keep.
+RECEIVE_BUFFER: Final = 256 * 1024
+
+#: Reads that succeed at once in a row before others get their turn: without it a flooding peer
+#: stops cancellation and every other task of the run.
+READS_IN_A_ROW: Final = 4
+
+#: Bytes that one push may send before the writer task goes on, for the same reason.
+_PUSH_BUDGET: Final = 1024 * 1024
+
+#: Whoever finishes gets this long, in seconds, to have its last bytes taken by the peer.
+_LAST_FLUSH: Final = 5.0
+
+_buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.buffer")
+
+
+def _shared_buffer() -> memoryview:
+    try:
+        return _buffer.get()
+    except LookupError:
+        view = memoryview(bytearray(RECEIVE_BUFFER))
+        _buffer.set(view)
+        return view
+
+
+class Pump:
+    """Moves bytes between *link* and *session*, and keeps the session's deadlines.
+
+    *on_events* gets what ``session.receive``, ``receive_eof`` and ``expire`` returned, when it
+    is true; it must not block and must not raise. *on_end* is called once, when the link is
+    closed: with the error that broke the connection, or with None after an orderly end.
+    *write_timeout*: seconds that a peer may take nothing of what is owed to it before the
+    connection counts as lost. *high_water*: bytes that may wait to be sent before ``drained``
+    makes senders wait.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_flusher",
+        "_high_water",
+        "_on_end",
+        "_on_events",
+        "_reading",
+        "_senders",
+        "_sent_in_pass",
+        "_timer",
+        "_view",
+        "_write_deadline",
+        "_write_timeout",
+        "_writing",
+        "ended",
+        "link",
+        "session",
+    )
+
+    def __init__(
+        self,
+        link: Link,
+        session: Session,
+        *,
+        on_events: Callable[[Any], None],
+        on_end: Callable[[BaseException | None], None],
+        write_timeout: float,
+        high_water: int,
+    ) -> None:
+        self.link = link
+        self.session = session
+        self.ended = False
+        self._on_events = on_events
+        self._on_end = on_end
+        self._write_timeout = write_timeout
+        self._high_water = high_water
+        self._view = _shared_buffer()
+        self._clock = current_clock()
+        self._flusher = current_flusher()
+        self._timer: Timer | None = None
+        self._write_deadline = math.inf
+        self._writing = False
+        self._reading = False
+        self._sent_in_pass = False
+        self._senders: trio.lowlevel.ParkingLot | None = None
+        self.arm()
+
+    # --- in ---------------------------------------------------------------------------
+
+    def read(self) -> bool:
+        """Read once without waiting; False when there was nothing to read."""
+        self._reading = True
+        try:
+            try:
+                size = self.link.try_recv_into(self._view)
+            except (trio.BrokenResourceError, errors.RemoteError) as error:
+                self.end(error)
+                return True
+            if size is None:
+                return False
+            self.feed(self._view[:size])
+        finally:
+            self._reading = False
+        return True
+
+    def feed(self, data: memoryview | bytes) -> None:
+        """Give *data* to the session as if it had been read; empty at the end of the stream."""
+        self._sent_in_pass = False
+        now = trio.current_time()
+        session = self.session
+        happened = session.receive(data, now) if data else session.receive_eof(now)
+        if happened:
+            self._on_events(happened)
+        self._after(now)
+
+    def _after(self, now: float) -> None:
+        if self.session.outbox.pending or self.link.owes:
+            self.push()
+        if self.session.finished and not self.ended:
+            self._finish(now)
+
+    async def run_reader(self) -> None:
+        """Read until the connection has ended. The way of RPC, whose reader never pauses."""
+        in_a_row = 0
+        while not self.ended:
+            if not self.read():
+                await self.wait_readable()
+                in_a_row = 0
+                continue
+            in_a_row += 1
+            if in_a_row == READS_IN_A_ROW:
+                in_a_row = 0
+                await trio.lowlevel.checkpoint()
+
+    async def wait_readable(self) -> None:
+        """Wait for the link; a broken one ends the pump instead of raising."""
+        try:
+            await self.link.wait_readable()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.end(error)
+
+    # --- out --------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """The session has something to send: send it now, or with the others of this pass."""
+        if self._writing or self.ended:
+            return
+        if self._sent_in_pass:
+            self._flusher.add(self)
+            return
+        self._sent_in_pass = True
+        self.push()
+
+    def push_late(self) -> None:
+        """The flusher's turn: send what came together since this pass' first write."""
+        self._sent_in_pass = False
+        if not self.ended:
+            self.push()
+
+    def push(self) -> None:
+        """Send what the link takes now; a writer task sees to the rest."""
+        if self._writing or self.ended:
+            return
+        self._send_some()
+        if self.ended:
+            return
+        if self.session.outbox.pending or self.link.owes:
+            self._writing = True
+            self._write_deadline = trio.current_time() + self._write_timeout
+            self.arm()
+            trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
+        elif self.session.finished and not self._reading:
+            self._finish(trio.current_time())
+
+    def _send_some(self) -> None:
+        outbox = self.session.outbox
+        link = self.link
+        left = _PUSH_BUDGET
+        try:
+            while outbox.pending and left > 0:
+                chunk = outbox.take(MAX_SEND)
+                size = len(chunk)
+                taken = link.try_send(chunk)
+                outbox.sent(taken)
+                if taken < size:
+                    return
+                left -= size
+        except trio.BrokenResourceError as error:
+            self._write_failed(error)
+
+    def _write_failed(self, error: BaseException) -> None:
+        # The peer may have said why before it went: its close frame can still lie in our
+        # receive buffer, and is worth more than "broken pipe".
+        if not self._reading:
+            for _ in range(READS_IN_A_ROW):
+                if self.ended or not self.read():
+                    break
+        self.end(error)
+
+    async def _write_rest(self) -> None:
+        try:
+            while not self.ended and (self.session.outbox.pending or self.link.owes):
+                await self.link.flush()
+                self._write_deadline = trio.current_time() + self._write_timeout
+                self._send_some()
+                self._wake_senders()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._write_failed(error)
+        finally:
+            self._writing = False
+            self._write_deadline = math.inf
+            self._wake_senders()
+        if self.session.finished and not self.ended:
+            self.end(None)
+
+    async def drained(self) -> None:
+        """Wait while too much is queued. A checkpoint only if there is something to wait for.
+
+        Cancelled here, a sender has queued nothing.
+        """
+        while self.session.outbox.pending > self._high_water and not self.ended:
+            if self._senders is None:
+                self._senders = trio.lowlevel.ParkingLot()
+            await self._senders.park()
+
+    def _wake_senders(self) -> None:
+        if self._senders is not None and (
+            self.ended or self.session.outbox.pending <= self._high_water // 2
+        ):
+            self._senders.unpark_all()
+            self._senders = None
+
+    # --- time and end -----------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Keep the session's next deadline: call it when one may have come nearer."""
+        deadline = min(self.session.next_deadline(), self._write_deadline)
+        timer = self._timer
+        if deadline == math.inf or self.ended:
+            return
+        if timer is not None:
+            if timer.deadline <= deadline:
+                return  # it will look again when it fires
+            timer.cancel()
+        self._timer = self._clock.call_at(deadline, self._on_time)
+
+    def _on_time(self, now: float) -> None:
+        self._timer = None
+        if self.ended:
+            return
+        if self._write_deadline <= now:
+            self.end(
+                trio.BrokenResourceError(
+                    f"the peer took nothing of what was sent for {self._write_timeout:g} s"
+                )
+            )
+            return
+        if self.session.next_deadline() <= now:
+            happened = self.session.expire(now)
+            if happened:
+                self._on_events(happened)
+            self._after(now)
+        self.arm()
+
+    def _finish(self, now: float) -> None:
+        if self.session.outbox.pending or self.link.owes:
+            self._write_deadline = min(self._write_deadline, now + _LAST_FLUSH)
+            self.arm()
+        else:
+            self.end(None)
+
+    def end(self, error: BaseException | None) -> None:
+        """Close the link now and say so to the owner. Idempotent."""
+        if self.ended:
+            return
+        self.ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.link.close()
+        self._wake_senders()
+        self._on_end(error)

@@ -1,0 +1,200 @@
+"""Accepting connections: listeners, limits, the registry of what is open, drain.
+
+What is done with a connection is the server's matter; this only counts and bounds them.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import trio
+
+logger = logging.getLogger("wirecore.serve")
+
+#: accept() fails with these when the machine is short of something: wait, and go on.
+_SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_WHEN_SHORT: Final = 0.1
+
+#: Connections accepted without a pause before the others of the run get their turn.
+_ACCEPTS_IN_A_ROW: Final = 16
+
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+async def open_listeners(
+    host: str | None, port: int, *, unix_path: str | None = None, backlog: int | None = None
+) -> list[socket.socket]:
+    """Bound, listening sockets: TCP on every address of *host*, or a Unix socket.
+
+    *host* None means all interfaces. *port* 0 lets the system choose, the same one for every
+    address. A dead socket file at *unix_path* is replaced, a live one isn't. Raises OSError.
+    """
+    if unix_path is not None:
+        return [_open_unix_listener(unix_path, backlog)]
+    found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    return [
+        socket.socket(
+            listener.socket.family,
+            listener.socket.type,
+            listener.socket.proto,
+            listener.socket.detach(),
+        )
+        for listener in found
+    ]
+
+
+def _open_unix_listener(path: str, backlog: int | None) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        try:
+            sock.bind(path)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not _is_dead(path):
+                raise
+            os.unlink(path)
+            sock.bind(path)
+        sock.listen(backlog or 128)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_dead(path: str) -> bool:
+    """Whether *path* is a socket that nobody listens on."""
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(path) == errno.ECONNREFUSED
+
+
+class Acceptor:
+    """Accepts on *listeners* and runs *on_connection* in a task for each socket.
+
+    At most *max_connections* at once, whatever state they are in; one more is answered with
+    503 (where *plain*: without TLS) and closed. *on_connection* owns the socket, and must not
+    raise but for cancellation.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        on_connection: Callable[[socket.socket], Awaitable[None]],
+        *,
+        max_connections: int,
+        plain: bool,
+    ) -> None:
+        self._listeners = list(listeners)
+        self._on_connection = on_connection
+        self._max_connections = max_connections
+        self._plain = plain
+        self._accepting = trio.CancelScope()
+        self._connections_scope: trio.CancelScope | None = None
+        self._idle = trio.Event()
+        self.connections = 0
+        self.addresses: list[object] = [listener.getsockname() for listener in listeners]
+        for listener in self._listeners:
+            listener.setblocking(False)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new connections are taken."""
+        return not self._accepting.cancel_called
+
+    def stop_accepting(self) -> None:
+        """Close the listeners; what is open goes on. Idempotent."""
+        self._accepting.cancel()
+        for listener in self._listeners:
+            if listener.fileno() >= 0:
+                trio.lowlevel.notify_closing(listener)
+                self._unlink(listener)
+                listener.close()
+
+    @staticmethod
+    def _unlink(listener: socket.socket) -> None:
+        if listener.family == getattr(socket, "AF_UNIX", None):
+            try:
+                os.unlink(listener.getsockname())
+            except FileNotFoundError:
+                pass  # somebody tidied up already
+
+    async def run(self) -> None:
+        """Accept until :meth:`stop_accepting`, then until the last connection has ended.
+
+        Cancelled, it cancels the connections' tasks too.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                self._connections_scope = nursery.cancel_scope
+                with self._accepting:
+                    async with trio.open_nursery() as listening:
+                        for listener in self._listeners:
+                            listening.start_soon(self._accept, listener, nursery)
+        finally:
+            self.stop_accepting()
+
+    def cancel_connections(self) -> None:
+        """Cancel the tasks of all connections; :meth:`run` then returns."""
+        self.stop_accepting()
+        if self._connections_scope is not None:
+            self._connections_scope.cancel()
+
+    async def wait_idle(self) -> None:
+        """Wait until no connection is open."""
+        while self.connections:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        in_a_row = 0
+        while True:
+            in_a_row += 1
+            if in_a_row % _ACCEPTS_IN_A_ROW == 0:
+                await trio.lowlevel.checkpoint()
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_readable(listener)
+                continue
+            except OSError as error:
+                if error.errno in _SHORT_OF:
+                    logger.error("can't accept: %s; trying again in %g s", error, _WHEN_SHORT)
+                    await trio.sleep(_WHEN_SHORT)
+                    continue
+                if listener.fileno() < 0:
+                    return
+                # The peer went away between its connect and our accept.
+                logger.debug("a connection ended before it was accepted: %s", error)
+                continue
+            if self.connections >= self._max_connections:
+                self._refuse(sock)
+                continue
+            self.connections += 1
+            nursery.start_soon(self._run_one, sock)
+
+    def _refuse(self, sock: socket.socket) -> None:
+        logger.warning(
+            "a connection was refused: max_connections is %d, and as many are open",
+            self._max_connections,
+        )
+        with sock:
+            if self._plain:
+                sock.setblocking(False)
+                try:
+                    sock.send(_BUSY)
+                except OSError as error:
+                    logger.debug("and it couldn't be told: %s", error)
+
+    async def _run_one(self, sock: socket.socket) -> None:
+        try:
+            await self._on_connection(sock)
+        finally:
+            self.connections -= 1
+            if not self.connections:
+                self._idle.set()

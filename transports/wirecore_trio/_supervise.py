@@ -1,0 +1,98 @@
+"""Connecting until it works: which failures are final, and how long to wait between attempts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import trio
+
+from wirecore import errors
+from wirecore.session import Backoff
+from wirecore.session.limits import check_at_least
+
+logger = logging.getLogger("wirecore.connect")
+
+Opened = TypeVar("Opened")
+
+#: HTTP statuses that another attempt may well change: timeout, too early, too many requests.
+_PASSING: Final = frozenset({408, 425, 429})
+
+
+def fatal_statuses() -> frozenset[int]:
+    """The default for ``RetryPolicy.fatal_statuses``: 3xx and 4xx, less 408, 425 and 429."""
+    return frozenset(range(300, 500)) - _PASSING
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try again after a failed attempt.
+
+    *backoff*: makes the schedule of delays; called once for each series of attempts.
+    *attempts*: how many before the last error is raised; None: for ever.
+    *fatal_statuses*: HTTP statuses that end the retrying: the server was reached and said no.
+    *persist*: retry those too, and refused keys and certificates.
+    """
+
+    backoff: Callable[[], Backoff] = Backoff.websocket
+    attempts: int | None = None
+    fatal_statuses: Collection[int] = field(default_factory=fatal_statuses)
+    persist: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None:
+            check_at_least("attempts", self.attempts, 1)
+
+    def is_fatal(self, error: Exception) -> bool:
+        """Whether *error* ends the retrying."""
+        if isinstance(error, errors.LocalError):
+            return True  # asking the same again can't help
+        if self.persist:
+            return False
+        if isinstance(error, errors.UpgradeRejected):
+            return error.status in self.fatal_statuses
+        return isinstance(error, errors.PeerRefused)
+
+
+#: What an attempt to connect raises when it fails for reasons that may pass.
+RETRIED: Final = (OSError, errors.RemoteError, trio.BrokenResourceError)
+
+
+async def dial_until_open(
+    attempt: Callable[[], Awaitable[Opened]],
+    policy: RetryPolicy,
+    *,
+    what: str,
+    backoff: Backoff | None = None,
+    on_failure: Callable[[Exception, float], None] | None = None,
+) -> Opened:
+    """Call *attempt* until it returns; every failure is logged.
+
+    *what* is the name of the peer for the log. *backoff* goes on with a schedule begun before.
+    *on_failure* gets the error and the delay before the next attempt. Raises the last error
+    when it is fatal or the attempts are used up.
+    """
+    schedule = backoff or policy.backoff()
+    count = 0
+    while True:
+        count += 1
+        try:
+            return await attempt()
+        except RETRIED as error:
+            if policy.is_fatal(error) or count == policy.attempts:
+                logger.error("connecting to %s failed for good: %s", what, error)
+                raise
+            delay = schedule.next_delay()
+            logger.warning(
+                "connecting to %s failed (%s: %s); attempt %d in %.2f s",
+                what,
+                type(error).__name__,
+                error,
+                count + 1,
+                delay,
+            )
+            if on_failure is not None:
+                on_failure(error, delay)
+            await trio.sleep(delay)

@@ -1,0 +1,144 @@
+"""TLS as a link over another link; the engine that encrypts is a plain object.
+
+Two engines stand behind it: the pinned one on pyOpenSSL (``wirecore_trio.tls``) and the
+standard library's (``_ssl_engine``). Neither does any I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from wirecore import errors
+from wirecore.events import Buffer
+
+from ._link import MAX_SEND, Link
+
+if TYPE_CHECKING:
+    # Not at run time: that package loads pyOpenSSL, which ``wss`` doesn't need.
+    from .tls.contract import Engine
+
+#: Ciphertext read in one go: several records of at most 16 KiB.
+_CIPHERTEXT: Final = 64 * 1024
+
+_buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.ciphertext")
+
+
+def _shared_buffer() -> memoryview:
+    try:
+        return _buffer.get()
+    except LookupError:
+        view = memoryview(bytearray(_CIPHERTEXT))
+        _buffer.set(view)
+        return view
+
+
+class TLSLink:
+    """Plaintext in and out, ciphertext over *inner*, which belongs to this link."""
+
+    __slots__ = ("_ciphertext", "_closed", "_unsent", "engine", "inner")
+
+    def __init__(self, inner: Link, engine: Engine) -> None:
+        self.inner = inner
+        self.engine = engine
+        self._ciphertext = _shared_buffer()
+        self._unsent: memoryview = memoryview(b"")
+        self._closed = False
+
+    async def handshake(self) -> None:
+        """Do the handshake. Raises HandshakeError, or trio.BrokenResourceError.
+
+        The alert that says why it failed is sent before this raises.
+        """
+        while True:
+            try:
+                complete = self.engine.handshake()
+            except errors.HandshakeError:
+                await self._send_alert()
+                raise
+            self._collect()
+            while self.owes:
+                await self.flush()
+            if complete:
+                return
+            size = self.inner.try_recv_into(self._ciphertext)
+            if size is None:
+                await self.inner.wait_readable()
+            else:
+                self.engine.receive(self._ciphertext[:size])
+
+    async def _send_alert(self) -> None:
+        self._collect()
+        try:
+            while self.owes:
+                await self.flush()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone already: what it did is raised, not that
+
+    @property
+    def owes(self) -> bool:
+        return bool(self._unsent) or self.inner.owes
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        engine = self.engine
+        filled = 0
+        while filled < len(buffer):
+            try:
+                size = engine.read_into(buffer[filled:])
+            except errors.RemoteError:
+                if filled:
+                    break  # what came before it is good; the next read says it again
+                self._collect()
+                raise
+            if size is None:
+                if filled:
+                    break
+                received = self.inner.try_recv_into(self._ciphertext)
+                if received is None:
+                    self._collect()
+                    return None
+                engine.receive(self._ciphertext[:received])
+                continue
+            if size == 0:
+                break
+            filled += size
+        self._collect()
+        return filled
+
+    def try_send(self, data: Buffer) -> int:
+        if self._unsent:
+            self._send_unsent()
+            if self._unsent:
+                return 0
+        taken = self.engine.write(memoryview(data)[:MAX_SEND])
+        self._collect()
+        return taken
+
+    def _collect(self) -> None:
+        made = self.engine.outgoing()
+        if made:
+            self._unsent = memoryview(bytes(self._unsent) + made if self._unsent else made)
+            self._send_unsent()
+
+    def _send_unsent(self) -> None:
+        self._unsent = self._unsent[self.inner.try_send(self._unsent) :]
+
+    async def wait_readable(self) -> None:
+        await self.inner.wait_readable()
+
+    async def flush(self) -> None:
+        await self.inner.flush()
+        if self._unsent:
+            self._send_unsent()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.engine.close()
+        try:
+            self._collect()
+        except trio.BrokenResourceError:
+            pass  # nobody is left to be told
+        self.inner.close()

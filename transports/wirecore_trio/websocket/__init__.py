@@ -1,0 +1,54 @@
+"""WebSocket on trio: dial, serve, send, receive.
+
+The client::
+
+    async with websocket.connect("ws://127.0.0.1:8000/") as ws:
+        await ws.send("hello")
+        print(await ws.receive())
+
+The server::
+
+    async def echo(ws):
+        async for message in ws:
+            await ws.send(message)
+
+    await websocket.serve(echo, "127.0.0.1", 8000)
+"""
+
+from __future__ import annotations
+
+from wirecore.events import Message, RawText
+from wirecore.session import Backoff, Limits
+from wirecore.websocket import DeflateOffer, Request, Response
+
+from .._errors import AlreadyClosed, ConnectionClosed
+from .._supervise import RetryPolicy
+from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
+from ._connection import Streaming, WebSocket
+from ._options import Options
+from ._server import Accept, Server, serve, wrap_server
+
+__all__ = [
+    "Accept",
+    "AlreadyClosed",
+    "Backoff",
+    "ConnectionClosed",
+    "DeflateOffer",
+    "DialOptions",
+    "Limits",
+    "Message",
+    "Options",
+    "Prepared",
+    "RawText",
+    "Request",
+    "Response",
+    "RetryPolicy",
+    "Server",
+    "Streaming",
+    "WebSocket",
+    "connect",
+    "reconnecting",
+    "serve",
+    "wrap_client",
+    "wrap_server",
+]

@@ -1,0 +1,342 @@
+"""An open WebSocket, as its user sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import trio
+
+from wirecore.constants import CloseCode
+from wirecore.events import Buffer, Message, RawText
+from wirecore.session import Heartbeat
+from wirecore.websocket import Accepted, Connection, Request, State
+
+from .._baton import Baton
+from .._errors import AlreadyClosed, ConnectionClosed
+from .._link import Link
+from .._pump import Pump
+from ._options import Options
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+#: Close codes that end an iteration over messages quietly.
+_ORDERLY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
+
+
+class WebSocket:
+    """A WebSocket connection: made by ``connect``, ``reconnecting``, ``serve`` or ``wrap``.
+
+    One task may receive at a time; any number may send. ``async for message in ws`` ends when
+    the connection was closed with 1000 or 1001 (or by this program), and raises
+    :class:`ConnectionClosed` for any other end.
+    """
+
+    __slots__ = (
+        "_baton",
+        "_closed_here",
+        "_connection",
+        "_draining",
+        "_ended",
+        "_error",
+        "_pings",
+        "_pump",
+        "accepted",
+        "request",
+    )
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        client: bool,
+        accepted: Accepted,
+        options: Options,
+        request: Request | None = None,
+        leftover: bytes = b"",
+        backend: Backend | None = None,
+    ) -> None:
+        #: What was agreed on in the handshake: subprotocol, headers, compression.
+        self.accepted = accepted
+        #: The client's request, on a server; None on a client.
+        self.request = request
+        heartbeat = Heartbeat(options.ping_interval, options.ping_timeout)
+        self._connection = Connection(
+            client=client,
+            limits=options.limits,
+            deflate=accepted.deflate,
+            raw_text=options.raw_text,
+            heartbeat=heartbeat,
+            fragment_size=options.fragment_size,
+            close_timeout=options.close_timeout,
+            on_pong=self._ponged,
+            backend=backend,
+        )
+        self._connection.start(trio.current_time())
+        self._closed_here = False
+        self._draining = False
+        self._error: BaseException | None = None
+        self._ended: trio.Event | None = None
+        self._pings: dict[bytes, _Ping] | None = None
+        self._baton = baton = Baton(
+            max_queue=options.max_queue,
+            max_queue_bytes=options.max_queue_bytes,
+            on_wait=self._nothing_queued,
+            on_pause=self._connection.pause,
+            on_resume=self._connection.resume,
+        )
+        baton.pump = self._pump = Pump(
+            link,
+            self._connection,
+            on_events=baton.arrived,
+            on_end=self._on_end,
+            write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
+            high_water=options.high_water,
+        )
+        if leftover:
+            self._pump.feed(leftover)
+
+    # --- receiving --------------------------------------------------------------------
+
+    async def receive(self) -> Message:
+        """The next message: ``bytes`` for a binary one, ``str`` for text.
+
+        Messages that came before the connection ended are still handed out. Cancelled, it has
+        lost nothing. It is a checkpoint when it must wait, and now and then when it needn't.
+
+        Raises :class:`ConnectionClosed`; :class:`AlreadyClosed` after ``aclose``;
+        trio.BusyResourceError where another task is receiving.
+        """
+        message = await self._baton.next()
+        if message is None:
+            raise self._end_error()
+        return message
+
+    async def receive_many(self) -> list[Message]:
+        """All messages that have arrived, at least one; else like :meth:`receive`."""
+        batch = await self._baton.all()
+        if not batch:
+            raise self._end_error()
+        return batch
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message:
+        message = await self._baton.next()
+        if message is None:
+            error = self._end_error()
+            if isinstance(error, AlreadyClosed) or error.code in _ORDERLY:
+                raise StopAsyncIteration
+            raise error
+        return message
+
+    def _nothing_queued(self) -> None:
+        if self._draining and self._connection.state is State.OPEN:
+            self._start_close(CloseCode.GOING_AWAY, "")
+
+    # --- sending ----------------------------------------------------------------------
+
+    async def send(self, message: str | Buffer | RawText) -> None:
+        """Send one message: text for ``str`` and ``RawText``, else binary.
+
+        Waits while too much waits to be sent, and is a checkpoint only then: cancelled there,
+        nothing was queued; once queued, a message goes whole.
+
+        Raises :class:`ConnectionClosed`; :class:`AlreadyClosed` after ``aclose``;
+        LocalLimitExceeded; InvalidState inside a half-sent :meth:`streaming` message.
+        """
+        pump = self._pump
+        if self._connection.outbox.pending:
+            await pump.drained()
+        if pump.ended or self._connection.state is not State.OPEN:
+            raise self._end_error()
+        self._connection.send(message)
+        pump.write()
+
+    def streaming(self, *, text: bool = False) -> Streaming:
+        """Send one message in fragments of your own: ``async with ws.streaming() as m: ...``.
+
+        Other messages can't be sent until it is finished; left by an exception when part of it
+        has gone, it closes the connection, as it can't be finished any more.
+        """
+        return Streaming(self, text=text)
+
+    async def send_fragment(self, data: Buffer, *, text: bool, last: bool) -> None:
+        """One fragment of a message; for :class:`Streaming`."""
+        pump = self._pump
+        if self._connection.outbox.pending:
+            await pump.drained()
+        if pump.ended or self._connection.state is not State.OPEN:
+            raise self._end_error()
+        self._connection.send_fragment(data, text=text, last=last)
+        pump.write()
+
+    async def ping(self) -> float:
+        """Send a ping and wait for its pong; the round-trip time in seconds.
+
+        Raises :class:`ConnectionClosed`, or :class:`AlreadyClosed`.
+        """
+        if self._pump.ended or self._connection.state is not State.OPEN:
+            raise self._end_error()
+        waiting = _Ping(trio.current_time())
+        if self._pings is None:
+            self._pings = {}
+        token = self._connection.ping()
+        self._pings[token] = waiting
+        try:
+            self._pump.write()
+            self._baton.attend()
+            await waiting.done.wait()
+        finally:
+            self._pings.pop(token, None)
+        if math.isnan(waiting.round_trip):
+            raise self._end_error()
+        return waiting.round_trip
+
+    def _ponged(self, token: bytes, now: float) -> None:
+        waiting = self._pings.get(token) if self._pings is not None else None
+        if waiting is not None:
+            waiting.round_trip = now - waiting.sent
+            waiting.done.set()
+
+    # --- the end ----------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended; messages may still be queued."""
+        return self._pump.ended
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed on."""
+        return self.accepted.subprotocol
+
+    async def aclose(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close: send a close frame, wait for the peer's, close the stream.
+
+        Waits for at most ``close_timeout``; messages that still arrive are dropped. Cancelled,
+        it closes the stream at once. Raises InvalidOption (nothing happened) for a *code* that
+        may not be sent. Idempotent.
+        """
+        pump = self._pump
+        if not pump.ended and self._connection.state is State.OPEN:
+            self._start_close(code, reason)
+        self._closed_here = True
+        try:
+            await trio.lowlevel.checkpoint()
+            while not pump.ended:
+                if self._baton.waiting:
+                    await self.wait_closed()
+                else:
+                    await self._baton.all()
+        finally:
+            pump.end(None)
+
+    def abort(self) -> None:
+        """Close the stream now, without a close frame. Idempotent."""
+        self._closed_here = True
+        self._pump.end(None)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended; somebody must be receiving meanwhile, or have
+        left the connection to the library by not receiving for a moment."""
+        if not self._pump.ended:
+            self._baton.attend()
+            if self._ended is None:
+                self._ended = trio.Event()
+            await self._ended.wait()
+
+    def drain(self) -> None:
+        """Close with 1001 as soon as a receiver finds nothing queued; for servers that stop."""
+        self._draining = True
+        if self._baton.waiting:
+            self._nothing_queued()
+
+    def start_close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Send a close frame, and wait for nothing. Idempotent."""
+        if not self._pump.ended and self._connection.state is State.OPEN:
+            self._start_close(code, reason)
+
+    def _start_close(self, code: int, reason: str) -> None:
+        self._connection.close(code, reason)
+        self._pump.push()  # not with the others of this pass: the stream may be closed by then
+        self._pump.arm()
+
+    def _on_end(self, error: BaseException | None) -> None:
+        self._error = error
+        self._connection.outbox.clear()
+        self._baton.wake()
+        if self._ended is not None:
+            self._ended.set()
+        for waiting in (self._pings or {}).values():
+            waiting.done.set()
+
+    def _end_error(self) -> ConnectionClosed | AlreadyClosed:
+        if self._closed_here:
+            return AlreadyClosed("this program has closed the connection")
+        plain = self._connection.closed_error()
+        error = ConnectionClosed(plain.code, plain.reason, clean=plain.clean)
+        error.__cause__ = plain.__cause__ or self._error
+        return error
+
+    async def __aenter__(self) -> WebSocket:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.aclose()
+        else:
+            self.start_close(CloseCode.INTERNAL_ERROR)
+            self.abort()
+
+
+class _Ping:
+    __slots__ = ("done", "round_trip", "sent")
+
+    def __init__(self, sent: float) -> None:
+        self.sent = sent
+        self.done = trio.Event()
+        self.round_trip = math.nan
+
+
+class Streaming:
+    """One outgoing message in the making; see :meth:`WebSocket.streaming`."""
+
+    def __init__(self, websocket: WebSocket, *, text: bool) -> None:
+        self._websocket = websocket
+        self._text = text
+        self._begun = False
+
+    async def send(self, data: Buffer) -> None:
+        """Send *data* as one fragment; of text, its UTF-8 (a character may be cut)."""
+        await self._websocket.send_fragment(data, text=self._text, last=False)
+        self._begun = True
+
+    async def __aenter__(self) -> Streaming:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            try:
+                await self._websocket.send_fragment(b"", text=self._text, last=True)
+            except trio.Cancelled:
+                if self._begun:
+                    self._websocket.abort()
+                raise
+        elif self._begun:
+            self._websocket.start_close(CloseCode.INTERNAL_ERROR, "a message was given up")
+            self._websocket.abort()

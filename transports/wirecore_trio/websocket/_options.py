@@ -1,0 +1,54 @@
+"""How a connection behaves: one frozen object of options, the same for both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wirecore.session import Limits
+from wirecore.session.limits import check_above, check_at_least, check_seconds
+from wirecore.websocket import DeflateOffer
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Bounds and times of one WebSocket; sizes in bytes, times in seconds, None is "never".
+
+    *limits*: what the peer may send, and what may wait to be sent.
+    *high_water*: ``send`` waits while more than this waits to be sent.
+    *max_queue*, *max_queue_bytes*: messages received and not yet asked for, before reading
+    stops (and so the peer is slowed down by TCP). One read more may lie there.
+    *ping_interval*, *ping_timeout*: a ping every interval; the connection counts as lost so
+    long after the last pong.
+    *close_timeout*: how long ``aclose`` waits for the peer's close frame.
+    *write_timeout*: how long a peer may take nothing of what is owed to it.
+    *open_timeout*: for everything before the connection is open: dialling, TLS and upgrade for
+    a client; TLS and upgrade for a server.
+    *compression*: permessage-deflate, if the peer wants it too; None: off.
+    *raw_text*: text messages come as ``RawText``, their bytes as received and not validated.
+    *fragment_size*: longer messages are sent in fragments of this size, so that pings and
+    closes overtake them.
+
+    Raises InvalidOption for a value out of its bounds.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    high_water: int = 256 * 1024
+    max_queue: int = 1024
+    max_queue_bytes: int = 1024 * 1024
+    ping_interval: float | None = 20.0
+    ping_timeout: float | None = 40.0
+    close_timeout: float = 5.0
+    write_timeout: float | None = 60.0
+    open_timeout: float | None = 10.0
+    compression: DeflateOffer | None = None
+    raw_text: bool = False
+    fragment_size: int = 128 * 1024
+
+    def __post_init__(self) -> None:
+        check_at_least("high_water", self.high_water, 1)
+        check_at_least("max_queue", self.max_queue, 1)
+        check_at_least("max_queue_bytes", self.max_queue_bytes, 1)
+        check_at_least("fragment_size", self.fragment_size, 1)
+        check_above("close_timeout", self.close_timeout, 0)
+        for name in ("ping_interval", "ping_timeout", "write_timeout", "open_timeout"):
+            check_seconds(name, getattr(self, name))

@@ -1,0 +1,290 @@
+"""Serving: accept, upgrade, run a handler for each connection, drain."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.session.limits import check_at_least
+from wirecore.websocket import Request, Response, ServerHandshake, origin_problem
+
+from .._dial import deadline_after, fail_after, secure_server
+from .._errors import ConnectionClosed
+from .._link import Link, SocketLink, link_for
+from .._serve import Acceptor, open_listeners
+from .._upgrade import linger, receive_request, send_all
+from ._connection import WebSocket
+from ._options import Options
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+logger = logging.getLogger("wirecore.websocket")
+
+Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What an ``on_request`` hook returns to choose the headers or the subprotocol itself."""
+
+    headers: Sequence[tuple[str | bytes, str | bytes]] = ()
+    subprotocol: str | None = None
+
+
+#: Asked for every HTTP request: a Response is sent instead of the upgrade (also to a request
+#: that is none, like a health check), an Accept takes part in it, None leaves it to the server.
+OnRequest: TypeAlias = Callable[[Request], Awaitable[Response | Accept | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrading:
+    """How a server answers upgrade requests; see :func:`serve` for the fields."""
+
+    subprotocols: Sequence[str] = ()
+    origins: Collection[str] | None = None
+    on_request: OnRequest | None = None
+    options: Options = field(default_factory=Options)
+    backend: Backend | None = None
+
+    async def upgrade(self, link: Link) -> WebSocket | None:
+        """The HTTP part over *link*; None where it ended with an ordinary answer.
+
+        Raises HandshakeError, trio.BrokenResourceError, and what the hook raises.
+        """
+        handshake = ServerHandshake()
+        request = await receive_request(link, handshake)
+        if request is None:
+            return None
+        answer = await self._ask(request)
+        if answer is None or isinstance(answer, Accept):
+            refusal = request.problem or origin_problem(request, self.origins)
+            if refusal is None:
+                return await self._accept(link, handshake, request, answer or Accept())
+            answer = refusal
+        await send_all(link, handshake.respond(answer))
+        await linger(link)
+        return None
+
+    async def _ask(self, request: Request) -> Response | Accept | None:
+        if self.on_request is None:
+            return None
+        try:
+            return await self.on_request(request)
+        except Exception:
+            logger.exception("on_request failed; the request is answered with 500")
+            return Response(500)
+
+    async def _accept(
+        self, link: Link, handshake: ServerHandshake, request: Request, answer: Accept
+    ) -> WebSocket:
+        subprotocol = answer.subprotocol or self._choose(request)
+        head = handshake.accept(
+            subprotocol=subprotocol,
+            headers=answer.headers,
+            compression=self.options.compression,
+        )
+        await send_all(link, head)
+        return WebSocket(
+            link,
+            client=False,
+            accepted=handshake.accepted,
+            options=self.options,
+            request=request,
+            leftover=handshake.leftover,
+            backend=self.backend,
+        )
+
+    def _choose(self, request: Request) -> str | None:
+        return next((name for name in self.subprotocols if name in request.subprotocols), None)
+
+
+class Server:
+    """A running server; :func:`serve` gives it to ``task_status``."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        listeners: Sequence[socket.socket],
+        upgrading: Upgrading,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        max_connections: int,
+    ) -> None:
+        self._handler = handler
+        self._upgrading = upgrading
+        self._ssl_context = ssl_context
+        #: The open connections.
+        self.connections: set[WebSocket] = set()
+        self._acceptor = Acceptor(
+            listeners,
+            self._connected,
+            max_connections=max_connections,
+            plain=ssl_context is None,
+        )
+
+    @property
+    def addresses(self) -> list[object]:
+        """The bound addresses, as ``getsockname`` gives them."""
+        return self._acceptor.addresses
+
+    @property
+    def port(self) -> int:
+        """The port of the first TCP address."""
+        address: Any = next(a for a in self.addresses if isinstance(a, tuple))
+        return int(address[1])
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server takes no new connections any more."""
+        return not self._acceptor.accepting
+
+    async def run(self) -> None:
+        """Serve until :meth:`drain` is through. Cancelled, it closes all with 1001."""
+        await self._acceptor.run()
+
+    async def drain(self, grace: float | None = 30.0) -> None:
+        """Stop in good order, and return when the last handler has returned.
+
+        No new connection is taken. A connection is closed with 1001 as soon as its handler
+        asks for a message and none is queued, so that a handler in the middle of its work
+        finishes it. After *grace* seconds (None: never) what is left is cancelled.
+        """
+        self._acceptor.stop_accepting()
+        for websocket in list(self.connections):
+            websocket.drain()
+        with trio.move_on_after(float("inf") if grace is None else grace) as scope:
+            await self._acceptor.wait_idle()
+        if scope.cancelled_caught:
+            self._acceptor.cancel_connections()
+            await self._acceptor.wait_idle()
+
+    async def _connected(self, sock: socket.socket) -> None:
+        link: Link = SocketLink(sock)
+        try:
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._open_and_run(link)
+        finally:
+            link.close()
+
+    async def _open_and_run(self, link: Link) -> None:
+        websocket = None
+        with trio.CancelScope(deadline=deadline_after(self._upgrading.options.open_timeout)):
+            try:
+                if self._ssl_context is not None:
+                    link = await secure_server(link, self._ssl_context)
+                websocket = await self._upgrading.upgrade(link)
+            except (errors.RemoteError, trio.BrokenResourceError) as error:
+                logger.info("a connection wasn't opened: %s", error)
+        if websocket is not None:
+            await self._run_handler(websocket)
+
+    async def _run_handler(self, websocket: WebSocket) -> None:
+        self.connections.add(websocket)
+        if self.draining:
+            websocket.drain()
+        try:
+            await self._handler(websocket)
+            await websocket.aclose()
+        except ConnectionClosed as error:
+            logger.debug("a handler ended with its connection: %s", error)
+        except trio.Cancelled:
+            websocket.start_close(CloseCode.GOING_AWAY)
+            raise
+        except Exception:
+            logger.exception("a handler failed; its connection is closed with 1011")
+            websocket.start_close(CloseCode.INTERNAL_ERROR)
+        finally:
+            websocket.abort()
+            self.connections.discard(websocket)
+
+
+async def serve(
+    handler: Handler,
+    host: str | None = None,
+    port: int = 0,
+    *,
+    unix_path: str | None = None,
+    listeners: Sequence[socket.socket] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    subprotocols: Sequence[str] = (),
+    origins: Collection[str] | None = None,
+    on_request: OnRequest | None = None,
+    max_connections: int = 100_000,
+    options: Options | None = None,
+    backend: Backend | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve WebSockets: ``server = await nursery.start(serve, handler, "127.0.0.1", 8000)``.
+
+    *handler* is called with each open connection, in a task of its own; when it returns, the
+    connection is closed with 1000. What it raises is logged, and closes it with 1011; it ends
+    quietly with its connection.
+
+    Listens on *host* and *port* (None: all interfaces; 0: a free port, see ``server.port``), or
+    at *unix_path*, or on *listeners* that are bound already. *ssl_context* makes it ``wss``.
+    *subprotocols*: what the server speaks, the one it likes best first. *origins*: values
+    of Origin that are let in besides the server's own host and requests without one.
+    *on_request*: an async function asked for every HTTP request; see :data:`OnRequest`.
+    *max_connections*: one more is answered with 503. *options*: see :class:`Options`.
+
+    ``task_status`` gives the :class:`Server`. Returns after ``server.drain()``; cancelled, it
+    sends every peer a close frame (1001), waits for nothing and cancels the handlers. Raises
+    OSError where it can't listen.
+    """
+    check_at_least("max_connections", max_connections, 1)
+    if listeners is None:
+        listeners = await open_listeners(host, port, unix_path=unix_path)
+    upgrading = Upgrading(
+        subprotocols=subprotocols,
+        origins=origins,
+        on_request=on_request,
+        options=options or Options(),
+        backend=backend,
+    )
+    server = Server(
+        handler, listeners, upgrading, ssl_context=ssl_context, max_connections=max_connections
+    )
+    task_status.started(server)
+    await server.run()
+
+
+async def wrap_server(
+    stream: trio.abc.Stream,
+    *,
+    subprotocols: Sequence[str] = (),
+    origins: Collection[str] | None = None,
+    on_request: OnRequest | None = None,
+    options: Options | None = None,
+    backend: Backend | None = None,
+) -> WebSocket | None:
+    """The server's side of a WebSocket over any ``trio.abc.Stream``, which it then owns.
+
+    None where the request was answered otherwise (not an upgrade, or by the hook). Raises
+    HandshakeError, trio.BrokenResourceError, TimeoutError; the stream is then closed.
+    """
+    upgrading = Upgrading(
+        subprotocols=subprotocols,
+        origins=origins,
+        on_request=on_request,
+        options=options or Options(),
+        backend=backend,
+    )
+    link = link_for(stream)
+    websocket = None
+    try:
+        with fail_after(upgrading.options.open_timeout, "no upgrade request"):
+            websocket = await upgrading.upgrade(link)
+    finally:
+        if websocket is None:
+            link.close()
+    return websocket

@@ -1,0 +1,52 @@
+"""wsrpc on trio: calls in both directions over one WebSocket, between holders of pinned keys.
+
+The client::
+
+    async with wsrpc.connect("127.0.0.1:1337", credentials, services=[Gnip()]) as client:
+        reply = await PingStub(client).Ping(PingRequest(body="hello"))
+
+The server::
+
+    server = wsrpc.Server(credentials)
+    server.register(Ping())
+    await nursery.start(server.serve, "127.0.0.1", 1337)
+    reply = await GnipStub(server.peer(alice)).Gnip(GnipRequest(body="hello"))
+"""
+
+from __future__ import annotations
+
+from wirecore.errors import CallTimeout, Overloaded, RpcError, UnknownMethod
+
+from .._errors import CallLost, NotConnected
+from .._supervise import RetryPolicy
+from ..tls import ClientCredentials, ServerCredentials
+from ._client import Client, Connecting, connect
+from ._options import Options
+from ._peer import Caller, Peer
+from ._server import Listening, Server
+from ._service import MethodTypes, ProtoMessage, Service
+from ._states import State
+
+__all__ = [
+    "CallLost",
+    "CallTimeout",
+    "Caller",
+    "Client",
+    "ClientCredentials",
+    "Connecting",
+    "Listening",
+    "MethodTypes",
+    "NotConnected",
+    "Options",
+    "Overloaded",
+    "Peer",
+    "ProtoMessage",
+    "RetryPolicy",
+    "RpcError",
+    "Server",
+    "ServerCredentials",
+    "Service",
+    "State",
+    "UnknownMethod",
+    "connect",
+]

@@ -1,0 +1,253 @@
+"""One wsrpc connection with both of its directions: calls that wait, requests that are handled."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.protocols.wsrpc import Received, Session
+
+from .._dispatch import Workers
+from .._errors import CallLost, NotConnected
+from .._link import Link
+from .._pump import Pump
+from ._peer import Peer
+from ._request import Request
+from ._service import Method, Mode, Registry
+from ._texts import error_from_text, overloaded_text, unknown_method_text
+from ._waiter import Waiter
+
+if TYPE_CHECKING:
+    from ._options import Options
+
+logger = logging.getLogger("wirecore.wsrpc")
+
+#: Lost calls that are ended before others of the run get their turn: ending 100,000 at once
+#: would stop everything for seconds.
+_LOST_IN_A_ROW = 1000
+
+
+class Channel(Peer):
+    """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
+
+    __slots__ = (
+        "_ended",
+        "_handlers",
+        "_handling",
+        "_handling_bytes",
+        "_idle",
+        "_options",
+        "_public_key",
+        "_pump",
+        "_registry",
+        "_session",
+        "_workers",
+        "error",
+    )
+
+    def __init__(
+        self,
+        link: Link,
+        session: Session,
+        *,
+        public_key: bytes,
+        registry: Registry,
+        workers: Workers,
+        options: Options,
+    ) -> None:
+        self._session = session
+        self._public_key = public_key
+        self._registry = registry
+        self._workers = workers
+        self._options = options
+        self._handling = 0
+        self._handling_bytes = 0
+        self._handlers: set[trio.CancelScope] = set()
+        self._idle: trio.Event | None = None
+        self._ended = False
+        #: Why the connection broke; None while it is open, and after an orderly end.
+        self.error: BaseException | None = None
+        session.start(trio.current_time())
+        self._pump = Pump(
+            link,
+            session,
+            on_events=self._received,
+            on_end=self._on_end,
+            write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
+            high_water=options.high_water,
+        )
+
+    @property
+    def public_key(self) -> bytes:
+        return self._public_key
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone."""
+        return self._ended
+
+    def feed(self, leftover: bytes) -> None:
+        """Take what came behind the upgrade, once the channel can be found by its key."""
+        if leftover:
+            self._pump.feed(leftover)
+
+    async def run(self) -> None:
+        """Read, answer and wake until the connection has ended."""
+        await self._pump.run_reader()
+
+    def close(self, code: int = CloseCode.NORMAL) -> None:
+        """Send a close frame and close the stream at once, as the Go side does. Idempotent."""
+        if not self._ended:
+            self._session.close(code)
+            self._pump.push()
+            self._pump.end(None)
+
+    # --- calling ------------------------------------------------------------------------
+
+    async def call(self, method: str, payload: bytes) -> bytes:
+        session = self._session
+        pump = self._pump
+        if session.outbox.pending > self._options.high_water:
+            await pump.drained()
+        if self._ended:
+            raise NotConnected
+        waiter = Waiter(session)
+        session.call(waiter, method, payload, trio.current_time())
+        if session.pending_calls == 1:
+            pump.arm()
+        pump.write()
+        return await waiter.wait()
+
+    def _received(self, received: Received) -> None:
+        for waiter, payload, text in received.answers:
+            if text:
+                waiter.fail(error_from_text(text))
+            else:
+                waiter.answer(payload)
+        for waiter in received.timed_out:
+            waiter.fail(
+                errors.CallTimeout(
+                    f"no answer within call_timeout, {self._options.call_timeout:g} s"
+                )
+            )
+        for method, call_id, payload in received.requests:
+            self._handle(method, call_id, payload)
+
+    def _on_end(self, error: BaseException | None) -> None:
+        self._ended = True
+        self.error = error
+        why = f"the connection was lost: {error}" if error else "the connection was closed"
+        lost = self._session.lost()
+        self._session.outbox.clear()
+        for scope in self._handlers:
+            scope.cancel()
+        if len(lost) <= _LOST_IN_A_ROW:
+            _fail_all(lost, why)
+        else:
+            trio.lowlevel.spawn_system_task(_fail_in_chunks, lost, why)
+
+    # --- serving ------------------------------------------------------------------------
+
+    def _handle(self, name: str, call_id: str, payload: bytes) -> None:
+        method = self._registry.find(name)
+        if method is None:
+            logger.info("the peer called %r, which isn't served here", name[:100])
+            self.reply_error(call_id, unknown_method_text(name))
+            return
+        if method.mode is Mode.INLINE:
+            Request(self, method, call_id, payload).run_inline()
+            return
+        options = self._options
+        if self._handling >= options.max_handlers:
+            self._refuse(call_id, "max_handlers", options.max_handlers)
+        elif self._handling_bytes + len(payload) > options.max_handler_bytes and self._handling:
+            self._refuse(call_id, "max_handler_bytes", options.max_handler_bytes)
+        else:
+            self._start(method, call_id, payload)
+
+    def _refuse(self, call_id: str, limit: str, bound: int) -> None:
+        logger.warning("a request was refused: %s is %d", limit, bound)
+        self.reply_error(call_id, overloaded_text(limit, bound))
+
+    def _start(self, method: Method, call_id: str, payload: bytes) -> None:
+        self._handling += 1
+        self._handling_bytes += len(payload)
+        self._workers.start(Request(self, method, call_id, payload))
+
+    def finished(self, request: Request) -> None:
+        """A request that was started is through."""
+        self._handling -= 1
+        self._handling_bytes -= len(request.payload)
+        if not self._handling and self._idle is not None:
+            self._idle.set()
+
+    async def wait_handled(self) -> None:
+        """Wait until no request is being handled."""
+        while self._handling:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    def handler_scope(self) -> trio.CancelScope | None:
+        """The scope that a handler runs in, where one is needed."""
+        options = self._options
+        if options.handler_timeout is None and options.on_disconnect == "finish":
+            return None
+        timeout = options.handler_timeout
+        scope = trio.CancelScope(
+            deadline=math.inf if timeout is None else trio.current_time() + timeout
+        )
+        if options.on_disconnect == "cancel":
+            self._handlers.add(scope)
+            if self._ended:
+                scope.cancel()
+        return scope
+
+    def handler_left(self, scope: trio.CancelScope) -> None:
+        """A handler's scope was left."""
+        self._handlers.discard(scope)
+
+    def reply(self, call_id: str, payload: bytes) -> None:
+        """Send an answer, if there is still somebody to answer."""
+        if not self._ended:
+            try:
+                self._session.reply(call_id, payload)
+            except errors.LocalLimitExceeded as error:
+                self._unsendable(call_id, error)
+            self._pump.write()
+
+    def reply_error(self, call_id: str, text: str) -> None:
+        """Send an answer that is an error."""
+        if not self._ended:
+            try:
+                self._session.reply_error(call_id, text)
+            except errors.LocalLimitExceeded as error:
+                self._cut(error)
+            self._pump.write()
+
+    def _unsendable(self, call_id: str, error: errors.LocalLimitExceeded) -> None:
+        if error.limit == "max_queued_bytes":
+            self._cut(error)
+        else:
+            logger.error("a reply can't be sent: %s", error)
+            self.reply_error(call_id, f"internal error: the reply is too large ({error.limit})")
+
+    def _cut(self, error: errors.LocalLimitExceeded) -> None:
+        # Answers pile up at a peer who asks and doesn't read: memory comes before its calls.
+        logger.warning("a peer that doesn't read its answers is cut: %s", error)
+        self._pump.end(trio.BrokenResourceError(f"the peer doesn't read its answers: {error}"))
+
+
+def _fail_all(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:
+    for waiter, execution in lost:
+        waiter.fail(CallLost(why, execution=execution))
+
+
+async def _fail_in_chunks(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:
+    for start in range(0, len(lost), _LOST_IN_A_ROW):
+        _fail_all(lost[start : start + _LOST_IN_A_ROW], why)
+        await trio.lowlevel.cancel_shielded_checkpoint()

@@ -1,0 +1,298 @@
+"""The client: one connection that is made again when it is lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from wirecore import errors
+from wirecore.session import Backoff
+
+from .._dial import SocketOption, fail_after, open_socket
+from .._dispatch import Workers
+from .._errors import NotConnected
+from .._link import Link
+from .._supervise import RETRIED, RetryPolicy, dial_until_open
+from ..tls import ClientCredentials
+from ._channel import Channel
+from ._options import Options
+from ._peer import Caller
+from ._service import ProtoMessage, Registry, Service
+from ._states import State, StateWatch
+from ._upgrade import make_session, secure, upgrade
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+logger = logging.getLogger("wirecore.wsrpc")
+
+
+class Client(Caller):
+    """A connection to a server that comes back by itself; :func:`connect` makes it.
+
+    A call while there is no connection fails at once with NotConnected; :meth:`wait_ready`
+    waits for one.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        credentials: ClientCredentials,
+        *,
+        options: Options,
+        socket_options: Sequence[SocketOption],
+        backend: Backend | None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._credentials = credentials
+        self._options = options
+        self._socket_options = socket_options
+        self._backend = backend
+        self._registry = Registry()
+        self._watch = StateWatch()
+        self._channel: Channel | None = None
+        self._workers: Workers
+        #: Connections made so far: 1 after the first, one more with each reconnect.
+        self.connections = 0
+        #: Why the last attempt failed or the last connection broke; None if neither did.
+        self.last_error: BaseException | None = None
+
+    # --- serving --------------------------------------------------------------------------
+
+    def register(self, service: Service, *, inline: bool = False) -> None:
+        """Serve the methods of *service* to the server; see ``Server.register``."""
+        self._registry.register(service, inline=inline)
+
+    def handle(
+        self,
+        name: str,
+        handler: Callable[[Any, Any], Any],
+        *,
+        request: type[ProtoMessage] | None = None,
+        response: type[ProtoMessage] | None = None,
+        inline: bool = False,
+    ) -> None:
+        """Serve the method *name* to the server; see ``Server.handle``."""
+        self._registry.handle(name, handler, request=request, response=response, inline=inline)
+
+    # --- calling --------------------------------------------------------------------------
+
+    async def call(self, method: str, payload: bytes) -> bytes:
+        channel = self._channel
+        if channel is None:
+            await trio.lowlevel.checkpoint()
+            raise NotConnected
+        return await channel.call(method, payload)
+
+    @property
+    def state(self) -> State:
+        """The connectivity state."""
+        return self._watch.state
+
+    @property
+    def server_public_key(self) -> bytes | None:
+        """The key of the server at the other end; None while there is no connection."""
+        return None if self._channel is None else self._channel.public_key
+
+    async def wait_for_state_change(self, state: State) -> State:
+        """Wait until the state isn't *state* any more, and return it."""
+        return await self._watch.wait_for_change(state)
+
+    async def wait_ready(self) -> bool:
+        """Wait until calls go through. False where the client was closed instead."""
+        while (state := self.state) is not State.READY:
+            if state is State.SHUTDOWN:
+                return False
+            await self._watch.wait_for_change(state)
+        return True
+
+    # --- the connection -------------------------------------------------------------------
+
+    @property
+    def _authority(self) -> str:
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    async def open(self, workers: Workers) -> Channel:
+        """One attempt to connect."""
+        self._workers = workers
+        self._watch.set(State.CONNECTING)
+        try:
+            with fail_after(self._options.open_timeout, f"no connection to {self._authority}"):
+                return await self._open()
+        except RETRIED as error:
+            self.last_error = error
+            self._watch.set(State.TRANSIENT_FAILURE)
+            raise
+
+    async def _open(self) -> Channel:
+        link: Link = await open_socket(self._host, self._port, socket_options=self._socket_options)
+        try:
+            secured = await secure(link, self._credentials)
+            link = secured.link
+            leftover = await upgrade(link, self._authority)
+            channel = Channel(
+                link,
+                make_session(client=True, options=self._options, backend=self._backend),
+                public_key=secured.public_key,
+                registry=self._registry,
+                workers=self._workers,
+                options=self._options,
+            )
+            channel.feed(leftover)
+            return channel
+        except BaseException:
+            link.close()
+            raise
+
+    def ready(self, channel: Channel) -> None:
+        """*channel* is open: calls go through it from now on."""
+        self._channel = channel
+        self.connections += 1
+        self._watch.set(State.READY)
+
+    async def supervise(self, channel: Channel, policy: RetryPolicy) -> None:
+        """Run *channel*, and connect again each time it is lost, for ever."""
+        while True:
+            try:
+                await channel.run()
+            finally:
+                self._channel = None
+                channel.close()
+            self.last_error = channel.error
+            logger.info(
+                "the connection to %s was lost (%s); connecting again",
+                self._authority,
+                channel.error or "closed by the server",
+            )
+            self._watch.set(State.IDLE)
+            channel = await dial_until_open(
+                lambda: self.open(self._workers), policy, what=self._authority
+            )
+            self.ready(channel)
+
+    def close(self) -> None:
+        """Close the connection; what waits for the state sees SHUTDOWN."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+        self._watch.set(State.SHUTDOWN)
+
+
+class Connecting:
+    """What :func:`connect` returns: ``async with`` it."""
+
+    def __init__(self, client: Client, policy: RetryPolicy, *, wait: bool) -> None:
+        self._client = client
+        self._policy = policy
+        self._wait = wait
+        self._manager: AbstractAsyncContextManager[trio.Nursery]
+        self._nursery: trio.Nursery
+
+    async def __aenter__(self) -> Client:
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        workers = Workers(self._nursery)
+        try:
+            if self._wait:
+                channel = await dial_until_open(
+                    lambda: self._client.open(workers),
+                    self._policy,
+                    what=self._client._authority,
+                )
+                self._client.ready(channel)
+                self._nursery.start_soon(self._client.supervise, channel, _for_ever(self._policy))
+            else:
+                self._nursery.start_soon(self._connect_and_supervise, workers)
+        except BaseException as error:
+            # The nursery has no task yet: leaving it can't add an error of its own.
+            await self._leave(type(error), error, error.__traceback__)
+            raise
+        return self._client
+
+    async def _connect_and_supervise(self, workers: Workers) -> None:
+        policy = _for_ever(self._policy)
+        channel = await dial_until_open(
+            lambda: self._client.open(workers), policy, what=self._client._authority
+        )
+        self._client.ready(channel)
+        await self._client.supervise(channel, policy)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._leave(kind, error, traceback)
+
+    async def _leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+        self._nursery.cancel_scope.cancel()
+        # Without the body's exception, which goes its own way: given to the nursery it would
+        # come out in a group.
+        await self._manager.__aexit__(None, None, None)
+
+
+def _for_ever(policy: RetryPolicy) -> RetryPolicy:
+    """Once it was let in, or where nobody waits, a client never gives up."""
+    return RetryPolicy(backoff=policy.backoff, attempts=None, persist=True)
+
+
+#: 200 is how a server says that the key has a connection already: that may pass.
+_DEFAULT_POLICY = RetryPolicy(backoff=Backoff.wsrpc)
+
+
+def connect(
+    address: str,
+    credentials: ClientCredentials,
+    *,
+    services: Sequence[Service] = (),
+    options: Options | None = None,
+    retry: RetryPolicy | None = None,
+    wait: bool = True,
+    socket_options: Sequence[SocketOption] = (),
+    backend: Backend | None = None,
+) -> Connecting:
+    """Connect to a wsrpc server: ``async with connect("127.0.0.1:1337", credentials) as client``.
+
+    *address*: host and port. *credentials*: our private key and the server's public key.
+    *services* are served to the server, from the first moment on.
+    Entering waits until the connection is there, trying again as *retry* says; it raises
+    PeerRefused where keys don't fit (unless the policy persists), UpgradeRejected, and what the
+    policy's last attempt raised. With *wait* false it returns at once and connects in the
+    background, for ever.
+    Underneath it reconnects for ever, after 1 s, 1.6 s and so on to 120 s, each spread by 20 %.
+    Leaving closes the connection and cancels the handlers; an exception of the body arrives as
+    itself. Raises InvalidOption for an address that is none.
+    """
+    host, port = _parse_address(address)
+    client = Client(
+        host,
+        port,
+        credentials,
+        options=options or Options(),
+        socket_options=socket_options,
+        backend=backend,
+    )
+    for service in services:
+        client.register(service)
+    return Connecting(client, retry or _DEFAULT_POLICY, wait=wait)
+
+
+def _parse_address(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise errors.InvalidOption(f"an address is HOST:PORT, not {address!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -1,0 +1,68 @@
+"""How a wsrpc connection behaves: one frozen object of options for each side's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wirecore.session.limits import check_above, check_at_least, check_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Bounds and times of one connection; sizes in bytes, times in seconds, None is "never".
+
+    *max_message_size*: the longest message taken from the peer; None: the side's default, which
+    is 100,000,000 for a client and 10,000,000 for a server, as the Go side has it.
+    *max_pending_calls*: calls without an answer yet. *call_timeout*: for each call; cancel
+    scopes are yours to use besides.
+    *max_handlers*, *max_handler_bytes*: requests being handled, and their size together; one
+    more is answered with an error at once, and the reader never pauses.
+    *handler_timeout*: a handler that takes longer is cancelled and answered with an error (only
+    async ones can be).
+    *on_disconnect*: whether handlers "finish" or are told to "cancel" when their connection is
+    lost.
+    *high_water*: calls wait while more than this waits to be sent.
+    *max_queued_bytes*: answers that the peer doesn't read may pile up to this; then it is cut.
+    *ping_interval*, *ping_timeout*: a ping every interval; a peer is given up so long after
+    its last pong.
+    *write_timeout*: how long a peer may take nothing of what is owed to it.
+    *open_timeout*: for TLS and upgrade (and, on a client, dialling) together.
+
+    Raises InvalidOption for a value out of its bounds.
+    """
+
+    max_message_size: int | None = None
+    max_pending_calls: int = 100_000
+    call_timeout: float | None = 60.0
+    max_handlers: int = 1000
+    max_handler_bytes: int = 64 * 1024 * 1024
+    handler_timeout: float | None = None
+    on_disconnect: Literal["finish", "cancel"] = "finish"
+    high_water: int = 1024 * 1024
+    max_queued_bytes: int = 64 * 1024 * 1024
+    ping_interval: float | None = 18.0
+    ping_timeout: float | None = 20.0
+    write_timeout: float | None = 10.0
+    open_timeout: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "max_pending_calls",
+            "max_handlers",
+            "max_handler_bytes",
+            "high_water",
+            "max_queued_bytes",
+        ):
+            check_at_least(name, getattr(self, name), 1)
+        if self.max_message_size is not None:
+            check_above("max_message_size", self.max_message_size, 0)
+        for name in (
+            "call_timeout",
+            "handler_timeout",
+            "ping_interval",
+            "ping_timeout",
+            "write_timeout",
+            "open_timeout",
+        ):
+            check_seconds(name, getattr(self, name))

@@ -1,0 +1,87 @@
+"""One request that came: decode it, run its handler, answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from wirecore import errors
+from wirecore._backend import default
+
+from ._service import Method, Mode
+
+if TYPE_CHECKING:
+    from ._channel import Channel
+
+logger = logging.getLogger("wirecore.wsrpc")
+
+
+class Request:
+    """A job for :class:`~wirecore_trio._dispatch.Workers`."""
+
+    __slots__ = ("_call_id", "_channel", "_method", "payload")
+
+    def __init__(self, channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
+        self._channel = channel
+        self._method = method
+        self._call_id = call_id
+        self.payload = payload
+
+    def run_inline(self) -> None:
+        """Run a handler that never blocks, here and now."""
+        try:
+            argument = self._method.decode(self.payload)
+            reply = self._method.encode(self._method.handler(argument, self._channel))
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+            self._failed(error)
+        else:
+            self._channel.reply(self._call_id, reply)
+
+    async def run(self) -> None:
+        """Run the handler in a task or a thread. Raises nothing but cancellation."""
+        channel = self._channel
+        scope = channel.handler_scope()
+        try:
+            if scope is None:
+                reply = await self._run()
+            else:
+                with scope:
+                    reply = await self._run()
+                if scope.cancelled_caught:
+                    raise errors.RpcError("the handler took too long")
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+            self._failed(error)
+        else:
+            channel.reply(self._call_id, reply)
+        finally:
+            channel.finished(self)
+            if scope is not None:
+                channel.handler_left(scope)
+
+    async def _run(self) -> bytes:
+        method = self._method
+        argument: Any = method.decode(self.payload)
+        if method.mode is Mode.THREAD:
+            reply = await trio.to_thread.run_sync(method.handler, argument, self._channel)
+        else:
+            reply = await method.handler(argument, self._channel)
+        return method.encode(reply)
+
+    def _failed(self, error: Exception) -> None:
+        """Only what was raised on purpose reaches the peer; the rest is for the log."""
+        if isinstance(error, errors.RpcError):
+            text = error.text or "error"  # an empty text would mean success
+        elif isinstance(error, errors.InvalidMessage):
+            text = f"the request can't be decoded: {error}"
+        else:
+            number = default.entropy.uuid4_text()
+            logger.error(
+                "the handler of %s failed; the peer was told: internal error %s",
+                self._method.name,
+                number,
+                exc_info=error,
+            )
+            text = f"internal error {number}"
+        self._channel.reply_error(self._call_id, text)

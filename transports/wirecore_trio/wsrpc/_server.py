@@ -1,0 +1,263 @@
+"""The server: listed clients connect, call, and are called."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.session.limits import check_at_least
+from wirecore.websocket import Response, ServerHandshake, origin_problem
+
+from .._dial import deadline_after
+from .._dispatch import Workers
+from .._errors import NotConnected
+from .._link import Link, SocketLink
+from .._serve import Acceptor, open_listeners
+from .._upgrade import linger, receive_request, send_all
+from ..tls import ServerCredentials
+from ._channel import Channel
+from ._options import Options
+from ._peer import Peer
+from ._service import ProtoMessage, Registry, Service
+from ._upgrade import make_session, secure
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+logger = logging.getLogger("wirecore.wsrpc")
+
+
+class Listening:
+    """A server that listens; ``task_status`` of :meth:`Server.serve` gives it."""
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
+
+    @property
+    def addresses(self) -> list[object]:
+        """The bound addresses, as ``getsockname`` gives them."""
+        return self._acceptor.addresses
+
+    @property
+    def port(self) -> int:
+        """The port of the first address."""
+        address: Any = self.addresses[0]
+        return int(address[1])
+
+
+class Server:
+    """Serves the clients whose keys *credentials* list, and calls them.
+
+    One connection a client: a second one of the same key is refused (the client sees HTTP
+    status 200 in place of the upgrade, as the Go server answers it).
+    """
+
+    def __init__(
+        self,
+        credentials: ServerCredentials,
+        *,
+        options: Options | None = None,
+        max_connections: int = 100_000,
+        backend: Backend | None = None,
+    ) -> None:
+        check_at_least("max_connections", max_connections, 1)
+        self._credentials = credentials
+        self._options = options or Options()
+        self._max_connections = max_connections
+        self._backend = backend
+        self._registry = Registry()
+        self._channels: dict[bytes, Channel] = {}
+        self._opening: set[bytes] = set()
+        self._acceptors: list[Acceptor] = []
+        self._closing = False
+
+    # --- what it serves -------------------------------------------------------------------
+
+    def register(self, service: Service, *, inline: bool = False) -> None:
+        """Serve the methods of *service*; each is ``handler(request, peer)``.
+
+        ``async def`` methods run in tasks, plain ones in worker threads, so that they may
+        block; with *inline* they run in the reader, the fastest way, and must never block.
+        Raises InvalidOption where it is no service, or a method's name is taken.
+        """
+        self._registry.register(service, inline=inline)
+
+    def handle(
+        self,
+        name: str,
+        handler: Callable[[Any, Any], Any],
+        *,
+        request: type[ProtoMessage] | None = None,
+        response: type[ProtoMessage] | None = None,
+        inline: bool = False,
+    ) -> None:
+        """Serve the method *name* with ``handler(request, peer)``; without types, on bytes."""
+        self._registry.handle(name, handler, request=request, response=response, inline=inline)
+
+    # --- its clients ----------------------------------------------------------------------
+
+    @property
+    def connected_keys(self) -> list[bytes]:
+        """The public keys of the clients that are connected now."""
+        return list(self._channels)
+
+    def peer(self, public_key: bytes) -> Peer:
+        """The client with *public_key*, to be called whenever it is connected."""
+        return ClientPeer(self, public_key)
+
+    def channel(self, public_key: bytes) -> Channel:
+        """The connection of *public_key*. Raises NotConnected."""
+        channel = self._channels.get(public_key)
+        if channel is None:
+            raise NotConnected("client not connected")
+        return channel
+
+    # --- serving --------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        listeners: Sequence[socket.socket] | None = None,
+        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Listen on *host* and *port* (0: a free one), or on bound *listeners*, and serve.
+
+        ``task_status`` gives a :class:`Listening`. Returns after :meth:`aclose` or
+        :meth:`drain`. Cancelled, it sends every client a close frame, waits for nothing, and
+        cancels the handlers. Raises OSError where it can't listen.
+        """
+        if listeners is None:
+            listeners = await open_listeners(host, port)
+        unsubscribe = self._credentials.subscribe(self._keys_removed)
+        try:
+            async with trio.open_nursery() as nursery:
+                workers = Workers(nursery)
+
+                async def connected(sock: socket.socket) -> None:
+                    await self._connected(sock, workers)
+
+                acceptor = Acceptor(
+                    listeners, connected, max_connections=self._max_connections, plain=False
+                )
+                self._acceptors.append(acceptor)
+                task_status.started(Listening(acceptor))
+                try:
+                    await acceptor.run()
+                finally:
+                    self._acceptors.remove(acceptor)
+                    # The workers have nobody to work for.
+                    nursery.cancel_scope.cancel()
+        finally:
+            unsubscribe()
+
+    async def drain(self, grace: float | None = 30.0) -> None:
+        """Stop in good order: no new connection, running handlers finish, then all close.
+
+        After *grace* seconds (None: never) the rest is cancelled.
+        """
+        self._closing = True
+        for acceptor in self._acceptors:
+            acceptor.stop_accepting()
+        with trio.move_on_after(float("inf") if grace is None else grace):
+            for channel in list(self._channels.values()):
+                await channel.wait_handled()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections and listeners now, and wait until they are gone."""
+        self._closing = True
+        for channel in list(self._channels.values()):
+            channel.close()
+        for acceptor in list(self._acceptors):
+            acceptor.cancel_connections()
+            await acceptor.wait_idle()
+
+    def _keys_removed(self, keys: frozenset[bytes]) -> None:
+        for key in keys:
+            channel = self._channels.pop(key, None)
+            if channel is not None:
+                logger.info("the key %s was removed; its connection is closed", key.hex())
+                channel.close(CloseCode.NORMAL)
+
+    async def _connected(self, sock: socket.socket, workers: Workers) -> None:
+        link: Link = SocketLink(sock)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            channel = None
+            with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
+                try:
+                    channel = await self._open(link, workers)
+                except (errors.RemoteError, trio.BrokenResourceError) as error:
+                    logger.info("a client wasn't let in: %s", error)
+            if channel is not None:
+                await self._run(channel)
+        finally:
+            link.close()
+
+    async def _open(self, link: Link, workers: Workers) -> Channel | None:
+        secured = await secure(link, self._credentials)
+        key = secured.public_key
+        handshake = ServerHandshake()
+        request = await receive_request(secured.link, handshake)
+        if request is None:
+            return None
+        refusal = request.problem or origin_problem(request)
+        if refusal is None and (self._closing or key in self._channels or key in self._opening):
+            logger.warning("a second connection of %s was refused", key.hex())
+            refusal = Response(200)
+        if refusal is not None:
+            await send_all(secured.link, handshake.respond(refusal))
+            await linger(secured.link)
+            return None
+        # Reserved while the answer is sent: of two at the same instant one must be refused.
+        self._opening.add(key)
+        try:
+            await send_all(secured.link, handshake.accept())
+        finally:
+            self._opening.discard(key)
+        if self._closing or not self._credentials.allowed(key):
+            return None
+        channel = self._channels[key] = Channel(
+            secured.link,
+            make_session(client=False, options=self._options, backend=self._backend),
+            public_key=key,
+            registry=self._registry,
+            workers=workers,
+            options=self._options,
+        )
+        channel.feed(handshake.leftover)
+        return channel
+
+    async def _run(self, channel: Channel) -> None:
+        try:
+            await channel.run()
+        finally:
+            # An old connection's end must not unregister a newer one of the same key.
+            if self._channels.get(channel.public_key) is channel:
+                del self._channels[channel.public_key]
+            channel.close()
+
+
+class ClientPeer(Peer):
+    """A client as its server knows it: by key, over whichever connection it has now."""
+
+    __slots__ = ("_public_key", "_server")
+
+    def __init__(self, server: Server, public_key: bytes) -> None:
+        self._server = server
+        self._public_key = public_key
+
+    @property
+    def public_key(self) -> bytes:
+        return self._public_key
+
+    async def call(self, method: str, payload: bytes) -> bytes:
+        return await self._server.channel(self._public_key).call(method, payload)

@@ -1,0 +1,50 @@
+"""Connectivity states of a client, as gRPC names them, and waiting for them to change."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import trio
+
+
+class State(Enum):
+    """Where a client stands."""
+
+    #: No connection, and no attempt yet.
+    IDLE = "idle"
+    #: An attempt is under way.
+    CONNECTING = "connecting"
+    #: Calls go through.
+    READY = "ready"
+    #: The last attempt failed; the next comes after the backoff.
+    TRANSIENT_FAILURE = "transient failure"
+    #: Closed for good.
+    SHUTDOWN = "shutdown"
+
+
+class StateWatch:
+    """A state that tasks can wait on."""
+
+    __slots__ = ("_changed", "_state")
+
+    def __init__(self) -> None:
+        self._state = State.IDLE
+        self._changed = trio.Event()
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+        return self._state
+
+    def set(self, state: State) -> None:
+        """Change the state, and wake who waits for a change."""
+        if state is not self._state:
+            self._state = state
+            changed, self._changed = self._changed, trio.Event()
+            changed.set()
+
+    async def wait_for_change(self, state: State) -> State:
+        """The state, once it isn't *state* any more. Short-lived ones in between may be missed."""
+        while self._state is state:
+            await self._changed.wait()
+        return self._state

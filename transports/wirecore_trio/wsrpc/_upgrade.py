@@ -1,0 +1,67 @@
+"""From a fresh link to an open channel: TLS, upgrade, session, on either side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wirecore.protocols.wsrpc import Session
+from wirecore.session import CallLimits, Heartbeat, Limits
+from wirecore.websocket import ClientHandshake
+
+from .._link import Link
+from .._tls_link import TLSLink
+from .._upgrade import upgrade_client
+from ..tls import ClientCredentials, PinnedEngine, ServerCredentials
+from ._options import Options
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+#: The longest message taken from the peer, on each side: the values of the Go side.
+_MAX_MESSAGE_SIZE = {"client": 100_000_000, "server": 10_000_000}
+
+
+@dataclass(slots=True)
+class Secured:
+    """A link whose peer has shown its key."""
+
+    link: TLSLink
+    public_key: bytes
+
+
+async def secure(link: Link, credentials: ClientCredentials | ServerCredentials) -> Secured:
+    """The TLS handshake over *link*. Raises PeerRefused, HandshakeError, BrokenResourceError."""
+    engine = PinnedEngine(credentials)
+    tls = TLSLink(link, engine)
+    await tls.handshake()
+    return Secured(tls, engine.peer_public_key)
+
+
+async def upgrade(link: Link, authority: str) -> bytes:
+    """The client's upgrade over *link*, and what came behind the answer.
+
+    No Origin, subprotocol or extension is sent, as the Go client sends none. Raises
+    PeerRefused (TLS 1.3: a server that refuses our key says so at the first read),
+    UpgradeRejected, HandshakeError, BrokenResourceError.
+    """
+    handshake = ClientHandshake(host=authority, target="/")
+    await upgrade_client(link, handshake)
+    return handshake.leftover
+
+
+def make_session(*, client: bool, options: Options, backend: Backend | None = None) -> Session:
+    """The session of a new connection."""
+    size = options.max_message_size or _MAX_MESSAGE_SIZE["client" if client else "server"]
+    return Session(
+        client=client,
+        limits=Limits(
+            max_frame_size=size,
+            max_message_size=size,
+            max_queued_bytes=options.max_queued_bytes,
+        ),
+        call_limits=CallLimits(max_pending_calls=options.max_pending_calls),
+        heartbeat=Heartbeat(options.ping_interval, options.ping_timeout),
+        call_timeout=options.call_timeout,
+        backend=backend,
+    )

@@ -1,0 +1,82 @@
+"""The only place that chooses between the compiled modules and their pure twins.
+
+``WIRECORE_BACKEND`` (``c`` or ``py``) decides where it is set; else the compiled modules are
+taken where they are there. Both can be loaded in one process: ``load("c")``, ``load("py")``.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+
+BackendName: TypeAlias = Literal["c", "py"]
+
+#: Compiled module `wirecore._NAME` and pure twin `wirecore_py.NAME`, for each NAME.
+MODULES: Final = ("calls", "entropy", "envelope", "frames", "mask", "utf8")
+
+
+class Backend:
+    """One of the two sets of modules; each is imported when first asked for."""
+
+    name: BackendName
+
+    if TYPE_CHECKING:
+        from wirecore_py import calls, entropy, envelope, frames, mask, utf8
+
+    def __init__(self, name: BackendName) -> None:
+        self.name = name
+
+    def __getattr__(self, module: str) -> object:
+        if module not in MODULES:
+            raise AttributeError(module)
+        path = f"wirecore._{module}" if self.name == "c" else f"wirecore_py.{module}"
+        found = import_module(path)
+        setattr(self, module, found)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<wirecore backend {self.name!r}>"
+
+
+@cache
+def load(name: BackendName) -> Backend:
+    """The backend called *name*.
+
+    Raises ImportError where ``c`` is asked for and the compiled modules aren't installed, and
+    ValueError for a name that is neither ``c`` nor ``py``.
+    """
+    if name not in ("c", "py"):
+        raise ValueError(f"a backend is 'c' or 'py', not {name!r} (is WIRECORE_BACKEND right?)")
+    if name == "c":
+        problem = why_not_compiled()
+        if problem:
+            raise ImportError(f"the compiled backend was asked for, but {problem}")
+    return Backend(name)
+
+
+@cache
+def why_not_compiled() -> str:
+    """Why the compiled modules can't be used, in words; "" where they can."""
+    try:
+        import_module("wirecore._mask")
+    except ImportError as error:
+        from wirecore._build import explain
+
+        return f"{explain()} ({error})"
+    return ""
+
+
+def choose() -> tuple[Backend, str]:
+    """The backend this process uses by default, and the reason, in words."""
+    wanted = os.environ.get("WIRECORE_BACKEND", "")
+    if wanted:
+        return load(cast(BackendName, wanted)), f"WIRECORE_BACKEND={wanted}"
+    problem = why_not_compiled()
+    if problem:
+        return load("py"), problem
+    return load("c"), "the compiled modules are installed"
+
+
+default, reason = choose()

@@ -1,0 +1,178 @@
+"""Every exception of the package, in one tree.
+
+Three branches say whose matter it is: :class:`LocalError` (the program that uses wirecore did
+something it must not), :class:`RemoteError` (the peer broke a rule or refused) and
+:class:`ConnectionLost` (the connection is gone). :class:`RpcError` stands beside them: an
+answer, sent on purpose by a handler. A leaf: it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+#: What is known of a call that got no answer.
+Execution: TypeAlias = Literal["not_sent", "maybe_executed"]
+
+Side: TypeAlias = Literal["local", "remote"]
+
+
+class WirecoreError(Exception):
+    """Base of all errors that this package defines."""
+
+
+# --- the program's own fault -------------------------------------------------------------
+
+
+class LocalError(WirecoreError):
+    """The calling program misused the library; the connection is as it was."""
+
+
+class InvalidKey(LocalError, ValueError):
+    """A key has the wrong length or kind. The message never holds the key."""
+
+
+class InvalidOption(LocalError, ValueError):
+    """An option has a value that makes no sense: the message names option, value and bound."""
+
+
+class InvalidState(LocalError):
+    """The operation isn't possible in the state the object is in (say, send after close)."""
+
+
+# --- the peer's fault, or its refusal ----------------------------------------------------
+
+
+class RemoteError(WirecoreError):
+    """The peer broke a rule, or refused what was asked."""
+
+
+class ProtocolError(RemoteError):
+    """The peer broke the protocol. *close_code* is what we answered with."""
+
+    def __init__(self, message: str, *, close_code: int = 1002) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class InvalidMessage(RemoteError, ValueError):
+    """The bytes of a message aren't what its format says."""
+
+
+class HandshakeError(RemoteError):
+    """The connection wasn't established: TLS or the HTTP upgrade failed."""
+
+
+class UpgradeRejected(HandshakeError):
+    """The server answered the upgrade request with an ordinary HTTP response.
+
+    *status* is its code, *headers* its header fields (names in lower case), *body* the first
+    bytes of its body (bounded).
+    """
+
+    def __init__(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes = b""
+    ) -> None:
+        super().__init__(f"the server answered the upgrade request with HTTP status {status}")
+        self.status = status
+        self.headers = tuple(headers)
+        self.body = body
+
+
+class PeerRefused(HandshakeError):
+    """TLS: the peer's certificate or key isn't acceptable, or the peer refused ours."""
+
+
+# --- limits, on either side --------------------------------------------------------------
+
+
+class LimitExceeded(WirecoreError):
+    """A bound was passed: *limit* names it, *figure* passed *bound*, *side* says who did it."""
+
+    side: Side
+
+    def __init__(self, limit: str, figure: int, bound: int) -> None:
+        super().__init__(f"{self.side} side: {limit} is {bound}, got {figure}")
+        self.limit = limit
+        self.figure = figure
+        self.bound = bound
+
+
+class LocalLimitExceeded(LimitExceeded, LocalError):
+    """This program passed a bound of its own; nothing was sent."""
+
+    side = "local"
+
+
+class RemoteLimitExceeded(LimitExceeded, RemoteError):
+    """The peer passed a bound."""
+
+    side = "remote"
+
+
+# --- loss --------------------------------------------------------------------------------
+
+
+class ConnectionLost(WirecoreError):
+    """The connection is gone. On trio it is a ``trio.BrokenResourceError`` too."""
+
+
+class ConnectionClosed(ConnectionLost):
+    """The WebSocket was closed.
+
+    *code* and *reason* are what the peer's close frame said: 1005 where it named no code, 1006
+    where the connection ended without a close frame. *clean* tells whether both close frames
+    were exchanged.
+    """
+
+    def __init__(self, code: int, reason: str = "", *, clean: bool = False) -> None:
+        text = f"the connection was closed with code {code}"
+        super().__init__(f"{text}: {reason}" if reason else text)
+        self.code = code
+        self.reason = reason
+        self.clean = clean
+
+
+class CallLost(ConnectionLost):
+    """A call ended because its connection did.
+
+    *execution* is ``"not_sent"`` when the whole request certainly never left this process, so
+    that it is safe to call again, and ``"maybe_executed"`` otherwise.
+    """
+
+    def __init__(self, message: str, *, execution: Execution) -> None:
+        super().__init__(f"{message} ({execution})")
+        self.execution: Execution = execution
+
+
+class NotConnected(CallLost):
+    """There is no connection to call over at the moment; nothing was sent."""
+
+    def __init__(self, message: str = "connection is not ready") -> None:
+        super().__init__(message, execution="not_sent")
+
+
+# --- calls -------------------------------------------------------------------------------
+
+
+class RpcError(WirecoreError):
+    """An error that a handler raises on purpose: its text is the caller's answer.
+
+    A handler raises it to answer with an error; the caller gets one with the same *text*.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class UnknownMethod(RpcError):
+    """The peer doesn't serve the method that was called."""
+
+
+class Overloaded(RpcError):
+    """The peer handles as many requests as it takes at once; nothing was executed."""
+
+
+class CallTimeout(WirecoreError, TimeoutError):
+    """No answer within the connection's ``call_timeout``; a late answer will be dropped."""
