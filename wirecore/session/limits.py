@@ -70,14 +70,16 @@ class CallLimits:
     """What the calls of one connection may hold.
 
     *max_pending_calls*: calls without an answer yet. *max_send_size*: bytes of one message that
-    this end sends, so that it fails here and not the whole connection at a peer who takes less.
+    this end sends, so that one call fails here and not the whole connection at a peer who takes
+    less; None: what peers of the protocol take by default.
 
     Raises :class:`~wirecore.errors.InvalidOption` for a figure below 1.
     """
 
     max_pending_calls: int = DEFAULT_MAX_PENDING_CALLS
-    max_send_size: int = MAX_SIZE
+    max_send_size: int | None = None
 
     def __post_init__(self) -> None:
         check_at_least("max_pending_calls", self.max_pending_calls, 1)
-        check_at_least("max_send_size", self.max_send_size, 1)
+        if self.max_send_size is not None:
+            check_at_least("max_send_size", self.max_send_size, 1)

@@ -1,0 +1,218 @@
+"""One wsrpc connection without I/O: calls out, requests in, answers both ways."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from wirecore import _backend
+from wirecore.errors import ConnectionClosed, Execution, LocalLimitExceeded, NotConnected
+from wirecore.protocols.wsrpc.messages import (
+    CLIENT_FRAGMENT_SIZE,
+    CLIENT_READ_LIMIT,
+    PING_INTERVAL,
+    PONG_TIMEOUT,
+    SERVER_READ_LIMIT,
+    Received,
+    sendable_text,
+)
+from wirecore.session.calls import Call, PendingCalls
+from wirecore.session.heartbeat import Heartbeat
+from wirecore.session.limits import CallLimits, Limits
+from wirecore.websocket.connection import Connection
+from wirecore.websocket.state import State
+
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
+
+logger = logging.getLogger("wirecore.wsrpc")
+
+#: Ended calls that are remembered, to tell a late answer from one to a call that never was.
+_HISTORY: Final = 256
+
+
+class Session:
+    """One end of a wsrpc connection, after the upgrade; a :class:`~wirecore.session.Session`.
+
+    *client*: which end it is. *limits*: bounds on what the peer sends and on what waits to be
+    sent; None: messages up to 100,000,000 bytes for a client, 10,000,000 for a server.
+    *call_limits*: bounds on calls; by default no message is sent that a peer with the default
+    limits wouldn't take. *heartbeat*: None for a ping every 18 s and an end 20 s after the last
+    pong. *call_timeout*: seconds for each call, None for none. *fragment_size*: None for what
+    the original does, 0 for whole frames. *backend*: None takes the process' own.
+
+    Read-only attributes: *outbox*; *table*, the pending calls, which counts answers that nobody
+    waits for; *dropped*: how many messages were no envelopes, or empty ones.
+
+    Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_connection",
+        "_encode_request",
+        "_encode_response",
+        "_max_send_size",
+        "_sort",
+        "dropped",
+        "outbox",
+        "table",
+    )
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        limits: Limits | None = None,
+        call_limits: CallLimits | None = None,
+        heartbeat: Heartbeat | None = None,
+        call_timeout: float | None = None,
+        fragment_size: int | None = None,
+        backend: _backend.Backend | None = None,
+    ) -> None:
+        backend = backend or _backend.default
+        ours, theirs = SERVER_READ_LIMIT, CLIENT_READ_LIMIT
+        if client:
+            ours, theirs = theirs, ours
+        if fragment_size is None:
+            fragment_size = CLIENT_FRAGMENT_SIZE if client else 0
+        call_limits = call_limits or CallLimits()
+        self._max_send_size = call_limits.max_send_size or theirs
+        self._connection = Connection(
+            client=client,
+            limits=limits or Limits(max_frame_size=ours, max_message_size=ours),
+            raw_text=True,  # the original takes text messages, and doesn't look at their UTF-8
+            heartbeat=heartbeat or Heartbeat(PING_INTERVAL, PONG_TIMEOUT),
+            fragment_size=fragment_size,
+            await_eof=False,  # the Go server never ends the stream after a closing handshake
+            backend=backend,
+        )
+        self.outbox = self._connection.outbox
+        self.table: CallTable[str, Any] = backend.calls.CallTable(
+            backend.entropy.uuid4_text,
+            max_pending=call_limits.max_pending_calls,
+            history=_HISTORY,
+        )
+        self.dropped = 0
+        self._calls = PendingCalls(self.table, self.outbox, call_timeout)
+        self._encode_request = backend.envelope.encode_request
+        self._encode_response = backend.envelope.encode_response
+        self._sort = backend.envelope.sort_envelopes
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come of it: close the stream once the outbox is empty."""
+        return self._connection.finished
+
+    @property
+    def pending_calls(self) -> int:
+        """How many calls have no answer yet."""
+        return len(self.table)
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def call(self, call: Call, method: str, payload: bytes, now: float) -> None:
+        """Queue a call of *method*; *call* then waits, and comes back once in one of three ways.
+
+        Answered or out of time in a :class:`Received`, or from :meth:`lost`. Where this raises,
+        *call* doesn't wait and nothing is queued.
+
+        Raises :class:`~wirecore.errors.NotConnected` where the connection is closing or closed,
+        :class:`~wirecore.errors.LocalLimitExceeded` for too many calls that wait, too long a
+        message, or too much that waits to be sent, UnicodeEncodeError for a *method* that can't
+        be encoded.
+        """
+        connection = self._connection
+        if connection.state is not State.OPEN:
+            raise NotConnected
+        call_id = self._calls.open(call, now)
+        try:
+            envelope = self._encode_request(method, call_id, payload)
+            self._check_size(envelope)
+            call.end = connection.send(envelope)
+        finally:
+            if not call.end:
+                self._calls.forget(call)
+
+    def forget(self, call: Call) -> None:
+        """*call* waits no longer: its answer will be dropped. The peer isn't told."""
+        self._calls.forget(call)
+
+    def lost(self) -> list[tuple[Any, Execution]]:
+        """End all calls, as the connection is gone: each, oldest first, with what is known."""
+        return self._calls.lost()
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def reply(self, call_id: str, payload: bytes) -> None:
+        """Queue the answer to a request; nothing happens where the connection is over.
+
+        Raises :class:`~wirecore.errors.LocalLimitExceeded` for too long a message
+        (``max_send_size``), and where the peer leaves too much unread (``max_queued_bytes``).
+        """
+        self._answer(self._encode_response(call_id, payload))
+
+    def reply_error(self, call_id: str, text: str, payload: bytes = b"") -> None:
+        """Queue an error as the answer, its *text* made sendable by :func:`sendable_text`.
+
+        A *payload* may come along, as where a Go handler returns both; callers rarely see it.
+        Raises as :meth:`reply`.
+        """
+        self._answer(self._encode_response(call_id, payload, sendable_text(text)))
+
+    def _answer(self, envelope: bytes) -> None:
+        # A handler may end when its connection has: that is nobody's fault.
+        if self._connection.state is State.OPEN:
+            self._check_size(envelope)
+            self._connection.send(envelope)
+
+    def _check_size(self, envelope: bytes) -> None:
+        if len(envelope) > self._max_send_size:
+            raise LocalLimitExceeded("max_send_size", len(envelope), self._max_send_size)
+
+    # --- what the transport does --------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """The connection begins: the heartbeat counts from here."""
+        self._connection.start(now)
+
+    def receive(self, data: bytes | bytearray | memoryview, now: float) -> Received | None:
+        """Bytes came: the answers and requests that became whole, if any.
+
+        Messages that are no envelopes are dropped and counted, as the original does.
+        """
+        messages = self._connection.receive(data, now)
+        if not messages:
+            return None
+        answers, requests, dropped = self._sort(messages, self.table)
+        if dropped:
+            # Loud once: a peer that sends rubbish mustn't fill the log.
+            level = logging.DEBUG if self.dropped else logging.WARNING
+            self.dropped += dropped
+            logger.log(level, "dropped what is no envelope; %d so far", self.dropped)
+        return Received(answers, requests) if answers or requests else None
+
+    def receive_eof(self, now: float) -> None:
+        """The stream ended."""
+        self._connection.receive_eof(now)
+
+    def expire(self, now: float) -> Received | None:
+        """See to what is due: calls out of time, a ping, or the end of a peer without pongs."""
+        self._connection.expire(now)
+        timed_out = self._calls.expire(now)
+        return Received(timed_out=timed_out) if timed_out else None
+
+    def next_deadline(self) -> float:
+        """When to call :meth:`expire` at the latest; ``math.inf`` for never."""
+        return min(self._connection.next_deadline(), self._calls.next_deadline())
+
+    def close(self, code: int = 1000) -> None:
+        """Queue a close frame; *finished* at once, for the original's ends don't wait either.
+
+        Raises :class:`~wirecore.errors.InvalidOption` for a code that can't be sent.
+        """
+        self._connection.close(code, wait=False)
+
+    def closed_error(self) -> ConnectionClosed:
+        """Why the connection is over, as an exception."""
+        return self._connection.closed_error()
