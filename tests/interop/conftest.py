@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from typing import Any, NoReturn, TypeAlias
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from wirecore.session import Backoff
+from wirecore_trio import wsrpc
+from wirecore_trio.wsrpc.ping import PingRequest, PingResponse, PingService
 
 Event: TypeAlias = dict[str, Any]
 
@@ -84,8 +89,8 @@ class Identity:
 SERVER, CLIENT, OTHER = (Identity.of(digit) for digit in "123")
 
 
-class GoPeer:
-    """A running Go program that reports events, one JSON object a line."""
+class PeerProcess:
+    """A running program that reports events, one JSON object a line."""
 
     def __init__(self, process: trio.Process) -> None:
         self._process = process
@@ -101,8 +106,8 @@ class GoPeer:
                     if event["event"] == name and members.items() <= event.items():
                         return self.seen.pop(index)
                 if not await self._read_more():
-                    raise AssertionError(f"the Go peer ended without {name!r}, after {self.seen}")
-        raise AssertionError(f"no {name!r} from the Go peer, only {self.seen}")
+                    raise AssertionError(f"the peer ended without {name!r}, after {self.seen}")
+        raise AssertionError(f"no {name!r} from the peer, only {self.seen}")
 
     async def address(self) -> tuple[str, int]:
         """Where a peer that serves listens."""
@@ -149,15 +154,17 @@ class GoPeer:
         return [event for event in self.seen if event["event"] == "violation"]
 
 
-StartGoPeer: TypeAlias = Callable[..., AbstractAsyncContextManager[GoPeer]]
+StartPeer: TypeAlias = Callable[..., AbstractAsyncContextManager[PeerProcess]]
 
 
 @asynccontextmanager
-async def _running(command: list[str]) -> AsyncIterator[GoPeer]:
+async def _running(command: list[str]) -> AsyncIterator[PeerProcess]:
+    # A Python program finds what this one finds, installed or not.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
-    peer = GoPeer(process)
+    peer = PeerProcess(process)
     try:
         yield peer
         await peer.finish()
@@ -173,7 +180,7 @@ async def _running(command: list[str]) -> AsyncIterator[GoPeer]:
 
 
 @pytest.fixture
-def go_peer(wsrpc_peer_program: Path) -> StartGoPeer:
+def go_peer(wsrpc_peer_program: Path) -> StartPeer:
     """``async with go_peer("serve", SERVER, [CLIENT.public], "--calls", 10) as peer``.
 
     Starts the wsrpc peer in that role, with that key and those that it accepts. Leaving the
@@ -182,7 +189,7 @@ def go_peer(wsrpc_peer_program: Path) -> StartGoPeer:
 
     def start(
         role: str, own: Identity, accepted: list[bytes], *flags: object
-    ) -> AbstractAsyncContextManager[GoPeer]:
+    ) -> AbstractAsyncContextManager[PeerProcess]:
         keys = ",".join(key.hex() for key in accepted)
         return _running(
             [str(wsrpc_peer_program), role, "--seed", own.seed.hex(), "--keys", keys]
@@ -193,10 +200,20 @@ def go_peer(wsrpc_peer_program: Path) -> StartGoPeer:
 
 
 @pytest.fixture
-def echo_peer(echo_peer_program: Path) -> StartGoPeer:
+def start_process() -> StartPeer:
+    """``async with start_process(program, argument, ...) as peer``: any that reports events."""
+
+    def start(*command: object) -> AbstractAsyncContextManager[PeerProcess]:
+        return _running([str(word) for word in command])
+
+    return start
+
+
+@pytest.fixture
+def echo_peer(echo_peer_program: Path) -> StartPeer:
     """``async with echo_peer("gorilla", "serve") as peer``: see ``bench/peers/README.md``."""
 
-    def start(*arguments: object) -> AbstractAsyncContextManager[GoPeer]:
+    def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
         return _running([str(echo_peer_program), *(str(argument) for argument in arguments)])
 
     return start
@@ -235,3 +252,113 @@ def run() -> Callable[[Story], None]:
         trio.run(bounded)
 
     return run_story
+
+
+class Meeting:
+    """Our end of wsrpc and the Go peer's, in either role, with keys that fit."""
+
+    def __init__(self, start: StartPeer) -> None:
+        self._start = start
+
+    def go_server(self, *flags: object) -> AbstractAsyncContextManager[PeerProcess]:
+        """The Go peer, serving our client."""
+        return self._start("serve", SERVER, [CLIENT.public], *flags)
+
+    def go_client(
+        self, port: int, *flags: object, own: Identity = CLIENT, accepted: Identity = SERVER
+    ) -> AbstractAsyncContextManager[PeerProcess]:
+        """The Go peer, dialling *port*."""
+        at = ("--address", f"127.0.0.1:{port}")
+        return self._start("dial", own, [accepted.public], *at, *flags)
+
+    def our_client(
+        self,
+        port: int,
+        options: wsrpc.Options | None = None,
+        *,
+        own: Identity = CLIENT,
+        accepted: Identity = SERVER,
+        attempts: int | None = None,
+    ) -> AbstractAsyncContextManager[wsrpc.Client]:
+        """Our client, which serves Ping in tasks and comes back fast after a loss."""
+        return wsrpc.connect(
+            f"127.0.0.1:{port}",
+            wsrpc.ClientCredentials(own.seed, accepted.public),
+            services=[Ponging()],
+            options=options,
+            retry=wsrpc.RetryPolicy(
+                backoff=lambda: Backoff(0.02, 1.0, 0.0, 0.02), attempts=attempts
+            ),
+        )
+
+    @asynccontextmanager
+    async def our_server(
+        self,
+        options: wsrpc.Options | None = None,
+        *,
+        credentials: wsrpc.ServerCredentials | None = None,
+    ) -> AsyncIterator[tuple[wsrpc.Server, int]]:
+        """Our server, which serves Ping inline, and the port it listens on."""
+        if credentials is None:
+            credentials = wsrpc.ServerCredentials(SERVER.seed, [CLIENT.public])
+        server = wsrpc.Server(credentials, options=options)
+        server.handle("Ping", give_back, inline=True)
+        async with trio.open_nursery() as nursery:
+            listening = await nursery.start(server.serve, "127.0.0.1", 0)
+            yield server, listening.port
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def ours_as(
+        self, role: str, *flags: object, options: wsrpc.Options | None = None
+    ) -> AsyncIterator[tuple[wsrpc.Caller, PeerProcess]]:
+        """Our end as "client" or "server", connected to a Go peer with *flags* at the other."""
+        if role == "client":
+            async with self.go_server(*flags) as go:
+                _, port = await go.address()
+                async with self.our_client(port, options) as client:
+                    yield client, go
+        else:
+            async with (
+                self.our_server(options) as (server, port),
+                self.go_client(port, *flags) as go,
+            ):
+                await go.wait_for("connected")
+                yield server.peer(CLIENT.public), go
+
+    @staticmethod
+    async def call_many(caller: wsrpc.Caller, total: int, in_flight: int, size: int = 64) -> None:
+        """Call Ping *total* times, *in_flight* at once, with bodies of *size*, all different."""
+        numbers = iter(range(total))
+
+        async def call_on() -> None:
+            for number in numbers:
+                body = f"{number}.".ljust(size, "x")
+                request = PingRequest(body=body).SerializeToString()
+                reply = PingResponse.FromString(await caller.call("Ping", request))
+                assert reply.body == body
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(in_flight):
+                nursery.start_soon(call_on)
+
+
+def give_back(payload: bytes, _: object) -> bytes:
+    """Ping on encoded messages: request and reply have the same field."""
+    return payload
+
+
+class Ponging(PingService):
+    """Ping on messages, in tasks."""
+
+    async def Ping(  # noqa: N802 (the method's name)
+        self, request: PingRequest, peer: wsrpc.Peer
+    ) -> PingResponse:
+        """Give the body back."""
+        return PingResponse(body=request.body)
+
+
+@pytest.fixture
+def meeting(go_peer: StartPeer) -> Meeting:
+    """Our end and the Go peer's."""
+    return Meeting(go_peer)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.interop.conftest import Identity, StartGoPeer, Story
+    from tests.interop.conftest import Identity, StartPeer, Story
 
 REFUSED = 3  # exit status of a peer whose only attempt to connect failed
 
 
 def test_calls_in_both_directions_are_counted_and_checked(
-    go_peer: StartGoPeer,
+    go_peer: StartPeer,
     server_identity: Identity,
     client_identity: Identity,
     run: Callable[[Story], None],
@@ -47,7 +47,7 @@ def test_calls_in_both_directions_are_counted_and_checked(
     ],
 )
 def test_a_misbehaving_peer_shows_in_the_outcome_of_calls(
-    go_peer: StartGoPeer,
+    go_peer: StartPeer,
     server_identity: Identity,
     client_identity: Identity,
     run: Callable[[Story], None],
@@ -69,7 +69,7 @@ def test_a_misbehaving_peer_shows_in_the_outcome_of_calls(
 
 
 def test_garbage_is_seen_as_a_violation(
-    go_peer: StartGoPeer,
+    go_peer: StartPeer,
     server_identity: Identity,
     client_identity: Identity,
     run: Callable[[Story], None],
@@ -92,7 +92,7 @@ def test_garbage_is_seen_as_a_violation(
 
 
 def test_keys_that_are_not_pinned_are_refused_on_both_sides(
-    go_peer: StartGoPeer,
+    go_peer: StartPeer,
     server_identity: Identity,
     client_identity: Identity,
     other_identity: Identity,

@@ -49,12 +49,10 @@ func (l *link) run(ctx context.Context) {
 	defer stop()
 	l.watchHeartbeat()
 	go l.ping()
-	go func() {
-		if err := l.sendGarbage(); err != nil {
-			l.report.emit("garbage_failed", fields{"reason": err.Error()})
-		}
-		l.load()
-	}()
+	if err := l.sendGarbage(); err != nil {
+		l.report.emit("garbage_failed", fields{"reason": err.Error()})
+	}
+	go l.load()
 	code, reason := l.read(ctx)
 	close(l.ended)
 	l.ws.Close()
@@ -165,6 +163,15 @@ func (l *link) call(ctx context.Context, method string, payload []byte) (envelop
 	delete(l.pending, id)
 	l.pendingLock.Unlock()
 	return envelope{}, err
+}
+
+func (l *link) hasEnded() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *link) write(opcode int, message []byte) error {

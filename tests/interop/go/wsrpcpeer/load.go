@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// progress is reported after so many calls that went well, for who wants to interfere midway.
+const progress = 500
+
 // tally counts how calls ended.
 type tally struct {
 	ok, failed, wrong, lost, timedOut atomic.Int64
@@ -20,7 +23,8 @@ type tally struct {
 	lastError string
 }
 
-// load calls the peer --calls times with --inflight at once and reports the outcome.
+// load calls the peer --calls times with --inflight at once and reports the outcome. Once the
+// connection has ended it makes no more calls; "lost" are those that it interrupted.
 func (l *link) load() {
 	total := l.options.calls
 	if total == 0 {
@@ -38,7 +42,7 @@ func (l *link) load() {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			for n := next.Add(1); n <= int64(total); n = next.Add(1) {
+			for n := next.Add(1); n <= int64(total) && !l.hasEnded(); n = next.Add(1) {
 				l.callOnce(&result, n)
 			}
 		}()
@@ -77,7 +81,9 @@ func (l *link) callOnce(result *tally, n int64) {
 			err = errors.New("the reply doesn't hold the request's body")
 			break
 		}
-		result.ok.Add(1)
+		if result.ok.Add(1) == progress {
+			l.report.emit("progress", fields{"key": l.peer, "ok": progress})
+		}
 	}
 	result.mu.Lock()
 	defer result.mu.Unlock()
