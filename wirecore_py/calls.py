@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 
 from wirecore.errors import InvalidState, LocalLimitExceeded
 
-Id = TypeVar("Id")
-C = TypeVar("C")
+_Id = TypeVar("_Id")
+_C = TypeVar("_C")
 
 
-class CallTable(Generic[Id, C]):
+class CallTable(Generic[_Id, _C]):
     """Pending calls in order of opening, and a short memory of those that have ended.
 
     *make_id* makes ids that don't come twice while one of them is pending. At most
@@ -34,19 +34,21 @@ class CallTable(Generic[Id, C]):
         "unknown",
     )
 
-    def __init__(self, make_id: Callable[[], Id], *, max_pending: int, history: int = 1024) -> None:
+    def __init__(
+        self, make_id: Callable[[], _Id], *, max_pending: int, history: int = 1024
+    ) -> None:
         self._make_id = make_id
-        self._pending: dict[Id, C] = {}
+        self._pending: dict[_Id, _C] = {}
         # Ended ids, True once answered: two halves, the older is dropped when the newer is full.
-        self._recent: dict[Id, bool] = {}
-        self._older: dict[Id, bool] = {}
+        self._recent: dict[_Id, bool] = {}
+        self._older: dict[_Id, bool] = {}
         self._half = history // 2
         self.max_pending = max_pending
         self.late = 0
         self.duplicate = 0
         self.unknown = 0
 
-    def open(self, call: C) -> Id:
+    def open(self, call: _C) -> _Id:
         """Add *call*, and return its new id.
 
         Raises :class:`~wirecore.errors.LocalLimitExceeded` where *max_pending* calls wait, and
@@ -66,7 +68,7 @@ class CallTable(Generic[Id, C]):
         pending[call_id] = call
         return call_id
 
-    def answer(self, call_id: Id) -> C | None:
+    def answer(self, call_id: _Id) -> _C | None:
         """Take out the call that an answer came for; None, and counted, where none waits."""
         try:
             call = self._pending.pop(call_id)
@@ -76,7 +78,7 @@ class CallTable(Generic[Id, C]):
         self._remember(call_id, answered=True)
         return call
 
-    def forget(self, call_id: Id) -> C | None:
+    def forget(self, call_id: _Id) -> _C | None:
         """Take out a call that nobody waits for any longer; None where it isn't there."""
         try:
             call = self._pending.pop(call_id)
@@ -85,17 +87,17 @@ class CallTable(Generic[Id, C]):
         self._remember(call_id, answered=False)
         return call
 
-    def clear(self) -> list[tuple[Id, C]]:
+    def clear(self) -> list[tuple[_Id, _C]]:
         """Take out all calls, with their ids, in order of opening."""
         pending = list(self._pending.items())
         self._pending.clear()
         return pending
 
-    def oldest(self) -> C | None:
+    def oldest(self) -> _C | None:
         """The call that was opened first; None where none waits."""
         return next(iter(self._pending.values()), None)
 
-    def calls(self) -> Iterator[C]:
+    def calls(self) -> Iterator[_C]:
         """The calls in order of opening; the table mustn't change meanwhile."""
         return iter(self._pending.values())
 
@@ -105,7 +107,7 @@ class CallTable(Generic[Id, C]):
     def __contains__(self, call_id: object) -> bool:
         return call_id in self._pending
 
-    def _remember(self, call_id: Id, *, answered: bool) -> None:
+    def _remember(self, call_id: _Id, *, answered: bool) -> None:
         if len(self._recent) >= self._half:
             if not self._half:
                 return
@@ -113,7 +115,7 @@ class CallTable(Generic[Id, C]):
             self._recent = {}
         self._recent[call_id] = answered
 
-    def _count_miss(self, call_id: Id) -> None:
+    def _count_miss(self, call_id: _Id) -> None:
         for ended in (self._recent, self._older):
             answered = ended.get(call_id)
             if answered is not None:

@@ -20,7 +20,7 @@ from wirecore.errors import InvalidMessage
 from wirecore.protobuf import BYTES, read_fields, read_text, write_field, write_varint
 from wirecore_py.calls import CallTable
 
-C = TypeVar("C")
+_C = TypeVar("_C")
 
 #: Neither member is set.
 EMPTY: Final = 0
@@ -112,15 +112,15 @@ def _encode_member(number: int, fields: bytes) -> bytes:
 
 
 def sort_envelopes(
-    messages: Iterable[bytes | bytearray | memoryview], table: CallTable[str, C]
-) -> tuple[list[tuple[C, bytes, str]], list[tuple[str, str, bytes]], int]:
+    messages: Iterable[bytes | bytearray | memoryview], table: CallTable[str, _C]
+) -> tuple[list[tuple[_C, bytes, str]], list[tuple[str, str, bytes]], int]:
     """What to do with *messages*, in their order.
 
     Answers to calls that were pending in *table*, which they leave: ``(call, payload, error)``.
     Requests: ``(method, call_id, payload)``. And how many were dropped, malformed or empty;
     *table* counts the answers that nobody waits for.
     """
-    answers: list[tuple[C, bytes, str]] = []
+    answers: list[tuple[_C, bytes, str]] = []
     requests: list[tuple[str, str, bytes]] = []
     dropped = 0
     for message in messages:
