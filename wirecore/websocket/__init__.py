@@ -1,0 +1,35 @@
+"""WebSocket without I/O: opening handshake, messages, compression, close (RFC 6455, RFC 7692).
+
+A client: :class:`ClientHandshake`, then :class:`Connection`; a server: :class:`ServerHandshake`,
+then Connection. What a handshake has left over of the bytes it was given
+(``handshake.leftover``) is the connection's.
+"""
+
+from __future__ import annotations
+
+from wirecore.websocket.client import DEFAULT_USER_AGENT, ClientHandshake
+from wirecore.websocket.connection import Connection
+from wirecore.websocket.deflate import DeflateOffer, DeflateParameters, Deflater, Inflater
+from wirecore.websocket.handshake import Accepted, accept_token
+from wirecore.websocket.http import Response
+from wirecore.websocket.request import Request, origin_problem
+from wirecore.websocket.server import BadRequest, ServerHandshake
+from wirecore.websocket.state import State
+
+__all__ = [
+    "DEFAULT_USER_AGENT",
+    "Accepted",
+    "BadRequest",
+    "ClientHandshake",
+    "Connection",
+    "DeflateOffer",
+    "DeflateParameters",
+    "Deflater",
+    "Inflater",
+    "Request",
+    "Response",
+    "ServerHandshake",
+    "State",
+    "accept_token",
+    "origin_problem",
+]

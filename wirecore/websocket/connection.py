@@ -1,0 +1,413 @@
+"""An open WebSocket without I/O: messages, pings and the closing handshake.
+
+RFC 6455 sections 5.4, 5.5 and 7. Frames are the backend's; what is to be sent waits in the outbox,
+messages and close frames in its data lane, pings and pongs in its control lane.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from wirecore import _backend
+from wirecore.constants import CloseCode, Opcode
+from wirecore.errors import ConnectionClosed, InvalidState, LocalLimitExceeded
+from wirecore.events import Buffer, Close, Failure, Message, Ping, Pong
+from wirecore.session.heartbeat import Heartbeat
+from wirecore.session.limits import Limits, check_at_least, check_seconds
+from wirecore.session.outbox import Outbox
+from wirecore.websocket.closing import close_payload, closed_error, make_close
+from wirecore.websocket.deflate import DeflateParameters
+from wirecore.websocket.pings import PendingPings, check_payload
+from wirecore.websocket.state import TRANSITIONS, State, Trigger
+from wirecore.websocket.writer import PART, MessageWriter, Sendable
+
+if TYPE_CHECKING:
+    from wirecore_py.frames import MessageDecoder
+
+#: Seconds that this end waits for the rest of a closing handshake.
+DEFAULT_CLOSE_TIMEOUT: Final = 5.0
+
+#: Bytes of pongs that may wait for a peer that pings and doesn't read: more than one read of
+#: pings ever makes.
+MAX_QUEUED_PONGS: Final = 1024 * 1024
+
+
+class Connection:
+    """One end of an open WebSocket; a :class:`~wirecore.session.Session`.
+
+    *client*: which end it is. *limits*: bounds on what the peer sends and on what waits to be
+    sent. *deflate*: what the handshake agreed on compression. *raw_text*: hand out text messages
+    as RawText, unchecked. *heartbeat*: when to ping and when to give up; it begins with
+    :meth:`start`. *fragment_size*: longer messages are sent in fragments of that many bytes, 0
+    for never. *close_timeout*: seconds for the rest of a closing handshake, None for no bound.
+    *await_eof*: whether a client leaves it to the server to end the stream (section 7.1.1); a
+    server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
+    answered ping and the time. *backend*: None takes the process' own.
+
+    Read-only attributes: *state*; *finished*; *outbox*; *close_sent* and *close_received*, the
+    close frames; *failure*, what the peer did wrong. *pongs*: without *on_pong*, payloads of the
+    answered pings, oldest first, for the owner to take out.
+
+    Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
+    """
+
+    __slots__ = (
+        "_await_eof",
+        "_backend",
+        "_close_deadline",
+        "_close_timeout",
+        "_decode",
+        "_decoder",
+        "_encode",
+        "_fragment_size",
+        "_heartbeat",
+        "_lost",
+        "_masked",
+        "_max_queued",
+        "_on_pong",
+        "_one_put",
+        "_pings",
+        "_plain",
+        "_pongs_behind",
+        "_uncompressed",
+        "_writer",
+        "close_received",
+        "close_sent",
+        "failure",
+        "finished",
+        "outbox",
+        "pongs",
+        "state",
+    )
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        limits: Limits | None = None,
+        deflate: DeflateParameters | None = None,
+        raw_text: bool = False,
+        heartbeat: Heartbeat | None = None,
+        fragment_size: int = 0,
+        close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+        await_eof: bool = True,
+        on_pong: Callable[[bytes, float], object] | None = None,
+        backend: _backend.Backend | None = None,
+    ) -> None:
+        check_at_least("fragment_size", fragment_size, 0)
+        check_seconds("close_timeout", close_timeout)
+        limits = limits or Limits()
+        self._backend = backend or _backend.default
+        self._decoder: MessageDecoder = self._backend.frames.MessageDecoder(
+            client=client,
+            max_frame_size=limits.max_frame_size,
+            max_message_size=limits.max_message_size,
+            raw_text=raw_text,
+            inflater=None if deflate is None else deflate.inflater(client=client),
+        )
+        self._decode: Callable[[Buffer], list[Any]] = self._decoder.receive
+        self._encode = self._backend.frames.encode_message
+        self._masked = client
+        self._max_queued = limits.max_queued_bytes
+        self._fragment_size = fragment_size
+        self._one_put = max(PART, fragment_size) if fragment_size else sys.maxsize
+        self._heartbeat = heartbeat
+        self._close_timeout = math.inf if close_timeout is None else close_timeout
+        self._close_deadline = math.inf
+        self._await_eof = client and await_eof
+        self._lost = ""
+        self._pings = PendingPings()
+        self._pongs_behind = 0
+        self.state = State.OPEN
+        self.finished = False
+        self.outbox = Outbox()
+        self.close_sent: Close | None = None
+        self.close_received: Close | None = None
+        self.failure: Failure | None = None
+        self.pongs: list[bytes] = []
+        self._on_pong = on_pong
+        deflater = None if deflate is None else deflate.deflater(client=client)
+        self._writer = MessageWriter(
+            self._backend,
+            self.outbox,
+            masked=client,
+            fragment_size=fragment_size,
+            deflater=deflater,
+            threshold=0 if deflate is None else deflate.threshold,
+        )
+        self._uncompressed = deflater is None
+        # Whether messages go the short way: open, nothing half sent, no compression.
+        self._plain = self._uncompressed
+
+    # --- in -----------------------------------------------------------------------------------
+
+    def receive(self, data: Buffer, now: float) -> list[Message]:
+        """Bytes came: the messages that became whole, in order.
+
+        All else is seen to: pings are answered, a close frame too, a broken rule is answered
+        with a close frame; then *state* has changed. What comes after the end is ignored.
+        """
+        if self.finished:
+            return []
+        items = self._decode(data)
+        if self._decoder.controls:
+            return self._sort(items, now)
+        return items
+
+    def receive_eof(self, now: float) -> list[Message]:
+        """The stream ended, in order or not: no message comes of it, and *finished* is set."""
+        if not self.finished:
+            self._lost = "the stream ended without a close frame"
+            self._move(Trigger.EOF)
+        return []
+
+    def expire(self, now: float) -> list[Message]:
+        """See to what is due: a ping, or giving up. No message comes of it."""
+        if self.state is State.OPEN:
+            if self._heartbeat is not None:
+                self._beat(self._heartbeat, now)
+        elif not self.finished:
+            self._start_patience(now)
+            if now >= self._close_deadline:
+                self._lost = f"no answer to our close frame within {self._close_timeout:g} s"
+                self._move(Trigger.TIMEOUT)
+        return []
+
+    def next_deadline(self) -> float:
+        """When to call :meth:`expire`; ``math.inf`` for never.
+
+        After :meth:`close` that is at once, for the time is needed from which to wait.
+        """
+        if self.state is State.OPEN:
+            return math.inf if self._heartbeat is None else self._heartbeat.next_deadline()
+        return math.inf if self.finished else self._close_deadline
+
+    def _sort(self, items: list[Any], now: float) -> list[Message]:
+        messages: list[Message] = []
+        for item in items:
+            if isinstance(item, Ping):
+                self._answer(item.payload)
+            elif isinstance(item, Pong):
+                if self._heartbeat is not None:
+                    self._heartbeat.pong(now)
+                answered = self._pings.answer(item.payload)
+                if self._on_pong is None:
+                    self.pongs += answered
+                else:
+                    for token in answered:
+                        self._on_pong(token, now)
+            elif isinstance(item, Close):
+                self._peer_closed(item, now)
+            elif isinstance(item, Failure):
+                self._fail(item)
+            else:
+                messages.append(item)
+            if self.finished:
+                break
+        return messages
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def send(self, message: Sendable, *, compress: bool | None = None) -> int:
+        """Queue *message*; its end offset in the outbox's data lane.
+
+        ``str`` and RawText make a text message, any other buffer of bytes a binary one.
+        *compress*: where compression was agreed on, None leaves it to the threshold.
+
+        Raises :class:`~wirecore.errors.InvalidState` after :meth:`close` and between the
+        fragments of another message, :class:`~wirecore.errors.ConnectionClosed` where the
+        connection is over, :class:`~wirecore.errors.LocalLimitExceeded` where too much waits
+        already, TypeError and ValueError for what can't be a message. Nothing is queued then.
+        """
+        outbox = self.outbox
+        if self._plain and len(message) <= self._one_put and outbox.pending <= self._max_queued:
+            return outbox.put(self._encode(message, self._masked, self._fragment_size))
+        self._check_sendable()
+        return self._writer.put_message(message, compress)
+
+    def send_all(self, messages: Collection[Sendable]) -> int:
+        """Queue *messages* at once; the end offset of the last.
+
+        Raises as :meth:`send`. Where one of them can't be a message, those before it may be
+        queued.
+        """
+        self._check_sendable()
+        if self._plain and not self._fragment_size:
+            encoded = self._backend.frames.encode_messages(messages, self._masked)
+            return self.outbox.put(encoded) if encoded else self.outbox.queued
+        for message in messages:
+            self._writer.put_message(message, None)
+        return self.outbox.queued
+
+    def send_fragment(
+        self,
+        data: Sendable,
+        *,
+        last: bool,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> int:
+        """Queue the next part of a message as one frame; its end offset in the data lane.
+
+        The first call begins a message and decides: *text* says of which kind (None: ``str`` and
+        RawText text, else binary), *compress* whether it is compressed where that was agreed on
+        (None: it is). *last* ends the message. A character may be cut between two parts of
+        bytes; that they make valid UTF-8 is the caller's matter. Pings and pongs may go between.
+
+        Raises as :meth:`send`; and :class:`~wirecore.errors.InvalidOption` for *text* or
+        *compress* that contradict the message's beginning.
+        """
+        self._check_open()
+        self._check_room()
+        end = self._writer.put_fragment(data, last=last, text=text, compress=compress)
+        self._plain = last and self._uncompressed
+        return end
+
+    def ping(self, payload: bytes | None = None) -> bytes:
+        """Queue a ping; its token, which comes back by *on_pong* or *pongs* with the answer.
+
+        *payload*: 1 to 125 bytes that no ping without an answer has; None for random ones.
+
+        Raises :class:`~wirecore.errors.InvalidOption` for another payload,
+        :class:`~wirecore.errors.LocalLimitExceeded` where 1024 pings have no answer, and as
+        :meth:`send` where the connection isn't open.
+        """
+        self._check_open()
+        token = self._backend.entropy.random_bytes(8) if payload is None else payload
+        self._pings.add(token)
+        self._put_control(Opcode.PING, token)
+        return token
+
+    def pong(self, payload: bytes = b"") -> None:
+        """Queue a pong nobody asked for, as a sign of life in one direction (section 5.5.3).
+
+        Raises :class:`~wirecore.errors.InvalidOption` for a payload above 125 bytes, and as
+        :meth:`send` where the connection isn't open.
+        """
+        self._check_open()
+        check_payload(payload)
+        self._put_control(Opcode.PONG, payload)
+
+    def close(
+        self, code: int | None = CloseCode.NORMAL, reason: str = "", *, wait: bool = True
+    ) -> None:
+        """Queue a close frame behind all that was sent, and await the peer's.
+
+        *code*: None for a frame without one. *reason* is cut to 123 bytes. *wait*: False waits
+        neither for the answer nor for the end of the stream. Later calls change nothing, but
+        may stop waiting.
+
+        Raises :class:`~wirecore.errors.InvalidOption` for a code that can't be sent.
+        """
+        close = make_close(code, reason)
+        if self.state is State.OPEN:
+            self._put_close(close)
+            self._move(Trigger.CLOSE)
+            # Due at once: the clock's reading is learnt from the call of `expire`.
+            self._close_deadline = -math.inf
+        if not wait and not self.finished:
+            self._lost = "closed without waiting for the peer's close frame"
+            self._move(Trigger.LEAVE)
+
+    def closed_error(self) -> ConnectionClosed:
+        """What to raise to those who send or receive on a connection that is over.
+
+        Its cause is the :class:`~wirecore.errors.ProtocolError` or
+        :class:`~wirecore.errors.RemoteLimitExceeded` where the peer broke a rule.
+        """
+        return closed_error(self.close_received, self.failure, self._lost)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """The handshake is over: the heartbeat begins."""
+        if self._heartbeat is not None:
+            self._heartbeat.start(now)
+
+    def pause(self, now: float) -> None:
+        """Nobody reads from now on: the peer isn't to blame for pongs that aren't seen."""
+        if self._heartbeat is not None:
+            self._heartbeat.pause(now)
+
+    def resume(self, now: float) -> None:
+        """Somebody reads again."""
+        if self._heartbeat is not None:
+            self._heartbeat.resume(now)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _move(self, trigger: Trigger) -> None:
+        self.state = TRANSITIONS[self.state][trigger]
+        self._plain = False
+        self.finished = self.state is State.CLOSED
+
+    def _beat(self, heartbeat: Heartbeat, now: float) -> None:
+        if heartbeat.expired(now):
+            self._lost = "the peer answered no ping in time"
+            # A dead peer takes nothing, and waiting for it to do so would delay the end.
+            self.outbox.clear()
+            self._move(Trigger.TIMEOUT)
+        elif heartbeat.ping_due(now):
+            self._put_control(Opcode.PING, b"")
+
+    def _start_patience(self, now: float) -> None:
+        if math.isinf(self._close_deadline):
+            self._close_deadline = now + self._close_timeout
+
+    def _answer(self, payload: bytes) -> None:
+        outbox = self.outbox
+        # What waits and isn't data is control frames. While a transport holds data it has taken
+        # the figure is too high, hence the second look at what has come since.
+        if outbox.pending - (outbox.queued - outbox.flushed) <= MAX_QUEUED_PONGS:
+            self._pongs_behind = 0
+        else:
+            self._pongs_behind += len(payload) + 2
+        if self._pongs_behind > MAX_QUEUED_PONGS:
+            reason = "pings without reading the pongs"
+            limit = ("max_queued_pongs", self._pongs_behind, MAX_QUEUED_PONGS)
+            self._fail(Failure(CloseCode.POLICY_VIOLATION, reason, *limit))
+        else:
+            self._put_control(Opcode.PONG, payload)
+
+    def _peer_closed(self, close: Close, now: float) -> None:
+        self.close_received = close
+        if self.close_sent is None:
+            self._put_close(Close(close.code, ""))
+        self._move(Trigger.PEER_CLOSE)
+        self._start_patience(now)
+        if not self._await_eof:
+            self._move(Trigger.LEAVE)
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        if self.close_sent is None:
+            self._put_close(make_close(failure.code, failure.reason))
+        self._move(Trigger.FAILURE)
+
+    def _put_close(self, close: Close) -> None:
+        self.close_sent = close
+        payload = close_payload(close)
+        # In the data lane, for no data may follow it: section 5.5.1.
+        self.outbox.put(self._backend.frames.encode_frame(Opcode.CLOSE, payload, self._masked))
+
+    def _put_control(self, opcode: Opcode, payload: bytes) -> None:
+        self.outbox.put_control(self._backend.frames.encode_frame(opcode, payload, self._masked))
+
+    def _check_sendable(self) -> None:
+        self._check_open()
+        self._check_room()
+        if self._writer.half_sent:
+            raise InvalidState("another message is half sent: end it with its last fragment")
+
+    def _check_open(self) -> None:
+        if self.state is State.CLOSING:
+            raise InvalidState("close() was called: nothing can be sent after it")
+        if self.state is not State.OPEN:
+            raise self.closed_error()
+
+    def _check_room(self) -> None:
+        if self.outbox.pending > self._max_queued:
+            raise LocalLimitExceeded("max_queued_bytes", self.outbox.pending, self._max_queued)

@@ -1,0 +1,48 @@
+"""What both ends of the opening handshake share: RFC 6455 section 4."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from wirecore.constants import HANDSHAKE_GUID
+from wirecore.websocket.deflate import DeflateParameters
+from wirecore.websocket.http import FRAMING_FIELDS, Fields
+
+#: Default bound on the head of a request or response, in bytes.
+DEFAULT_MAX_HEAD_SIZE: Final = 64 * 1024
+
+#: The only version there is: section 4.1.
+VERSION: Final = b"13"
+
+#: Fields that the handshake writes itself, whatever the user gives.
+HANDSHAKE_FIELDS: Final = FRAMING_FIELDS | {
+    b"sec-websocket-accept",
+    b"sec-websocket-extensions",
+    b"sec-websocket-key",
+    b"sec-websocket-protocol",
+    b"sec-websocket-version",
+    b"upgrade",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The outcome of a handshake.
+
+    *subprotocol*: the one that was chosen, or None. *headers*: all fields of the 101 response,
+    names in lower case. *deflate*: what was agreed on compression, None for no compression.
+    """
+
+    subprotocol: str | None
+    headers: Fields
+    deflate: DeflateParameters | None
+
+
+def accept_token(key: bytes) -> bytes:
+    """Sec-WebSocket-Accept for the Sec-WebSocket-Key *key*: section 4.2.2, /accept/."""
+    # SHA-1 is the protocol's choice: it proves that a WebSocket server read the key, no more.
+    digest = hashlib.sha1(key + HANDSHAKE_GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest)

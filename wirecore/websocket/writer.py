@@ -1,0 +1,127 @@
+"""Messages and fragments on their way into the outbox: RFC 6455 section 5.4, RFC 7692 section 6."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from wirecore.constants import Opcode
+from wirecore.errors import InvalidOption
+from wirecore.events import Buffer, RawText
+from wirecore.session.outbox import Outbox
+from wirecore.websocket.deflate import Deflater
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+Sendable: TypeAlias = str | Buffer
+
+#: A message that is to be fragmented anyway is queued in parts of about this many bytes:
+#: control frames go between the parts, but never into one.
+PART: Final = 64 * 1024
+
+
+class MessageWriter:
+    """Turns messages into frames, compressed and fragmented as wanted, and queues them.
+
+    It knows nothing of the connection's state. *fragment_size*: longer payloads are cut, 0 for
+    never. *threshold*: shorter messages aren't compressed unless asked for.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_deflater",
+        "_encode",
+        "_fragment_size",
+        "_masked",
+        "_outbox",
+        "_threshold",
+    )
+
+    def __init__(
+        self,
+        backend: Backend,
+        outbox: Outbox,
+        *,
+        masked: bool,
+        fragment_size: int,
+        deflater: Deflater | None,
+        threshold: int,
+    ) -> None:
+        self._encode = backend.frames.encode_frame
+        self._outbox = outbox
+        self._masked = masked
+        self._fragment_size = fragment_size
+        self._deflater = deflater
+        self._threshold = threshold
+        # The message under way in fragments: its opcode, and whether it is compressed.
+        self._begun: tuple[Opcode, bool] | None = None
+
+    @property
+    def half_sent(self) -> bool:
+        """Whether a message of :meth:`put_fragment` lacks its last fragment."""
+        return self._begun is not None
+
+    def put_message(self, message: Sendable, compress: bool | None) -> int:
+        """Queue a whole message; its end offset in the data lane.
+
+        *compress*: None leaves it to the threshold. Raises TypeError and ValueError for what
+        can't be a message.
+        """
+        opcode, payload = _split(message)
+        if compress is None:
+            compress = len(payload) >= self._threshold
+        rsv1 = compress and self._deflater is not None
+        if rsv1 and self._deflater is not None:
+            payload = self._deflater.deflate(payload)
+        size = self._fragment_size
+        total = len(payload)
+        if not 0 < size < total:
+            return self._outbox.put(self._encode(opcode, payload, self._masked, True, rsv1))
+        frames: list[bytes] = []
+        held = 0
+        for start in range(0, total, size):
+            stop = start + size
+            piece = payload[start:stop]
+            frames.append(self._encode(opcode, piece, self._masked, stop >= total, rsv1))
+            opcode, rsv1 = Opcode.CONTINUATION, False
+            held += size
+            if held >= PART or stop >= total:
+                self._outbox.put(b"".join(frames))
+                frames, held = [], 0
+        return self._outbox.queued
+
+    def put_fragment(
+        self, data: Sendable, *, last: bool, text: bool | None, compress: bool | None
+    ) -> int:
+        """Queue *data* as one frame; its end offset in the data lane.
+
+        The first fragment decides on *text* (None: by the type of *data*) and *compress* (None:
+        yes). Raises :class:`~wirecore.errors.InvalidOption` where a later one contradicts, and
+        TypeError and ValueError for what can't be part of a message.
+        """
+        kind, payload = _split(data)
+        if text is not None:
+            kind = Opcode.TEXT if text else Opcode.BINARY
+        begun = self._begun
+        if begun is None:
+            opcode = kind
+            begun = (kind, self._deflater is not None and compress is not False)
+        else:
+            opcode = Opcode.CONTINUATION
+            says = text is not None or isinstance(data, str | RawText)
+            if (says and kind is not begun[0]) or compress not in (None, begun[1]):
+                raise InvalidOption("a message is of the kind that its first fragment was")
+        if begun[1] and self._deflater is not None:
+            payload = self._deflater.deflate(payload, last=last)
+        rsv1 = begun[1] and opcode is not Opcode.CONTINUATION
+        frame = self._encode(opcode, payload, self._masked, last, rsv1)
+        self._begun = None if last else begun
+        return self._outbox.put(frame)
+
+
+def _split(message: Sendable) -> tuple[Opcode, bytes | memoryview]:
+    """Kind and content of *message*; TypeError for what is neither text nor a buffer."""
+    if isinstance(message, str):
+        return Opcode.TEXT, message.encode()
+    opcode = Opcode.TEXT if isinstance(message, RawText) else Opcode.BINARY
+    return opcode, message if isinstance(message, bytes) else memoryview(message).cast("B")
