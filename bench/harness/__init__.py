@@ -1,0 +1,1 @@
+"""What runs the benchmarks: processes, rounds, figures, tables. Knows no competitor."""

@@ -1,0 +1,1 @@
+"""Competitors, a process each: `python -m bench.peers NAME serve|drive`; see README.md here."""

@@ -1,0 +1,140 @@
+"""The benchmark harness: it runs, checks and tells what it measured; how fast is not asked here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """``bench/run.py`` as a user starts it."""
+    places = [str(ROOT), str(ROOT / "transports"), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "run.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+    )
+
+
+def figures(path: Path, *arguments: str) -> dict[str, Any]:
+    """What a quick run writes to *path*; the run must succeed."""
+    done = run("--quick", "--json", str(path), *arguments)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_the_list_names_rows_contenders_and_goals() -> None:
+    done = run("--list")
+    assert done.returncode == 0, done.stderr
+    assert "echo_small/100: WebSocket echo, 64 B, 100 in flight" in done.stdout
+    assert "    websockets trio\n" in done.stdout
+    assert "  wirecore / picows asyncio: floor 2x, target 8x\n" in done.stdout
+
+
+def test_rows_are_chosen_by_name() -> None:
+    done = run("--list", "--rows", "codec/encode-*")
+    rows = [line.partition(":")[0] for line in done.stdout.splitlines() if line[0] != " "]
+    assert rows == ["codec/encode-16"]
+
+
+def test_a_pattern_that_fits_no_row_is_an_error() -> None:
+    done = run("--rows", "nothing/like/it")
+    assert done.returncode == 2
+    assert "--list" in done.stderr
+
+
+def test_two_processes_echo_and_are_measured(tmp_path: Path) -> None:
+    """The bare socket on trio meets itself: a server and a client, on one core."""
+    document = figures(
+        tmp_path / "figures.json", "--rows", "echo_small/*", "--contenders", "raw trio socket"
+    )
+    assert document["schema"] == 1
+    assert document["settings"]["quick"] is True
+    assert document["machine"]["cores"] >= 1
+    assert [row["name"] for row in document["rows"]] == ["echo_small/1", "echo_small/100"]
+    for row in document["rows"]:
+        measured = row["contenders"]["raw trio socket"]
+        assert 0 < measured["low"] <= measured["median"] <= measured["high"]
+        assert measured["rounds"] == [measured["median"]]
+        assert measured["checked"] >= measured["messages"] > 0
+        assert measured["versions"].keys() == {"client", "server"}
+        assert (row["missing"], row["failed"], row["ratios"]) == ({}, {}, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and CPU clocks of Linux")
+def test_time_and_memory_of_both_processes_are_told(tmp_path: Path) -> None:
+    document = figures(
+        tmp_path / "figures.json", "--rows", "echo_small/1", "--contenders", "raw trio socket"
+    )
+    measured = document["rows"][0]["contenders"]["raw trio socket"]
+    for side in ("client", "server"):
+        assert measured[f"{side}_cpu_us"] > 0
+        assert measured[f"{side}_peak_rss"] > 1_000_000
+
+
+def test_a_real_competitor_is_compared_and_judged(tmp_path: Path) -> None:
+    """wsproto is there wherever wirecore is; the pure backend always is."""
+    document = figures(
+        tmp_path / "figures.json",
+        "--rows",
+        "codec/decode-stream",
+        "--contenders",
+        "wsproto",
+        "--contenders",
+        "wirecore pure",
+    )
+    (row,) = document["rows"]
+    (ratio,) = row["ratios"]
+    assert (ratio["subject"], ratio["peer"]) == ("wirecore pure", "wsproto")
+    assert (ratio["floor"], ratio["target"]) == (1.5, 3.0)
+    assert ratio["reached"] in {"target", "floor", "below"}
+    medians = {name: each["median"] for name, each in row["contenders"].items()}
+    assert ratio["ratio"] == pytest.approx(medians["wirecore pure"] / medians["wsproto"])
+
+
+def test_any_server_meets_any_client(tmp_path: Path) -> None:
+    document = figures(
+        tmp_path / "figures.json",
+        "--rows",
+        "echo_small/100",
+        "--pair",
+        "raw_trio:raw_trio",
+        "--placement",
+        "free",
+    )
+    (row,) = document["rows"]
+    assert row["placement"] == "free"
+    assert list(row["contenders"]) == ["raw_trio:raw_trio"]
+
+
+def test_a_missing_competitor_is_named_and_the_row_goes_on(tmp_path: Path) -> None:
+    """A module that refuses to be imported stands in for one that isn't installed."""
+    hidden = tmp_path / "websockets.py"
+    hidden.write_text("raise ImportError('websockets is hidden from this test')\n")
+    path = tmp_path / "figures.json"
+    places = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", places)
+        document = figures(
+            path,
+            "--rows",
+            "codec/encode-16",
+            "--contenders",
+            "websockets",
+            "--contenders",
+            "wsproto",
+        )
+    (row,) = document["rows"]
+    assert row["missing"].keys() == {"websockets"}
+    assert row["contenders"].keys() == {"wsproto"}
