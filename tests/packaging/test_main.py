@@ -13,7 +13,7 @@ from wirecore.__main__ import main
 
 
 def run_module(*arguments: str) -> str:
-    command = [sys.executable, "-m", "wirecore", *arguments]
+    command = [sys.executable, "-P", "-m", "wirecore", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
