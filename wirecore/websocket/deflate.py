@@ -6,6 +6,7 @@ One :class:`DeflateOffer` says what this end wants; client and server agree on
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -223,7 +224,8 @@ class Inflater:
         if not chunk:
             return b""
         parts: list[bytes] = []
-        room += 1  # zlib takes 0 for unlimited, and the extra byte tells too much from enough
+        # zlib takes 0 for unlimited, and the extra byte tells too much from enough.
+        room = min(room, sys.maxsize - 1) + 1
         self._open = True
         while True:
             if self._inflate is None:

@@ -188,6 +188,15 @@ def test_a_bomb_is_stopped_at_the_limit(backend: Backend) -> None:
     assert isinstance(server.closed_error().__cause__, RemoteLimitExceeded)
 
 
+def test_the_largest_limits_there_are(backend: Backend) -> None:
+    deflate = DeflateParameters(threshold=0)
+    client = Connection(client=True, deflate=deflate, backend=backend)
+    limits = Limits((1 << 63) - 1, (1 << 63) - 1, (1 << 63) - 1)
+    server = Connection(client=False, deflate=deflate, limits=limits, backend=backend)
+    client.send_all(["Hello", ""])
+    assert move(client, server) == ["Hello", ""]
+
+
 def test_a_limit_that_fragments_pass_together(backend: Backend) -> None:
     client = Connection(client=True, fragment_size=10, backend=backend)
     limits = Limits(max_frame_size=10, max_message_size=25)

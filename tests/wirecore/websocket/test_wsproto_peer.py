@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -284,6 +285,46 @@ def test_our_server_refuses() -> None:
     assert isinstance(refusal, RejectConnection)
     assert refusal.status_code == 426
     assert (b"sec-websocket-version", b"13") in refusal.headers
+
+
+def test_our_request_is_theirs_but_for_key_and_user_agent() -> None:
+    theirs = WSConnection(ConnectionType.CLIENT).send(
+        Request(host="example.com", target="/a?b", subprotocols=["v2", "v1"])
+    )
+    ours = ClientHandshake(
+        host="example.com", target="/a?b", subprotocols=["v2", "v1"], user_agent=None
+    ).request()
+    key = re.compile(rb"(?<=Sec-WebSocket-Key: )[A-Za-z0-9+/]{22}==")
+    assert key.sub(b"", ours) == key.sub(b"", theirs)
+    assert len(ours) == len(theirs)
+
+
+def test_our_answer_is_theirs_to_the_byte() -> None:
+    wire = ClientHandshake(host="example.com", subprotocols=["v2", "v1"]).request()
+    theirs = Peer(ConnectionType.SERVER)
+    theirs.receive(wire)
+    ours = ServerHandshake()
+    ours.receive(wire)
+    more = [(b"X-Node", b"7")]
+    assert ours.accept(subprotocol="v1", headers=more) == theirs.ws.send(
+        AcceptConnection(subprotocol="v1", extra_headers=more)
+    )
+
+
+@given(st.lists(st.text(max_size=300) | st.binary(max_size=300), max_size=4))
+def test_a_servers_frames_are_theirs_to_the_byte(
+    backends: tuple[Backend, Backend], messages: list[Message]
+) -> None:
+    for backend in backends:
+        connection, peer = open_as_client(backend, None, None)
+        ours = Connection(client=False, backend=backend)
+        for message in messages:
+            ours.send(message)
+        ours.close(1001, "bye")
+        theirs = peer.send(messages) + peer.ws.send(CloseConnection(code=1001, reason="bye"))
+        wire = take(ours)
+        assert wire == theirs
+        assert connection.receive(wire, 0.0) == messages
 
 
 @given(st.binary(max_size=100))
