@@ -18,6 +18,7 @@ from wirecore.websocket.extensions import parse_extensions
 from wirecore.websocket.handshake import (
     DEFAULT_MAX_HEAD_SIZE,
     HANDSHAKE_FIELDS,
+    MAX_QUOTE,
     VERSION,
     Accepted,
     accept_token,
@@ -129,8 +130,9 @@ class ClientHandshake:
             if self._refusal is not None:
                 # The head said it all; a body cut off or badly framed changes nothing.
                 raise self._rejected(self._refusal) from None
-            text = str(error)[:200]  # it may quote what the peer sent
-            raise HandshakeError(f"the server's answer isn't HTTP/1.1: {text}") from None
+            raise HandshakeError(
+                f"the server's answer isn't HTTP/1.1: {str(error)[:MAX_QUOTE]}"
+            ) from None
         except HandshakeError:
             self._over = True
             raise

@@ -14,6 +14,9 @@ from wirecore.websocket.http import FRAMING_FIELDS, Fields
 #: Default bound on the head of a request or response, in bytes.
 DEFAULT_MAX_HEAD_SIZE: Final = 64 * 1024
 
+#: Longest part of a parser's message that goes into an error: it may quote what the peer sent.
+MAX_QUOTE: Final = 200
+
 #: The only version there is: section 4.1.
 VERSION: Final = b"13"
 

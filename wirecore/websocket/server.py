@@ -10,14 +10,12 @@ from wirecore.websocket.deflate import DeflateOffer, DeflateParameters
 from wirecore.websocket.handshake import (
     DEFAULT_MAX_HEAD_SIZE,
     HANDSHAKE_FIELDS,
+    MAX_QUOTE,
     Accepted,
     accept_token,
 )
 from wirecore.websocket.http import Response, UserFields, check_fields, encode_head
 from wirecore.websocket.request import Request, problem_response
-
-#: Longest part of a parser's message that goes into an error: it may quote what the peer sent.
-_MAX_QUOTE = 200
 
 
 class BadRequest(HandshakeError):
@@ -61,7 +59,7 @@ class ServerHandshake:
             self._http.receive_data(bytes(data))
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise self._bad(error.error_status_hint, str(error)[:_MAX_QUOTE]) from None
+            raise self._bad(error.error_status_hint, str(error)[:MAX_QUOTE]) from None
         if not isinstance(event, h11.Request):
             return None
         if self._received - len(self.leftover) > self._max_head_size:
