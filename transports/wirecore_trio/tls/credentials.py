@@ -1,0 +1,147 @@
+"""Who we are and whom we accept: one private key, and a list of the peer's public keys."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from wirecore.errors import InvalidKey
+
+from .certificate import self_signed_certificate
+from .keys import PrivateKey, PublicKey, load_private_key, load_public_key, public_key_of
+
+Role: TypeAlias = Literal["client", "server"]
+
+#: Called with the keys that a server's list has just lost.
+RemovalCallback: TypeAlias = Callable[[frozenset[bytes]], object]
+
+
+class Credentials:
+    """What the credentials of both sides have in common.
+
+    *private_key* and *certificate* are ``cryptography`` objects, *public_key* the 32 raw bytes
+    that the peer must list. *role* says which side holds them, *peer* what the other side is.
+    """
+
+    __slots__ = ("__weakref__", "_allowed", "certificate", "private_key", "public_key")
+
+    role: ClassVar[Role]
+    peer: ClassVar[Role]
+
+    def __init__(self, private_key: PrivateKey, allowed: Iterable[PublicKey]) -> None:
+        self.private_key = load_private_key(private_key)
+        self.public_key = public_key_of(self.private_key)
+        self.certificate = self_signed_certificate(self.private_key)
+        self._allowed = _load_all(allowed)
+
+    def allowed(self, public_key: bytes) -> bool:
+        """Whether the peer that holds *public_key* (32 raw bytes) is accepted.
+
+        Every listed key is compared, each in constant time, so that the time taken tells
+        nothing of which one matched.
+        """
+        found = False
+        for key in self._allowed:
+            found |= hmac.compare_digest(key, public_key)
+        return found
+
+    def __repr__(self) -> str:
+        keys = ", ".join(key.hex() for key in self._allowed)
+        return (
+            f"<{type(self).__name__} with public key {self.public_key.hex()}, "
+            f"{self.peer} keys: {keys or 'none'}>"
+        )
+
+
+class ClientCredentials(Credentials):
+    """A client's private key, and the key of the server it is willing to talk to.
+
+    *server_public_key* is one key, or an iterable of several of which any will do. Keys come in
+    the forms that `load_private_key` and `load_public_key` take.
+
+    Raises InvalidKey when a key is wrong, or when no server key is given.
+    """
+
+    __slots__ = ()
+
+    role = "client"
+    peer = "server"
+
+    def __init__(
+        self, private_key: PrivateKey, server_public_key: PublicKey | Iterable[PublicKey]
+    ) -> None:
+        if isinstance(server_public_key, bytes | bytearray | memoryview | str | Ed25519PublicKey):
+            server_public_key = (server_public_key,)
+        super().__init__(private_key, server_public_key)
+        if not self._allowed:
+            raise InvalidKey("a client needs at least one server public key")
+
+    @property
+    def server_public_keys(self) -> tuple[bytes, ...]:
+        """The accepted server keys, 32 raw bytes each."""
+        return self._allowed
+
+
+class ServerCredentials(Credentials):
+    """A server's private key, and the list of clients it lets in, which may change any time.
+
+    *client_public_keys* may be empty: then nobody gets in until `replace` brings some. Keys
+    come in the forms that `load_private_key` and `load_public_key` take; raises InvalidKey
+    when one is wrong.
+    """
+
+    __slots__ = ("_callbacks",)
+
+    role = "server"
+    peer = "client"
+
+    def __init__(self, private_key: PrivateKey, client_public_keys: Iterable[PublicKey]) -> None:
+        super().__init__(private_key, client_public_keys)
+        self._callbacks: dict[object, RemovalCallback] = {}
+
+    @property
+    def client_public_keys(self) -> tuple[bytes, ...]:
+        """The clients that are let in, 32 raw bytes each, in the order given, without repeats."""
+        return self._allowed
+
+    def replace(self, client_public_keys: Iterable[PublicKey]) -> None:
+        """Let in exactly the clients of this list from now on.
+
+        All keys are read first: raises InvalidKey when any is wrong, and then nothing has
+        changed. Handshakes that end after the call go by the new list. When keys were removed,
+        all subscribers are called before it returns; should one raise, its exception comes out
+        after the others were called, with the new list in force.
+        """
+        listed = _load_all(client_public_keys)
+        removed = frozenset(self._allowed) - frozenset(listed)
+        self._allowed = listed
+        if removed:
+            # The stack calls every one of them, also when an earlier one has raised.
+            with contextlib.ExitStack() as stack:
+                for callback in reversed(self._callbacks.values()):
+                    stack.callback(callback, removed)
+
+    def subscribe(self, callback: RemovalCallback) -> Callable[[], None]:
+        """Have *callback* called with the removed keys by each `replace` that removes some.
+
+        It is called synchronously: a server closes the connections of these keys in it. Returns
+        a function that ends the subscription; calling it again does nothing.
+        """
+        token = object()
+        self._callbacks[token] = callback
+
+        def unsubscribe() -> None:
+            self._callbacks.pop(token, None)
+
+        return unsubscribe
+
+
+def _load_all(keys: Iterable[PublicKey]) -> tuple[bytes, ...]:
+    if isinstance(keys, bytes | bytearray | memoryview | str):
+        # A key is an iterable too, of numbers: the mistake deserves its name.
+        raise InvalidKey("expected an iterable of public keys, got a single one")
+    return tuple(dict.fromkeys(load_public_key(key) for key in keys))
