@@ -185,7 +185,7 @@ def test_an_end_without_close_notify_is_seen(connected: Connected, read: Read) -
     ],
 )
 def test_alerts_behind_the_handshake(
-    connected: Connected, read: Read, alert: int, error: type[Exception], text: str
+    connected: Connected, alert: int, error: type[Exception], text: str
 ) -> None:
     _, pen, server = connected
     server.receive(pen.seal(DATA, b"first") + pen.seal(ALERT, bytes([2, alert])))

@@ -29,20 +29,22 @@ if TYPE_CHECKING:
 Run = Callable[["Story"], None]
 
 
-@asynccontextmanager
-async def echo_server(
-    credentials: ServerCredentials, refused: list[str]
-) -> AsyncIterator[tuple[int, dict[bytes, PinnedTLSStream]]]:
-    """Echoes on 127.0.0.1; the port, and the open streams by key."""
-    streams: dict[bytes, PinnedTLSStream] = {}
+class EchoServer:
+    """Echoes on a port of 127.0.0.1; keeps its open streams by key, and reports refusals."""
 
-    async def serve(transport: trio.SocketStream) -> None:
+    def __init__(self, credentials: ServerCredentials) -> None:
+        self.credentials = credentials
+        self.port = 0
+        self.streams: dict[bytes, PinnedTLSStream] = {}
+        self._report, self.refusals = trio.open_memory_channel[str](math.inf)
+
+    async def serve(self, transport: trio.SocketStream) -> None:
         try:
-            stream = await wrap_server(transport, credentials)
+            stream = await wrap_server(transport, self.credentials)
         except HandshakeError as error:
-            refused.append(str(error))
+            self._report.send_nowait(str(error))
             return
-        streams[stream.peer_public_key] = stream
+        self.streams[stream.peer_public_key] = stream
         async with stream:
             try:
                 while data := await stream.receive_some():
@@ -50,10 +52,15 @@ async def echo_server(
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
 
+
+@asynccontextmanager
+async def echo_server(credentials: ServerCredentials) -> AsyncIterator[EchoServer]:
+    server = EchoServer(credentials)
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, serve, listeners)
-        yield listeners[0].socket.getsockname()[1], streams
+        nursery.start_soon(trio.serve_listeners, server.serve, listeners)
+        server.port = listeners[0].socket.getsockname()[1]
+        yield server
         nursery.cancel_scope.cancel()
 
 
@@ -68,9 +75,8 @@ def test_over_real_sockets(
     data = bytes(range(256)) * 4000
 
     async def story() -> None:
-        refused: list[str] = []
-        async with echo_server(server_credentials, refused) as (port, _):
-            stream = await connect_pinned_tls("127.0.0.1", port, client_credentials)
+        async with echo_server(server_credentials) as server:
+            stream = await connect_pinned_tls("127.0.0.1", server.port, client_credentials)
             assert stream.peer_public_key == server_key.public
             async with stream, trio.open_nursery() as nursery:
                 nursery.start_soon(stream.send_all, data)
@@ -80,14 +86,17 @@ def test_over_real_sockets(
             assert got == data
 
             stranger = ClientCredentials(other_key.seed, server_key.public)
-            async with await connect_pinned_tls("localhost", port, stranger) as refused_stream:
+            async with await connect_pinned_tls(
+                "localhost", server.port, stranger
+            ) as refused_stream:
                 with pytest.raises(StreamPeerRefused, match="the server refused"):
                     await refused_stream.receive_some()
 
             suspicious = ClientCredentials(client_key.seed, other_key.public)
             with pytest.raises(StreamPeerRefused, match=r"the server's public key .* is not"):
-                await connect_pinned_tls("127.0.0.1", port, suspicious)
-        assert len(refused) == 2
+                await connect_pinned_tls("127.0.0.1", server.port, suspicious)
+            assert "not on the list" in await server.refusals.receive()
+            assert "the client refused" in await server.refusals.receive()
 
     run_with_sockets(story)
 
@@ -101,11 +110,10 @@ def test_a_refusal_arrives_although_the_client_has_already_sent_something(
     """As every WebSocket client does, whose request follows its handshake at once."""
 
     async def story() -> None:
-        refused: list[str] = []
         stranger = ClientCredentials(other_key.seed, server_key.public)
-        async with echo_server(server_credentials, refused) as (port, _):
+        async with echo_server(server_credentials) as server:
             for _ in range(20):
-                stream = await connect_pinned_tls("127.0.0.1", port, stranger)
+                stream = await connect_pinned_tls("127.0.0.1", server.port, stranger)
                 try:
                     await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
                 except trio.BrokenResourceError:
@@ -128,17 +136,17 @@ def test_a_server_drops_the_keys_it_has_lost(
         server_credentials.replace([client_credentials.public_key, other_key.public])
         other = ClientCredentials(other_key.seed, server_key.public)
         async with (
-            echo_server(server_credentials, []) as (port, streams),
+            echo_server(server_credentials) as server,
             trio.open_nursery() as nursery,
         ):
 
             def drop(removed: frozenset[bytes]) -> None:
                 for key in removed:
-                    nursery.start_soon(streams[key].aclose)
+                    nursery.start_soon(server.streams[key].aclose)
 
             unsubscribe = server_credentials.subscribe(drop)
-            leaving = await connect_pinned_tls("127.0.0.1", port, client_credentials)
-            staying = await connect_pinned_tls("127.0.0.1", port, other)
+            leaving = await connect_pinned_tls("127.0.0.1", server.port, client_credentials)
+            staying = await connect_pinned_tls("127.0.0.1", server.port, other)
             for stream in (leaving, staying):
                 await stream.send_all(b"x")
                 assert await stream.receive_some() == b"x"
@@ -146,7 +154,7 @@ def test_a_server_drops_the_keys_it_has_lost(
             assert await leaving.receive_some() == b""
             await staying.send_all(b"y")
             assert await staying.receive_some() == b"y"
-            back = await connect_pinned_tls("127.0.0.1", port, client_credentials)
+            back = await connect_pinned_tls("127.0.0.1", server.port, client_credentials)
             with pytest.raises(StreamPeerRefused, match="the server refused"):
                 await back.receive_some()
             unsubscribe()

@@ -6,6 +6,7 @@ the side that refuses are the same, but for h2, which ours doesn't speak.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -303,7 +304,8 @@ def test_a_certificate_out_of_date_or_with_names_is_as_good_as_any(
     """The original's own, valid in the year 1 only, and one that someone else has signed."""
     key = client_credentials.private_key
     issued = make_certificate(key, make_certificate(EC_KEY), EC_KEY)
-    with pytest.warns(Warning, match="serial number"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its serial number is 0, which newer versions mind
         originals = [
             x509.load_der_x509_certificate(bytes.fromhex(entry["der"]))
             for entry in vectors["certificates"][:2]
@@ -346,7 +348,9 @@ def test_an_alert_that_isnt_about_keys_is_no_refusal(
         client.handshake()
 
 
-@pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(50), b"\x80\x2e\x01"])
+@pytest.mark.parametrize(
+    "junk", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(50), b"\x17\x03\x03\xff\xff"]
+)
 def test_plaintext_on_the_tls_port(server_credentials: ServerCredentials, junk: bytes) -> None:
     server = PinnedEngine(server_credentials)
     server.receive(junk + bytes(5))

@@ -67,7 +67,7 @@ def test_trio_finds_nothing_wrong_with_it(
     run(lambda: trio.testing.check_two_way_stream(over_memory, over_what_clogs))
 
 
-def test_the_handshake_comes_by_itself(shake: Shake, run: Run, make_pair: MakePair) -> None:
+def test_the_handshake_comes_by_itself(run: Run, make_pair: MakePair) -> None:
     async def story() -> None:
         client, server = make_pair()
         with pytest.raises(InvalidState, match="isn't known before"):
@@ -174,9 +174,7 @@ def test_after_closing_nothing_goes(shake: Shake, run: Run, make_pair: MakePair)
     run(story)
 
 
-def test_closing_before_the_handshake_just_closes(
-    shake: Shake, run: Run, make_pair: MakePair
-) -> None:
+def test_closing_before_the_handshake_just_closes(run: Run, make_pair: MakePair) -> None:
     async def story() -> None:
         client, server = make_pair()
         await client.aclose()
@@ -343,7 +341,6 @@ def test_a_failing_write_fails_the_send(
 
 
 def test_against_a_foreign_end(
-    shake: Shake,
     run: Run,
     foreign: type[ForeignPeer],
     client_credentials: ClientCredentials,

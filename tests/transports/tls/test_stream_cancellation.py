@@ -66,7 +66,6 @@ class Stepping(trio.abc.Stream):
 
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_a_handshake_is_cancelled_at_every_step(
-    shake: Shake,
     run: Run,
     client_credentials: ClientCredentials,
     server_credentials: ServerCredentials,

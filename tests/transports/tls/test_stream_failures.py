@@ -34,7 +34,6 @@ Run = Callable[["Story"], None]
 
 
 def test_a_refusal_shows_at_the_clients_first_receive(
-    shake: Shake,
     run: Run,
     server_credentials: ServerCredentials,
     server_key: KeyPair,
@@ -67,7 +66,6 @@ def test_a_refusal_shows_at_the_clients_first_receive(
 
 
 def test_a_wrong_server_is_told_in_its_handshake(
-    shake: Shake,
     run: Run,
     server_credentials: ServerCredentials,
     client_key: KeyPair,
@@ -90,9 +88,7 @@ def test_a_wrong_server_is_told_in_its_handshake(
     run(story)
 
 
-def test_junk_is_a_failed_handshake(
-    shake: Shake, run: Run, server_credentials: ServerCredentials
-) -> None:
+def test_junk_is_a_failed_handshake(run: Run, server_credentials: ServerCredentials) -> None:
     async def story() -> None:
         near, far = trio.testing.memory_stream_pair()
         server = PinnedTLSStream(far, server_credentials)
@@ -121,7 +117,7 @@ def test_a_damaged_record_is_answered_with_an_alert(
 
 
 def test_a_peer_that_doesnt_read_its_alert_keeps_nobody_waiting(
-    shake: Shake, run: Run, server_credentials: ServerCredentials
+    run: Run, server_credentials: ServerCredentials
 ) -> None:
     async def story() -> None:
         near, far = trio.testing.lockstep_stream_pair()
@@ -207,7 +203,7 @@ def test_closing_a_broken_transport_is_quiet(shake: Shake, run: Run, make_pair: 
     run(story)
 
 
-def test_the_handshake_over_a_broken_transport(shake: Shake, run: Run, make_pair: MakePair) -> None:
+def test_the_handshake_over_a_broken_transport(run: Run, make_pair: MakePair) -> None:
     async def story() -> None:
         client, _ = make_pair()
         transport = client.transport_stream = Breaking(client.transport_stream)
