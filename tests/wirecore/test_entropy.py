@@ -106,8 +106,10 @@ def test_a_forked_child_draws_its_own(backend: Backend) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, backend.entropy.random_bytes(32))
-        os._exit(0)
+        try:
+            os.write(writer, backend.entropy.random_bytes(32))
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
     drawn = os.read(reader, 100)
     os.close(reader)

@@ -23,6 +23,13 @@ class Session(Protocol):
     def finished(self) -> bool:
         """Nothing more will come of it: close the stream once the outbox is empty."""
 
+    @property
+    def deferred(self) -> bool:
+        """Whether ``receive`` is to be called again, with no bytes, before any are read.
+
+        What it put off is the end of the connection: the owner gets to answer what came before.
+        """
+
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> object:
         """Bytes came. They aren't kept: the buffer may be used again afterwards."""
 

@@ -47,7 +47,7 @@ class Connection:
     server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
     answered ping and the time. *backend*: None takes the process' own.
 
-    Read-only attributes: *state*; *finished*; *outbox*; *close_sent* and *close_received*, the
+    Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and *close_received*, the
     close frames; *failure*, what the peer did wrong. *pongs*: without *on_pong*, payloads of the
     answered pings, oldest first, for the owner to take out.
 
@@ -61,6 +61,7 @@ class Connection:
         "_close_timeout",
         "_decode",
         "_decoder",
+        "_end",
         "_encode",
         "_fragment_size",
         "_heartbeat",
@@ -76,6 +77,7 @@ class Connection:
         "_writer",
         "close_received",
         "close_sent",
+        "deferred",
         "failure",
         "finished",
         "outbox",
@@ -121,7 +123,9 @@ class Connection:
         self._lost = ""
         self._pings = PendingPings()
         self._pongs_behind = 0
+        self._end: Close | Failure | None = None
         self.state = State.OPEN
+        self.deferred = False
         self.finished = False
         self.outbox = Outbox()
         self.close_sent: Close | None = None
@@ -149,7 +153,12 @@ class Connection:
 
         All else is seen to: pings are answered, a close frame too, a broken rule is answered
         with a close frame; then *state* has changed. What comes after the end is ignored.
+
+        Where messages came before the end, their owner may still answer them: the end is put
+        off to the next call (*deferred* is set), which needs no bytes.
         """
+        if self.deferred:
+            return self._see_to_end(now)
         if self.finished:
             return []
         items = self._decode(data)
@@ -159,6 +168,8 @@ class Connection:
 
     def receive_eof(self, now: float) -> list[Message]:
         """The stream ended, in order or not: no message comes of it, and *finished* is set."""
+        if self.deferred:
+            self._see_to_end(now)
         if not self.finished:
             self._lost = "the stream ended without a close frame"
             self._move(Trigger.EOF)
@@ -199,15 +210,25 @@ class Connection:
                 else:
                     for token in answered:
                         self._on_pong(token, now)
-            elif isinstance(item, Close):
-                self._peer_closed(item, now)
-            elif isinstance(item, Failure):
-                self._fail(item)
+            elif isinstance(item, Close | Failure):  # the last item there ever is
+                self._end = item
+                self.deferred = True
             else:
                 messages.append(item)
             if self.finished:
                 break
+        if self.deferred and not messages:
+            self._see_to_end(now)
         return messages
+
+    def _see_to_end(self, now: float) -> list[Message]:
+        end, self._end, self.deferred = self._end, None, False
+        if not self.finished:
+            if isinstance(end, Close):
+                self._peer_closed(end, now)
+            elif end is not None:
+                self._fail(end)
+        return []
 
     # --- out ----------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ def test_the_server_closes_and_ends_the_stream_first(backend: Backend, frames: F
     # What comes before the answer is still received, and pings are still answered.
     data = masked(TEXT, b"late") + masked(PING, b"?") + masked(CLOSE, b"\x03\xe9")
     assert server.receive(data + masked(TEXT, b"ignored"), 1.0) == ["late"]
+    assert server.receive(b"", 1.0) == []
     assert frames(server) == [(PONG, b"?")]
     assert server.close_received == Close(1001, "")
     assert server.finished
@@ -87,10 +88,33 @@ def test_the_peers_close_is_answered_with_its_code(
 ) -> None:
     server = Connection(client=False, backend=backend)
     assert server.receive(masked(TEXT, b"a") + masked(CLOSE, said), 1.0) == ["a"]
+    assert server.deferred
+    assert server.receive(b"", 1.0) == []
     assert frames(server) == [(CLOSE, answered)]
     assert server.finished
     error = server.closed_error()
     assert (error.code, error.reason, error.clean) == (code, said[2:].decode(), True)
+
+
+@pytest.mark.parametrize("end", [masked(CLOSE, NORMAL), masked(0x83)], ids=["close", "failure"])
+def test_what_came_before_the_end_in_one_read_can_still_be_answered(
+    backend: Backend, frames: Frames, end: bytes
+) -> None:
+    server = Connection(client=False, backend=backend)
+    assert server.receive(masked(TEXT, b"a") + end + masked(TEXT, b"ignored"), 1.0) == ["a"]
+    assert server.state is State.OPEN
+    server.send("the answer")
+    assert server.receive(masked(TEXT, b"ignored"), 2.0) == []
+    assert server.finished
+    assert [frame[0] for frame in frames(server)] == [TEXT, CLOSE]
+
+
+def test_the_stream_may_end_before_a_put_off_close_is_seen_to(backend: Backend) -> None:
+    server = Connection(client=False, backend=backend)
+    assert server.receive(masked(TEXT, b"a") + masked(CLOSE, NORMAL), 1.0) == ["a"]
+    assert server.receive_eof(1.0) == []
+    assert not server.deferred
+    assert server.closed_error().clean
 
 
 def test_the_client_leaves_the_stream_to_the_server_for_a_while(
@@ -284,6 +308,7 @@ def test_a_broken_rule_is_answered_with_its_code(
 ) -> None:
     client = Connection(client=True, backend=backend)
     assert client.receive(plain(TEXT, b"fine") + data, 0.0) == ["fine"]
+    assert client.receive(b"", 0.0) == []
     assert client.finished
     assert client.failure is not None
     assert client.failure.code == code

@@ -238,6 +238,7 @@ def test_the_peer_breaks_a_rule(backend: Backend, role: Role) -> None:
     connection, peer = role(backend, None, None)
     wrong = peer.send(["fine"]) + b"\xf3"
     assert connection.receive(wrong, 0.0) == ["fine"]
+    assert connection.receive(b"", 0.0) == []
     assert connection.finished
     peer.receive(take(connection))
     closed = peer.last()

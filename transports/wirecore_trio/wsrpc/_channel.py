@@ -44,6 +44,7 @@ class Channel(Peer):
         "_options",
         "_public_key",
         "_pump",
+        "_refusing",
         "_registry",
         "_session",
         "_workers",
@@ -67,6 +68,7 @@ class Channel(Peer):
         self._options = options
         self._handling = 0
         self._handling_bytes = 0
+        self._refusing = False
         self._handlers: set[trio.CancelScope] = set()
         self._idle: trio.Event | None = None
         self._ended = False
@@ -171,7 +173,12 @@ class Channel(Peer):
             self._start(method, call_id, payload)
 
     def _refuse(self, call_id: str, limit: str, bound: int) -> None:
-        logger.warning("a request was refused: %s is %d", limit, bound)
+        # Loud once: a peer that asks too much mustn't fill the log as well.
+        level = logging.DEBUG if self._refusing else logging.WARNING
+        self._refusing = True
+        logger.log(
+            level, "requests of %s are refused: %s is %d", self._public_key.hex(), limit, bound
+        )
         self.reply_error(call_id, overloaded_text(limit, bound))
 
     def _start(self, method: Method, call_id: str, payload: bytes) -> None:
@@ -182,6 +189,7 @@ class Channel(Peer):
     def finished(self, request: Request) -> None:
         """A request that was started is through."""
         self._handling -= 1
+        self._refusing = False
         self._handling_bytes -= len(request.payload)
         if not self._handling and self._idle is not None:
             self._idle.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wirecore.protocols.wsrpc import PING_INTERVAL, PONG_TIMEOUT
 from wirecore.session.limits import check_above, check_at_least, check_seconds
 
 
@@ -14,6 +15,7 @@ class Options:
 
     *max_message_size*: the longest message taken from the peer; None: the side's default, which
     is 100,000,000 for a client and 10,000,000 for a server, as the Go side has it.
+    *max_send_size*: the longest message sent; None: what the peer takes by its own default.
     *max_pending_calls*: calls without an answer yet. *call_timeout*: for each call; cancel
     scopes are yours to use besides.
     *max_handlers*, *max_handler_bytes*: requests being handled, and their size together; one
@@ -33,16 +35,17 @@ class Options:
     """
 
     max_message_size: int | None = None
+    max_send_size: int | None = None
     max_pending_calls: int = 100_000
     call_timeout: float | None = 60.0
-    max_handlers: int = 1000
+    max_handlers: int = 4096
     max_handler_bytes: int = 64 * 1024 * 1024
     handler_timeout: float | None = None
     on_disconnect: Literal["finish", "cancel"] = "finish"
     high_water: int = 1024 * 1024
     max_queued_bytes: int = 64 * 1024 * 1024
-    ping_interval: float | None = 18.0
-    ping_timeout: float | None = 20.0
+    ping_interval: float | None = PING_INTERVAL
+    ping_timeout: float | None = PONG_TIMEOUT
     write_timeout: float | None = 10.0
     open_timeout: float | None = 10.0
 
@@ -55,8 +58,9 @@ class Options:
             "max_queued_bytes",
         ):
             check_at_least(name, getattr(self, name), 1)
-        if self.max_message_size is not None:
-            check_above("max_message_size", self.max_message_size, 0)
+        for name in ("max_message_size", "max_send_size"):
+            if getattr(self, name) is not None:
+                check_above(name, getattr(self, name), 0)
         for name in (
             "call_timeout",
             "handler_timeout",

@@ -75,6 +75,9 @@ class Request:
             text = error.text or "error"  # an empty text would mean success
         elif isinstance(error, errors.InvalidMessage):
             text = f"the request can't be decoded: {error}"
+        elif self._channel.ended and isinstance(error, errors.ConnectionLost):
+            logger.debug("the handler of %s ended with its connection", self._method.name)
+            return
         else:
             number = default.entropy.uuid4_text()
             logger.error(

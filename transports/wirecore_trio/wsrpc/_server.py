@@ -25,7 +25,7 @@ from ._channel import Channel
 from ._options import Options
 from ._peer import Peer
 from ._service import ProtoMessage, Registry, Service
-from ._upgrade import make_session, secure
+from ._upgrade import Secured, make_session, secure
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
@@ -204,6 +204,15 @@ class Server:
 
     async def _open(self, link: Link, workers: Workers) -> Channel | None:
         secured = await secure(link, self._credentials)
+        channel = None
+        try:
+            channel = await self._upgrade(secured, workers)
+        finally:
+            if channel is None:
+                secured.link.close()
+        return channel
+
+    async def _upgrade(self, secured: Secured, workers: Workers) -> Channel | None:
         key = secured.public_key
         handshake = ServerHandshake()
         request = await receive_request(secured.link, handshake)

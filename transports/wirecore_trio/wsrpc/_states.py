@@ -37,8 +37,8 @@ class StateWatch:
         return self._state
 
     def set(self, state: State) -> None:
-        """Change the state, and wake who waits for a change."""
-        if state is not self._state:
+        """Change the state, and wake who waits for a change. From SHUTDOWN nothing leads back."""
+        if state is not self._state and self._state is not State.SHUTDOWN:
             self._state = state
             changed, self._changed = self._changed, trio.Event()
             changed.set()

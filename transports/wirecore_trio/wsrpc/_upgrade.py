@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wirecore.protocols.wsrpc import Session
+from wirecore.protocols.wsrpc import CLIENT_READ_LIMIT, SERVER_READ_LIMIT, Session
 from wirecore.session import CallLimits, Heartbeat, Limits
 from wirecore.websocket import ClientHandshake
 
@@ -17,9 +17,6 @@ from ._options import Options
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
-
-#: The longest message taken from the peer, on each side: the values of the Go side.
-_MAX_MESSAGE_SIZE = {"client": 100_000_000, "server": 10_000_000}
 
 
 @dataclass(slots=True)
@@ -52,7 +49,7 @@ async def upgrade(link: Link, authority: str) -> bytes:
 
 def make_session(*, client: bool, options: Options, backend: Backend | None = None) -> Session:
     """The session of a new connection."""
-    size = options.max_message_size or _MAX_MESSAGE_SIZE["client" if client else "server"]
+    size = options.max_message_size or (CLIENT_READ_LIMIT if client else SERVER_READ_LIMIT)
     return Session(
         client=client,
         limits=Limits(
@@ -60,7 +57,9 @@ def make_session(*, client: bool, options: Options, backend: Backend | None = No
             max_message_size=size,
             max_queued_bytes=options.max_queued_bytes,
         ),
-        call_limits=CallLimits(max_pending_calls=options.max_pending_calls),
+        call_limits=CallLimits(
+            max_pending_calls=options.max_pending_calls, max_send_size=options.max_send_size
+        ),
         heartbeat=Heartbeat(options.ping_interval, options.ping_timeout),
         call_timeout=options.call_timeout,
         backend=backend,

@@ -105,6 +105,11 @@ class Session:
         return self._connection.finished
 
     @property
+    def deferred(self) -> bool:
+        """Whether :meth:`receive` is to be called again, with no bytes: the end was put off."""
+        return self._connection.deferred
+
+    @property
     def pending_calls(self) -> int:
         """How many calls have no answer yet."""
         return len(self.table)

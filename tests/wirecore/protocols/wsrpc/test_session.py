@@ -351,6 +351,8 @@ def test_close_waits_for_nothing(pair: Pair) -> None:
     pair.client.session.close(4000)
     assert pair.client.session.finished
     assert pair.to_server().requests == [("Ping", call.call_id, b"")], "what was queued goes first"
+    assert pair.server.session.deferred, "and may still be answered"
+    assert pair.server.session.receive(b"", 0.0) is None
     assert pair.server.session.finished
     assert pair.server.sent() == [Close(1000, "")]
     assert pair.server.session.closed_error().clean
