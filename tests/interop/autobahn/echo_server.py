@@ -28,7 +28,7 @@ async def main() -> None:
     async with trio.open_nursery() as nursery:
         start = partial(websocket.serve, echo, "127.0.0.1", 0, options=OPTIONS)
         server = await nursery.start(start)
-        sys.stdout.write(f"{server.port}\n")
+        sys.stdout.write(f"listening {server.port}\n")
         sys.stdout.flush()
         # A test run that is killed takes the server with it.
         await trio.to_thread.run_sync(os.read, 0, 1, abandon_on_cancel=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.interop.autobahn import suite, verdict
+from tests.interop.autobahn import install, suite, verdict
 
 QUICK = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 SLOW = ("9.*", "12.*", "13.*")
@@ -21,7 +21,7 @@ SLOW = ("9.*", "12.*", "13.*")
 #: Seconds between two lines of progress where they aren't shown on a terminal.
 TELL_EVERY = 10.0
 
-RUNS = {"server": suite.run_server, "client": suite.run_client}
+ROLES = {"server": suite.Run.server, "client": suite.Run.client}
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,13 +31,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cases", metavar="PATTERN", action="append", help="only these cases, say 12.3.*"
     )
-    parser.add_argument("--role", choices=tuple(RUNS), action="append", help="only this role")
+    parser.add_argument("--role", choices=tuple(ROLES), action="append", help="only this role")
     parser.add_argument("--backend", choices=("c", "py"), action="append", help="only this one")
     parser.add_argument(
         "--report",
         metavar="FILE",
         type=Path,
-        default=suite.CACHE / "report.json",
+        default=install.CACHE / "report.json",
         help="where the summary is kept as JSON (default: %(default)s)",
     )
     return parser.parse_args(arguments)
@@ -76,17 +76,18 @@ class Progress:
 
 
 def run_one(python2: str, role: str, backend: str, patterns: Sequence[str]) -> verdict.Verdict:
-    """One role on one backend."""
-    expected = suite.case_ids(python2, patterns)
+    """One role on one backend: the suite once for each pattern, for it reports at its end only."""
+    expected = install.case_ids(python2, patterns)
     progress = Progress(f"{role} role, backend {backend}", len(expected))
-    folder = suite.empty_folder(role, backend)
-    broken = ""
-    try:
-        RUNS[role](python2, patterns, backend, folder, progress)
-    except suite.Silent as error:
-        broken = str(error)
+    folders, broken = [], []
+    for pattern in patterns:
+        folders.append(suite.empty_folder(role, backend, pattern))
+        try:
+            ROLES[role](suite.Run(python2, pattern, backend, folders[-1]), progress)
+        except suite.Silent as error:
+            broken.append(f"{pattern}: {error}")
     progress.finish()
-    return verdict.judge(role, backend, folder, expected, broken)
+    return verdict.judge(role, backend, folders, expected, "; ".join(broken))
 
 
 def table(verdicts: Sequence[verdict.Verdict]) -> Iterator[str]:
@@ -99,8 +100,8 @@ def table(verdicts: Sequence[verdict.Verdict]) -> Iterator[str]:
             yield f"{each.role:<8}{each.backend:<4}{what:<12}{figures}"
     for each in verdicts:
         yield f"{each.role} {each.backend}: {len(each.wrong)} of {each.cases} cases are wrong"
-        if each.broken:
-            yield f"  the run is incomplete: {each.broken}"
+        if each.broken or each.missing:
+            yield f"  {len(each.missing)} cases were not run; {each.broken}"
         for case, why in sorted(each.wrong.items(), key=lambda item: _numbers(item[0])):
             yield f"  {case}: {why}"
 
@@ -115,18 +116,18 @@ def main() -> int:
     options = parse()
     patterns = options.cases or (QUICK if options.quick else QUICK + SLOW)
     try:
-        python2 = suite.install(tell)
+        python2 = install.install(tell)
         verdicts = [
             run_one(python2, role, backend, patterns)
             for backend in options.backend or ("c", "py")
-            for role in options.role or RUNS
+            for role in options.role or ROLES
         ]
-    except suite.SuiteUnavailable as error:
+    except install.SuiteUnavailable as error:
         tell(f"error: {error}")
         return 2
     sys.stdout.writelines(f"{line}\n" for line in table(verdicts))
     options.report.write_text(json.dumps([asdict(each) for each in verdicts], indent=1) + "\n")
-    tell(f"summary: {options.report}; the suite's own reports: {suite.CACHE / 'reports'}")
+    tell(f"summary: {options.report}; the suite's own reports: {install.CACHE / 'reports'}")
     return 0 if all(each.good for each in verdicts) else 1
 
 

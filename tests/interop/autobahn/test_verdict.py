@@ -27,7 +27,7 @@ def judge(
         for case, (message, closing) in behaviours.items()
     }
     (folder / "index.json").write_text(json.dumps({"wirecore-c": report}))
-    return verdict.judge("server", "c", folder, ["1.1.1"], broken)
+    return verdict.judge("server", "c", [folder], ["1.1.1"], broken)
 
 
 def test_all_ok_is_good(verdict: ModuleType, tmp_path: Path) -> None:
@@ -58,11 +58,13 @@ def test_what_else_than_ok_is_right_depends_on_the_case(
 
 
 def test_a_case_that_was_not_run_is_wrong(verdict: ModuleType, tmp_path: Path) -> None:
-    assert judge(verdict, tmp_path, {}).wrong == {"1.1.1": "was not run"}
+    found = judge(verdict, tmp_path, {})
+    assert found.missing == ["1.1.1"]
+    assert not found.good
 
 
 def test_a_run_without_any_report_is_wrong(verdict: ModuleType, tmp_path: Path) -> None:
-    assert not verdict.judge("server", "c", tmp_path, ["1.1.1"], "ended with status 1").good
+    assert not verdict.judge("server", "c", [tmp_path], ["1.1.1"], "ended with status 1").good
 
 
 def test_a_run_that_broke_off_is_not_good_though_its_cases_are(

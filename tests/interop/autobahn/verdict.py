@@ -17,9 +17,9 @@ TOLERATED = {"NON-STRICT": ("6.4.*",), "INFORMATIONAL": ("7.1.6", "7.13.*")}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one run: how often each behaviour, and what is wrong in which case.
+    """What came of one role on one backend: how often each behaviour, and what is wrong where.
 
-    *broken*, where it isn't empty, says why the run ended before its time.
+    *missing*: cases that weren't run. *broken*, where it isn't empty, says why.
     """
 
     role: str
@@ -28,12 +28,13 @@ class Verdict:
     behaviour: dict[str, int]
     closing: dict[str, int]
     wrong: dict[str, str]
+    missing: list[str]
     broken: str
 
     @property
     def good(self) -> bool:
         """Whether all cases were run and all are right."""
-        return not self.wrong and not self.broken
+        return not (self.wrong or self.missing or self.broken)
 
 
 def tolerated(behaviour: str, case: str) -> bool:
@@ -43,17 +44,21 @@ def tolerated(behaviour: str, case: str) -> bool:
     return any(fnmatchcase(case, pattern) for pattern in TOLERATED.get(behaviour, ()))
 
 
-def judge(role: str, backend: str, folder: Path, expected: Sequence[str], broken: str) -> Verdict:
-    """Reads the suite's report in *folder*; a case of *expected* that isn't in it is wrong."""
-    index = folder / "index.json"
+def judge(
+    role: str, backend: str, folders: Sequence[Path], expected: Sequence[str], broken: str
+) -> Verdict:
+    """Reads the suite's reports in *folders*; a case of *expected* in none of them is wrong."""
     report: dict[str, Any] = {}
-    if index.exists():
-        report = json.loads(index.read_text()).get(f"wirecore-{backend}", {})
-    wrong = {case: "was not run" for case in expected if case not in report}
-    for case, result in report.items():
-        problem = _problem(case, result)
-        if problem:
-            wrong[case] = f"{problem}; {_details(folder / result['reportfile'])}"
+    wrong: dict[str, str] = {}
+    for folder in folders:
+        index = folder / "index.json"
+        if not index.exists():
+            continue
+        for case, result in json.loads(index.read_text()).get(f"wirecore-{backend}", {}).items():
+            report[case] = result
+            problem = _problem(case, result)
+            if problem:
+                wrong[case] = f"{problem}; {_details(folder / result['reportfile'])}"
     return Verdict(
         role=role,
         backend=backend,
@@ -61,6 +66,7 @@ def judge(role: str, backend: str, folder: Path, expected: Sequence[str], broken
         behaviour=dict(Counter(result["behavior"] for result in report.values())),
         closing=dict(Counter(result["behaviorClose"] for result in report.values())),
         wrong=wrong,
+        missing=[case for case in expected if case not in report],
         broken=broken,
     )
 
