@@ -81,6 +81,37 @@ def test_calls_end_with_a_typed_error_when_the_go_server_is_killed_and_it_comes_
     run(story)
 
 
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_requests_that_never_left_are_told_from_those_that_may_have_been_executed(
+    meeting: Meeting, run: Run, role: str
+) -> None:
+    """The peer reads nothing: what fits into the sockets may be executed, the rest is not sent."""
+    request = bytes(30_000)
+    total = 400
+    ended: list[str] = []
+
+    async def story() -> None:
+        async with meeting.ours_as(role, "--stop-reading", 0) as (caller, go):
+
+            async def call() -> None:
+                with pytest.raises(CallLost) as lost:
+                    await caller.call("Ping", request)
+                ended.append(lost.value.execution)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(total):
+                    nursery.start_soon(call)
+                await trio.testing.wait_all_tasks_blocked(0.1)
+                assert ended == []
+                await go.kill()
+        count = Counter(ended)
+        assert count.total() == total
+        assert count["maybe_executed"] > 0
+        assert count["not_sent"] > 0
+
+    run(story)
+
+
 def test_calls_end_with_a_typed_error_when_the_go_client_is_killed_and_it_comes_back(
     meeting: Meeting, run: Run, client_identity: Identity
 ) -> None:
