@@ -382,6 +382,7 @@ def test_a_tls_1_2_client_is_refused(open_world: Opener, run: Run) -> None:
             stream = trio.SSLStream(await trio.open_tcp_stream("127.0.0.1", world.port), context)
             with pytest.raises(trio.BrokenResourceError):
                 await stream.do_handshake()
+            await trio.aclose_forcefully(stream)
 
     run(main)
 

@@ -189,6 +189,7 @@ def test_a_peer_that_asks_and_never_reads_is_cut(open_pair: Opener, run: Run) ->
                 assert pair.server.ended
                 assert "doesn't read its answers" in str(pair.server.error)
                 stuck.set()
+                pair.client.close()  # what the stuck stream swallowed, its end too, never came
             assert len(errors) == 10
 
     run(main)
