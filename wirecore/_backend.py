@@ -17,13 +17,54 @@ BackendName: TypeAlias = Literal["c", "py"]
 MODULES: Final = ("calls", "entropy", "envelope", "frames", "mask", "utf8")
 
 
+if TYPE_CHECKING:
+    from wirecore_py import calls, entropy, envelope, frames, mask, utf8
+
+    # A module can't be a type: these name what each of them offers, and the pure twins type it.
+
+    class _Calls:
+        CallTable = calls.CallTable
+
+    class _Entropy:
+        mask_key = staticmethod(entropy.mask_key)
+        random_bytes = staticmethod(entropy.random_bytes)
+        uuid4_text = staticmethod(entropy.uuid4_text)
+
+    class _Envelope:
+        EMPTY = envelope.EMPTY
+        REQUEST = envelope.REQUEST
+        RESPONSE = envelope.RESPONSE
+        MALFORMED = envelope.MALFORMED
+        decode_envelope = staticmethod(envelope.decode_envelope)
+        encode_request = staticmethod(envelope.encode_request)
+        encode_response = staticmethod(envelope.encode_response)
+        sort_envelopes = staticmethod(envelope.sort_envelopes)
+
+    class _Frames:
+        MessageDecoder = frames.MessageDecoder
+        encode_frame = staticmethod(frames.encode_frame)
+        encode_message = staticmethod(frames.encode_message)
+        encode_messages = staticmethod(frames.encode_messages)
+
+    class _Mask:
+        apply_mask = staticmethod(mask.apply_mask)
+
+    class _Utf8:
+        Utf8Validator = utf8.Utf8Validator
+
+
 class Backend:
     """One of the two sets of modules; each is imported when first asked for."""
 
     name: BackendName
 
     if TYPE_CHECKING:
-        from wirecore_py import calls, entropy, envelope, frames, mask, utf8
+        calls: _Calls
+        entropy: _Entropy
+        envelope: _Envelope
+        frames: _Frames
+        mask: _Mask
+        utf8: _Utf8
 
     def __init__(self, name: BackendName) -> None:
         self.name = name
