@@ -15,7 +15,7 @@ class CallLost(errors.CallLost, trio.BrokenResourceError):
     """A call ended because its connection did; *execution* tells what is known of it."""
 
 
-class NotConnected(errors.NotConnected, trio.BrokenResourceError):
+class NotConnected(errors.NotConnected, CallLost):
     """There was no connection to call over; nothing was sent."""
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore.errors import RpcError
+from wirecore.errors import RemoteLimitExceeded, RpcError
 from wirecore_trio.wsrpc import CallLost, NotConnected, Options, Peer
 
 Opener = Callable[..., Any]
@@ -187,7 +187,8 @@ def test_a_peer_that_asks_and_never_reads_is_cut(open_pair: Opener, run: Run) ->
                     nursery.start_soon(call)
                 await trio.testing.wait_all_tasks_blocked()
                 assert pair.server.ended
-                assert "doesn't read its answers" in str(pair.server.error)
+                assert pair.server.error is not None
+                assert "doesn't read its answers" in str(pair.server.error.__cause__)
                 stuck.set()
                 pair.client.close()  # what the stuck stream swallowed, its end too, never came
             assert len(errors) == 10
@@ -328,5 +329,27 @@ def test_errors_from_a_lost_connection_tell_their_side(open_pair: Opener, run: R
                 nursery.start_soon(call)
                 await trio.testing.wait_all_tasks_blocked()
                 await pair.server_stream.aclose()
+
+    run(main)
+
+
+def test_the_peers_reason_for_closing_is_told(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_pair(server=Options(max_message_size=100)) as pair:
+            pair.server_methods.handle("Never", never)
+            error = await lose(lambda: pair.client.call("Never", b"x" * 1000))
+            assert "1009" in str(error)
+            assert pair.client.error.code == 1009
+            assert isinstance(pair.server.error.__cause__, RemoteLimitExceeded)
+
+    run(main)
+
+
+def test_not_connected_is_a_lost_call(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_pair() as pair:
+            pair.client.close()
+            error = await lose(lambda: pair.client.call("Never", b""))
+            assert isinstance(error, NotConnected)
 
     run(main)

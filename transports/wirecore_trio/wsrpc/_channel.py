@@ -13,7 +13,7 @@ from wirecore.constants import CloseCode
 from wirecore.protocols.wsrpc import Received, Session
 
 from .._dispatch import Workers
-from .._errors import CallLost, NotConnected
+from .._errors import CallLost, ConnectionClosed, NotConnected
 from .._link import Link
 from .._pump import Pump
 from ._peer import Peer
@@ -36,6 +36,7 @@ class Channel(Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
+        "_closed_here",
         "_ended",
         "_handlers",
         "_handling",
@@ -72,8 +73,9 @@ class Channel(Peer):
         self._handlers: set[trio.CancelScope] = set()
         self._idle: trio.Event | None = None
         self._ended = False
-        #: Why the connection broke; None while it is open, and after an orderly end.
-        self.error: BaseException | None = None
+        self._closed_here = False
+        #: Why the connection ended; None while it is open, and where this end closed it.
+        self.error: ConnectionClosed | None = None
         session.start(trio.current_time())
         self._pump = Pump(
             link,
@@ -105,6 +107,7 @@ class Channel(Peer):
     def close(self, code: int = CloseCode.NORMAL) -> None:
         """Send a close frame and close the stream at once, as the Go side does. Idempotent."""
         if not self._ended:
+            self._closed_here = True
             self._session.close(code)
             self._pump.push()
             self._pump.end(None)
@@ -142,8 +145,13 @@ class Channel(Peer):
 
     def _on_end(self, error: BaseException | None) -> None:
         self._ended = True
-        self.error = error
-        why = f"the connection was lost: {error}" if error else "the connection was closed"
+        why = "this end closed the connection"
+        if not self._closed_here:
+            # What the close frame said, or which rule was broken, tells more than "reset".
+            closed = self._session.closed_error()
+            self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+            self.error.__cause__ = closed.__cause__ or error
+            why = f"the connection was lost: {_tell(closed, error)}"
         lost = self._session.lost()
         self._session.outbox.clear()
         for scope in self._handlers:
@@ -248,6 +256,13 @@ class Channel(Peer):
         # Answers pile up at a peer who asks and doesn't read: memory comes before its calls.
         logger.warning("a peer that doesn't read its answers is cut: %s", error)
         self._pump.end(trio.BrokenResourceError(f"the peer doesn't read its answers: {error}"))
+
+
+def _tell(closed: errors.ConnectionClosed, error: BaseException | None) -> str:
+    """The best that is known of why a connection ended."""
+    if error is not None and not closed.clean and closed.__cause__ is None:
+        return str(error)
+    return str(closed)
 
 
 def _fail_all(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:

@@ -169,7 +169,7 @@ class Client(Caller):
             logger.info(
                 "the connection to %s was lost (%s); connecting again",
                 self._authority,
-                channel.error or "closed by the server",
+                channel.error,
             )
             self._watch.set(State.IDLE)
             channel = await dial_until_open(
