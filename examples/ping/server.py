@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 
 import keys
 import trio
@@ -45,7 +46,7 @@ async def call_clients(server: wsrpc.Server) -> None:
         for key in server.connected_keys:
             stub = GnipStub(server.peer(key))
             try:
-                times = await timed(CALLS, lambda stub=stub: stub.Gnip(GnipRequest(body="gnip")))
+                times = await timed(CALLS, partial(stub.Gnip, GnipRequest(body="gnip")))
             except* (ConnectionLost, RpcError, trio.TooSlowError) as error:
                 tell("failed", client=keys.NAMES[key], why=str(error))
             else:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wirecore._backend import Backend
 from wirecore.errors import LocalLimitExceeded
+
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
 
 # Few ids, so that they come again while they are pending, ended or unknown.
 STEPS = st.lists(
@@ -58,7 +61,7 @@ def test_tables_agree_after_every_step(
     history: int,
 ) -> None:
     ids: tuple[list[int], list[int]] = ([], [])
-    tables = [
+    tables: list[CallTable[int, str]] = [
         backend.calls.CallTable(maker(made), max_pending=max_pending, history=history)
         for backend, made in zip(backends, ids, strict=True)
     ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wirecore._backend import Backend
+
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
 
 SEEDS = [
     bytes.fromhex(case["hex"])
@@ -98,7 +101,9 @@ def test_sorters_agree_and_leave_the_same_calls(
     forgotten: int,
 ) -> None:
     def sort(backend: Backend) -> Any:
-        table = backend.calls.CallTable(map(str, range(10)).__next__, max_pending=10)
+        table: CallTable[str, str] = backend.calls.CallTable(
+            map(str, range(10)).__next__, max_pending=10
+        )
         for number in range(10):
             table.open(f"call {number}")
         table.forget(str(forgotten))

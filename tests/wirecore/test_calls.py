@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wirecore._backend import Backend
 from wirecore.errors import InvalidState, LocalLimitExceeded
+
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
 
 
 def counting_table(backend: Backend, max_pending: int = 10, **options: int) -> Any:
@@ -119,7 +122,7 @@ def test_a_full_table_refuses_and_says_which_limit(backend: Backend) -> None:
 
 def test_an_id_that_is_pending_is_not_given_out_again(backend: Backend) -> None:
     ids = iter([7, 7, 7, 8])
-    table = backend.calls.CallTable(ids.__next__, max_pending=10)
+    table: CallTable[int, str] = backend.calls.CallTable(ids.__next__, max_pending=10)
     assert table.open("first") == 7
     assert table.open("second") == 8
     assert table.answer(7) == "first"
@@ -127,7 +130,7 @@ def test_an_id_that_is_pending_is_not_given_out_again(backend: Backend) -> None:
 
 def test_a_counter_that_wraps_around_finds_the_only_free_id(backend: Backend) -> None:
     ids = cycle(range(4))
-    table = backend.calls.CallTable(ids.__next__, max_pending=10)
+    table: CallTable[int, str] = backend.calls.CallTable(ids.__next__, max_pending=10)
     for name in "abcd":
         table.open(name)
     table.answer(3)
@@ -135,7 +138,7 @@ def test_a_counter_that_wraps_around_finds_the_only_free_id(backend: Backend) ->
 
 
 def test_ids_that_are_all_taken_are_an_error_and_no_endless_loop(backend: Backend) -> None:
-    table = backend.calls.CallTable(lambda: 1, max_pending=10)
+    table: CallTable[int, str] = backend.calls.CallTable(lambda: 1, max_pending=10)
     table.open("first")
     with pytest.raises(InvalidState, match="make_id"):
         table.open("second")
@@ -163,5 +166,6 @@ def test_a_call_may_be_any_object(backend: Backend) -> None:
 
 
 def test_the_table_can_be_written_with_its_types(backend: Backend) -> None:
-    table = backend.calls.CallTable[int, str](lambda: 1, max_pending=1)
+    with_types: Any = backend.calls.CallTable  # mypy knows no parameters of an attribute
+    table = with_types[int, str](lambda: 1, max_pending=1)
     assert table.open("call") == 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wirecore._backend import Backend
 from wirecore.events import RawText
+
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "wsrpc.json").read_text(encoding="utf-8")
@@ -218,7 +221,7 @@ def test_every_cut_of_a_message_is_judged_without_reading_beyond(backend: Backen
 
 def test_sorting_tells_answers_from_requests_and_rubbish(backend: Backend) -> None:
     envelope = backend.envelope
-    table = backend.calls.CallTable(lambda: str(uuid.uuid4()), max_pending=10)
+    table: CallTable[str, str] = backend.calls.CallTable(lambda: str(uuid.uuid4()), max_pending=10)
     call_ids = {name: table.open(name) for name in ("first", "second", "cancelled", "waiting")}
     table.forget(call_ids["cancelled"])
     answers, requests, dropped = envelope.sort_envelopes(
@@ -245,7 +248,7 @@ def test_sorting_tells_answers_from_requests_and_rubbish(backend: Backend) -> No
 
 def test_an_answer_that_is_malformed_leaves_its_call_waiting(backend: Backend) -> None:
     envelope = backend.envelope
-    table = backend.calls.CallTable(lambda: "id", max_pending=10)
+    table: CallTable[str, str] = backend.calls.CallTable(lambda: "id", max_pending=10)
     table.open("call")
     broken = envelope.encode_response("id", b"", "boom").replace(b"boom", b"bo\xffm")
     assert envelope.sort_envelopes([broken], table) == ([], [], 1)
@@ -254,7 +257,7 @@ def test_an_answer_that_is_malformed_leaves_its_call_waiting(backend: Backend) -
 
 def test_sorting_needs_messages_and_a_table(backend: Backend) -> None:
     wrong: Any = "text"
-    table = backend.calls.CallTable(lambda: "id", max_pending=10)
+    table: CallTable[str, str] = backend.calls.CallTable(lambda: "id", max_pending=10)
     with pytest.raises(TypeError):
         backend.envelope.sort_envelopes([wrong], table)
     assert backend.envelope.sort_envelopes([], table) == ([], [], 0)

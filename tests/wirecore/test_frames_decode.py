@@ -49,7 +49,7 @@ def test_messages_of_any_size_come_back_as_sent(backend: Backend, size: int, cli
     data = bytes(index * 7 & 0xFF for index in range(size))
     ascii_text = "".join(chr(32 + index % 90) for index in range(size))
     other_text = ("é日🎉" * size)[: size // 3]
-    messages = [data, ascii_text, other_text]
+    messages: list[bytes | str] = [data, ascii_text, other_text]
     stream = backend.frames.encode_messages(messages, masked=not client)
     received = decoder(backend, client=client).receive(stream)
     assert received == messages

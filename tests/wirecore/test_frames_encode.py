@@ -117,10 +117,11 @@ def test_a_batch_fails_as_a_whole(backend: Backend) -> None:
 
     with pytest.raises(RuntimeError, match="no more"):
         backend.frames.encode_messages(generate(), True)
+    number: Any = 7
     with pytest.raises(TypeError):
-        backend.frames.encode_messages([b"fine", 3], True)
+        backend.frames.encode_messages([b"fine", number], True)
     with pytest.raises(TypeError):
-        backend.frames.encode_messages(7, True)
+        backend.frames.encode_messages(number, True)
 
 
 def test_fragments(backend: Backend) -> None:
@@ -210,7 +211,7 @@ def test_frames_that_must_not_be_made(
     ],
 )
 def test_messages_that_cannot_be_made(
-    backend: Backend, message: object, error: type[Exception]
+    backend: Backend, message: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         backend.frames.encode_message(message, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import pytest
 
@@ -94,14 +95,16 @@ def test_every_pair_of_bytes_is_judged_as_python_judges_it(backend: Backend) -> 
 
 def test_buffers(backend: Backend) -> None:
     validator = backend.utf8.Utf8Validator()
-    for data in (bytearray("é", "utf-8"), memoryview(b"abc")[1:], array("B", b"abc")):
+    good: list[Any] = [bytearray("é", "utf-8"), memoryview(b"abc")[1:], array("B", b"abc")]
+    for data in good:
         assert validator.feed(data)
-    for wrong, error in (
+    bad: list[tuple[Any, type[Exception]]] = [
         ("text", TypeError),
         (None, TypeError),
         (memoryview(b"abcd")[::2], ValueError),
         (array("H", [1]), ValueError),
-    ):
+    ]
+    for wrong, error in bad:
         with pytest.raises(error):
             validator.feed(wrong)
     assert validator.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import trio
@@ -19,6 +19,10 @@ from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc._channel import Channel
 from wirecore_trio.wsrpc._service import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
+
+MemoryStream: TypeAlias = trio.StapledStream[
+    trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream
+]
 
 SERVER, ALICE, BOB, CHARLIE = (bytes([number]) * 32 for number in (1, 2, 3, 4))
 
@@ -35,8 +39,8 @@ class Pair:
     server: Channel
     client_methods: Registry
     server_methods: Registry
-    client_stream: trio.testing.MemorySendStream
-    server_stream: Any
+    client_stream: MemoryStream
+    server_stream: MemoryStream
 
 
 @pytest.fixture

@@ -399,5 +399,6 @@ def test_a_method_needs_a_name_of_its_own_and_a_fitting_function(
     ],
 )
 def test_options_out_of_bounds_name_the_option(option: str, value: int) -> None:
+    arguments: dict[str, Any] = {option: value}
     with pytest.raises(ValueError, match=option):
-        wsrpc.Options(**{option: value})
+        wsrpc.Options(**arguments)

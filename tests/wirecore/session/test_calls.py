@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,12 +11,17 @@ from wirecore._backend import Backend
 from wirecore.errors import InvalidOption, LocalLimitExceeded
 from wirecore.session import Call, Outbox, PendingCalls
 
+if TYPE_CHECKING:
+    from wirecore_py.calls import CallTable
+
 
 class Pending:
     """Calls over an outbox, with one frame of ten bytes for each."""
 
     def __init__(self, backend: Backend, call_timeout: float | None = None) -> None:
-        table = backend.calls.CallTable(iter(range(1_000_000)).__next__, max_pending=100_000)
+        table: CallTable[int, Call] = backend.calls.CallTable(
+            iter(range(1_000_000)).__next__, max_pending=100_000
+        )
         self.outbox = Outbox()
         self.calls = PendingCalls(table, self.outbox, call_timeout)
 

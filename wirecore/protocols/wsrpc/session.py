@@ -186,7 +186,7 @@ class Session:
 
         Messages that are no envelopes are dropped and counted, as the original does.
         """
-        messages = self._connection.receive(data, now)
+        messages: list[Any] = self._connection.receive(data, now)  # no str, as raw_text is set
         if not messages:
             return None
         answers, requests, dropped = self._sort(messages, self.table)

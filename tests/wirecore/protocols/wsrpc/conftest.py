@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from wirecore._backend import Backend
-from wirecore.events import Close, Failure, Ping, Pong
 from wirecore.protocols.wsrpc import Received, Session
 from wirecore.session import Call
 
@@ -42,9 +41,7 @@ class End:
     def sent(self) -> list[Any]:
         """What leaves, decoded: envelopes, and Ping, Pong, Close and Failure."""
         return [
-            item
-            if isinstance(item, Ping | Pong | Close | Failure)
-            else self.backend.envelope.decode_envelope(item)
+            self.backend.envelope.decode_envelope(item) if isinstance(item, bytes) else item
             for item in self._reader.receive(self.outgoing())
         ]
 
