@@ -278,7 +278,7 @@ def test_a_message_over_the_limit_closes_with_1009(meeting: Meeting, run: Run) -
         async with meeting.go_server("--read-limit", 1000) as go:
             _, port = await go.address()
             async with meeting.our_client(port) as client:
-                with pytest.raises(wsrpc.CallLost) as lost:
+                with pytest.raises(wsrpc.CallLost, match="1009") as lost:
                     await client.call("Ping", bytes(2000))
                 assert lost.value.execution == "maybe_executed"
                 assert await client.wait_ready()

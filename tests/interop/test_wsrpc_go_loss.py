@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from wirecore.errors import CallLost
 from wirecore_trio import wsrpc
 from wirecore_trio.wsrpc.ping import PingRequest
 
@@ -39,7 +38,7 @@ class Callers:
         while True:
             try:
                 await self._caller.call(self._method, self._request)
-            except CallLost as error:
+            except wsrpc.CallLost as error:
                 self.lost[error.execution] += 1
                 return
             self.answered += 1
@@ -94,7 +93,7 @@ def test_requests_that_never_left_are_told_from_those_that_may_have_been_execute
         async with meeting.ours_as(role, "--stop-reading", 0) as (caller, go):
 
             async def call() -> None:
-                with pytest.raises(CallLost) as lost:
+                with pytest.raises(wsrpc.CallLost) as lost:
                     await caller.call("Ping", request)
                 ended.append(lost.value.execution)
 
