@@ -56,6 +56,32 @@ class RetryPolicy:
         return isinstance(error, errors.PeerRefused)
 
 
+class Redial:
+    """When to dial again after a connection that was open.
+
+    At once, with the schedule begun anew, if it lived at least as long as the schedule's first
+    delay. Else the schedule goes on: a server that accepts and closes at once would be dialled
+    in a tight loop otherwise.
+    """
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        #: The schedule, for the attempts in between too.
+        self.backoff = policy.backoff()
+        self._opened_at = 0.0
+
+    def opened(self) -> None:
+        """A connection is open."""
+        self._opened_at = trio.current_time()
+
+    async def pause(self) -> None:
+        """The connection is gone: wait as long as it takes."""
+        lived = trio.current_time() - self._opened_at
+        if lived >= self.backoff.base:
+            self.backoff.reset()
+        else:
+            await trio.sleep(max(0.0, self.backoff.next_delay() - lived))
+
+
 #: What an attempt to connect raises when it fails for reasons that may pass.
 RETRIED: Final = (OSError, errors.RemoteError, trio.BrokenResourceError)
 

@@ -50,6 +50,11 @@ class Backoff:
         """For bare WebSockets: 0.5 s, factor 2, 60 s at most, spread by half."""
         return cls(0.5, 2.0, 0.5, 60.0, random)
 
+    @property
+    def base(self) -> float:
+        """The first delay, in seconds, before the spread."""
+        return self._base
+
     def next_delay(self) -> float:
         """Seconds to wait after one more failure."""
         delay = self._delay

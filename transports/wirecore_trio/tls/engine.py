@@ -298,6 +298,8 @@ class PinnedEngine:
             return kind, f"the {peer} does not offer TLS 1.3"
         if self._counter.broken:
             return kind, f"what the {peer} sent is not TLS"
+        if self._eof:
+            return kind, f"the {peer} has ended the stream"
         return kind, f"the {peer} broke the rules of TLS: {_reason(error)}"
 
 

@@ -17,7 +17,7 @@ from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import Workers
 from .._errors import NotConnected
 from .._link import Link
-from .._supervise import RETRIED, RetryPolicy, dial_until_open
+from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
 from ..tls import ClientCredentials
 from ._channel import Channel
 from ._options import Options
@@ -159,7 +159,9 @@ class Client(Caller):
 
     async def supervise(self, channel: Channel, policy: RetryPolicy) -> None:
         """Run *channel*, and connect again each time it is lost, for ever."""
+        redial = Redial(policy)
         while True:
+            redial.opened()
             try:
                 await channel.run()
             finally:
@@ -172,8 +174,12 @@ class Client(Caller):
                 channel.error,
             )
             self._watch.set(State.IDLE)
+            await redial.pause()
             channel = await dial_until_open(
-                lambda: self.open(self._workers), policy, what=self._authority
+                lambda: self.open(self._workers),
+                policy,
+                what=self._authority,
+                backoff=redial.backoff,
             )
             self.ready(channel)
 
@@ -273,7 +279,8 @@ def connect(
     PeerRefused where keys don't fit (unless the policy persists), UpgradeRejected, and what the
     policy's last attempt raised. With *wait* false it returns at once and connects in the
     background, for ever.
-    Underneath it reconnects for ever, after 1 s, 1.6 s and so on to 120 s, each spread by 20 %.
+    Underneath it reconnects for ever: at once after a loss, unless the connection was
+    short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %.
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
     itself. Raises InvalidOption for an address that is none.
     """
