@@ -75,7 +75,7 @@ def install(say: Callable[[str], object]) -> str:
     python2 = find_python2()
     bootstrap = CACHE / "bootstrap"
     say(f"making an environment for Autobahn|Testsuite {VERSION} with {python2}")
-    pip = ["-m", "pip", "install", "-q", "--no-python-version-warning"]
+    pip = ["-m", "pip", "install", "-q"]
     _run([python2, *pip, "--target", str(bootstrap), "--upgrade", VIRTUALENV])
     _run([python2, "-m", "virtualenv", "-q", str(environment)], PYTHONPATH=str(bootstrap))
     _run([str(python), *pip, f"autobahntestsuite=={VERSION}"])
