@@ -40,9 +40,6 @@ class CloseCode(IntEnum):
     TLS_FAILED = 1015
 
 
-#: RFC 6455 section 1.3: appended to the key before it is hashed.
-HANDSHAKE_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
 #: RFC 6455 section 5.5: payload of a control frame, in bytes.
 MAX_CONTROL_PAYLOAD: Final = 125
 

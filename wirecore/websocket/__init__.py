@@ -10,7 +10,7 @@ from __future__ import annotations
 from wirecore.websocket.client import DEFAULT_USER_AGENT, ClientHandshake
 from wirecore.websocket.connection import Connection
 from wirecore.websocket.deflate import DeflateOffer, DeflateParameters, Deflater, Inflater
-from wirecore.websocket.handshake import Accepted, accept_token
+from wirecore.websocket.handshake import Accepted
 from wirecore.websocket.http import Response
 from wirecore.websocket.request import Request, origin_problem
 from wirecore.websocket.server import BadRequest, ServerHandshake
@@ -30,6 +30,5 @@ __all__ = [
     "Response",
     "ServerHandshake",
     "State",
-    "accept_token",
     "origin_problem",
 ]

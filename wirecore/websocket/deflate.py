@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -85,19 +84,14 @@ class DeflateOffer:
             parameters.append(("server_no_context_takeover", None))
         return Extension(NAME, tuple(parameters))
 
-    def confirm(self, answers: Sequence[Extension]) -> DeflateParameters | None:
-        """What holds after the server's *answers* to :meth:`request`; None for no compression.
+    def confirm(self, answer: Extension) -> DeflateParameters:
+        """What holds after the server's *answer* to :meth:`request`.
 
         Raises :class:`~wirecore.errors.HandshakeError` for an answer that the client must fail
-        the connection for: section 7.1, and RFC 6455 section 9.1 for an extension not asked for.
+        the connection for: section 7.1.
         """
-        check_names(answers, NAME)
-        if not answers:
-            return None
-        if len(answers) > 1:
-            raise HandshakeError(f"the server accepted {NAME} more than once")
         try:
-            agreed = _read(answers[0], client_bits_may_be_bare=False)
+            agreed = _read(answer, client_bits_may_be_bare=False)
         except ValueError as error:
             raise HandshakeError(f"the server's {NAME}: {error}") from None
         if self.server_no_context_takeover and not agreed.server_no_context_takeover:
@@ -119,21 +113,18 @@ class DeflateOffer:
             self.threshold,
         )
 
-    def choose(self, offers: Sequence[Extension]) -> tuple[Extension, DeflateParameters] | None:
-        """The server's answer to the first of the *offers* that it can meet, and what then holds.
+    def choose(self, offer: Extension) -> tuple[Extension, DeflateParameters] | None:
+        """The server's answer to one *offer* of a client, and what then holds.
 
-        None where there is none: the connection does without. Offers of other extensions, and
-        those that section 7.1 has a server decline, are passed over.
+        None where section 7.1 has a server decline it, or it can't be met.
         """
-        for offer in offers:
-            if offer.name == NAME:
-                try:
-                    asked = _read(offer, client_bits_may_be_bare=True)
-                except ValueError:
-                    continue
-                if (asked.server_max_window_bits or MAX_WINDOW_BITS) >= MIN_DEFLATE_BITS:
-                    return self._answer(asked)
-        return None
+        try:
+            asked = _read(offer, client_bits_may_be_bare=True)
+        except ValueError:
+            return None
+        if (asked.server_max_window_bits or MAX_WINDOW_BITS) < MIN_DEFLATE_BITS:
+            return None
+        return self._answer(asked)
 
     def _answer(self, asked: _Parameters) -> tuple[Extension, DeflateParameters]:
         server_fresh = self.server_no_context_takeover or asked.server_no_context_takeover
@@ -304,13 +295,6 @@ class Deflater:
         if last and self._fresh:
             self._deflate = None
         return packed
-
-
-def check_names(answers: Sequence[Extension], *asked: str) -> None:
-    """Raise :class:`~wirecore.errors.HandshakeError` for an answer that wasn't *asked* for."""
-    for answer in answers:
-        if answer.name not in asked:
-            raise HandshakeError(f"the server uses an extension nobody asked for: {answer.name}")
 
 
 @dataclass(slots=True)

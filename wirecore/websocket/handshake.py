@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from wirecore.constants import HANDSHAKE_GUID
 from wirecore.websocket.deflate import DeflateParameters
 from wirecore.websocket.http import FRAMING_FIELDS, Fields
 
@@ -42,10 +39,3 @@ class Accepted:
     subprotocol: str | None
     headers: Fields
     deflate: DeflateParameters | None
-
-
-def accept_token(key: bytes) -> bytes:
-    """Sec-WebSocket-Accept for the Sec-WebSocket-Key *key*: section 4.2.2, /accept/."""
-    # SHA-1 is the protocol's choice: it proves that a WebSocket server read the key, no more.
-    digest = hashlib.sha1(key + HANDSHAKE_GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from wirecore.errors import InvalidOption
@@ -129,10 +128,12 @@ class Response:
 def encode_head(status: int, reason: str | None, fields: Fields) -> bytes:
     """Status line and *fields* (which were checked) with the empty line: RFC 9112 section 4."""
     if reason is None:
-        reason = HTTPStatus(status).phrase if status in _STATUSES else ""
+        from http import HTTPStatus  # only needed here, and slow to load
+
+        try:
+            reason = HTTPStatus(status).phrase
+        except ValueError:
+            reason = ""
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, encode_value("the reason phrase", reason))]
     lines += [b"%b: %b\r\n" % field for field in fields]
     return b"".join(lines) + b"\r\n"
-
-
-_STATUSES: Final = frozenset(int(status) for status in HTTPStatus)

@@ -1,20 +1,17 @@
-"""The server's side of the opening handshake, on h11: RFC 6455 section 4.2."""
+"""The server's side of the opening handshake: RFC 6455 section 4.2."""
 
 from __future__ import annotations
 
-import h11
-
-from wirecore.errors import HandshakeError, InvalidOption, InvalidState
+from wirecore.errors import HandshakeError, InvalidState
 from wirecore.events import Buffer
-from wirecore.websocket.deflate import DeflateOffer, DeflateParameters
+from wirecore.websocket.deflate import DeflateOffer
 from wirecore.websocket.handshake import (
     DEFAULT_MAX_HEAD_SIZE,
     HANDSHAKE_FIELDS,
     MAX_QUOTE,
     Accepted,
-    accept_token,
 )
-from wirecore.websocket.http import Response, UserFields, check_fields, encode_head
+from wirecore.websocket.http import Response, UserFields, check_fields
 from wirecore.websocket.request import Request, problem_response
 
 
@@ -36,6 +33,9 @@ class ServerHandshake:
     """
 
     def __init__(self, *, max_head_size: int = DEFAULT_MAX_HEAD_SIZE) -> None:
+        # Here and below: h11 and wsproto load with the first handshake.
+        import h11
+
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_size)
         self._max_head_size = max_head_size
         self._received = 0
@@ -54,6 +54,8 @@ class ServerHandshake:
             raise InvalidState("the request is there; what comes next belongs to the connection")
         if not data:
             return None
+        import h11
+
         self._received += len(data)
         try:
             self._http.receive_data(bytes(data))
@@ -108,27 +110,16 @@ class ServerHandshake:
         request = self._unanswered()
         if request.problem is not None:
             raise InvalidState("the request isn't a proper upgrade: respond to it")
-        fields = [
-            (b"Upgrade", b"websocket"),
-            (b"Connection", b"Upgrade"),
-            (b"Sec-WebSocket-Accept", accept_token(request.header(b"sec-websocket-key") or b"")),
-        ]
-        if subprotocol is not None:
-            if subprotocol not in request.subprotocols:
-                raise InvalidOption(f"the client didn't ask for subprotocol {subprotocol!r}")
-            fields.append((b"Sec-WebSocket-Protocol", subprotocol.encode("ascii")))
-        deflate: DeflateParameters | None = None
-        if compression is not None:
-            chosen = compression.choose(request.extensions)
-            if chosen is not None:
-                answer, deflate = chosen
-                fields.append((b"Sec-WebSocket-Extensions", str(answer).encode("ascii")))
-        fields += check_fields(headers, HANDSHAKE_FIELDS)
-        self._answered = True
-        self._accepted = Accepted(
-            subprotocol, [(name.lower(), value) for name, value in fields], deflate
+        from wirecore.websocket.upgrade import accept_upgrade
+
+        answer, self._accepted = accept_upgrade(
+            request,
+            subprotocol=subprotocol,
+            headers=check_fields(headers, HANDSHAKE_FIELDS),
+            compression=compression,
         )
-        return encode_head(101, None, fields)
+        self._answered = True
+        return answer
 
     def respond(self, response: Response) -> bytes:
         """*response* as bytes; the stream is to be closed once they are sent.

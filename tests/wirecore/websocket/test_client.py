@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,8 +18,12 @@ from wirecore.websocket import (
     ClientHandshake,
     DeflateOffer,
     DeflateParameters,
-    accept_token,
 )
+
+
+def accept_token(key: bytes) -> bytes:
+    """Sec-WebSocket-Accept as RFC 6455 section 4.2.2 has it: a second opinion on wsproto's."""
+    return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
 
 
 def start(
@@ -98,6 +103,8 @@ def test_hosts(host: str, sent: bytes) -> None:
         lambda: ClientHandshake(host="a/b"),
         lambda: ClientHandshake(host="user@h"),
         lambda: ClientHandshake(host="ü" * 70),
+        lambda: ClientHandshake(host="a" * 64),  # RFC 1035 section 2.3.4: 63 bytes a label
+        lambda: ClientHandshake(host="a..b"),
         lambda: ClientHandshake(host="h", target="no-slash"),
         lambda: ClientHandshake(host="h", target="/a b"),
         lambda: ClientHandshake(host="h", target="/ HTTP/1.1\r\nX: y"),
@@ -136,6 +143,31 @@ def test_a_plain_answer_cut_at_every_byte() -> None:
 def test_bare_line_feeds() -> None:
     handshake, token = start()
     assert handshake.receive(answer(token).replace(b"\r\n", b"\n")) is not None
+
+
+def test_a_large_head_within_the_bound() -> None:
+    for more in (b"Set-Cookie: " + b"c" * 65_000, b"Connection: " + b"\xff, " * 21_000):
+        handshake, token = start()
+        text = answer(token, more)
+        for at in range(0, len(text), 5000):
+            accepted = handshake.receive(text[at : at + 5000])
+        assert accepted is not None
+        assert len(accepted.headers) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Connection: Upgrade", b"connection: keep-alive\r\nCONNECTION: \xff,uPGRADE"),
+        (b"Connection: Upgrade", b"Connection: upgrade\r\nConnection: keep-alive"),
+        (b"Upgrade: websocket", b"upgrade:WebSocket"),
+        (b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: ,\r\nSec-WebSocket-Extensions:\r\n\r\n"),
+    ],
+)
+def test_a_good_answer_however_it_is_spelt(old: bytes, new: bytes) -> None:
+    handshake, token = start()
+    assert old in answer(token)
+    assert handshake.receive(answer(token).replace(old, new)) is not None
 
 
 def test_interim_responses_come_first() -> None:
@@ -203,6 +235,14 @@ def test_an_accept_field_that_comes_twice() -> None:
     handshake, token = start()
     with pytest.raises(HandshakeError, match="doesn't fit"):
         handshake.receive(answer(token, b"Sec-WebSocket-Accept: " + token))
+
+
+def test_an_error_quotes_little_of_what_the_server_chose() -> None:
+    for field_ in (b"Sec-WebSocket-Protocol: ", b"Sec-WebSocket-Extensions: "):
+        handshake, token = start()
+        with pytest.raises(HandshakeError, match="nobody asked for: aaa") as caught:
+            handshake.receive(answer(token, field_ + b"a" * 60_000))
+        assert len(str(caught.value)) < 300
 
 
 def test_two_subprotocols() -> None:
@@ -317,3 +357,32 @@ def test_any_bytes_are_an_answer_or_an_error(data: bytes) -> None:
         handshake, token = start()
         with suppress(HandshakeError):
             handshake.receive(begin.replace(b"TOKEN", token) + data)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                (
+                    b"Connection",
+                    b"Upgrade",
+                    b"Sec-WebSocket-Accept",
+                    b"Sec-WebSocket-Protocol",
+                    b"Sec-WebSocket-Extensions",
+                )
+            ),
+            st.sampled_from((b"", b"Upgrade", b"websocket", b"v1", b"permessage-deflate"))
+            | st.binary(max_size=20).map(bytes.strip),
+        ),
+        max_size=4,
+    )
+)
+def test_any_101_is_taken_or_an_error(fields: list[tuple[bytes, bytes]]) -> None:
+    handshake, token = start(subprotocols=("v1",), compression=DeflateOffer())
+    names = {name for name, _ in fields}
+    lines = [
+        line for line in answer(token).split(b"\r\n")[:-2] if line.partition(b":")[0] not in names
+    ]
+    lines += [name + b": " + value for name, value in fields]
+    with suppress(HandshakeError):
+        assert handshake.receive(b"\r\n".join(lines) + b"\r\n\r\n") is not None

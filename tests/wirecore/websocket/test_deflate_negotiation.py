@@ -8,19 +8,45 @@ from itertools import product
 import pytest
 
 from wirecore.errors import HandshakeError, InvalidOption
-from wirecore.websocket.deflate import DeflateOffer, DeflateParameters
-from wirecore.websocket.extensions import parse_extensions
+from wirecore.websocket import (
+    Accepted,
+    ClientHandshake,
+    DeflateOffer,
+    DeflateParameters,
+    ServerHandshake,
+)
+
+
+def accept(offers: str, own: DeflateOffer | None = None) -> Accepted:
+    """What a server, with *own* wishes, agrees to when a client makes *offers*."""
+    head = ClientHandshake(host="example.com").request()
+    offered = f"\r\nSec-WebSocket-Extensions: {offers}\r\n\r\n".encode()
+    handshake = ServerHandshake()
+    request = handshake.receive(head.removesuffix(b"\r\n\r\n") + offered)
+    assert request is not None
+    assert request.problem is None
+    handshake.accept(compression=own or DeflateOffer())
+    return handshake.accepted
 
 
 def choose(offers: str, own: DeflateOffer | None = None) -> str | None:
     """The server's answer to *offers*."""
-    chosen = (own or DeflateOffer()).choose(parse_extensions(offers.encode()))
-    return None if chosen is None else str(chosen[0])
+    accepted = accept(offers, own)
+    answer = dict(accepted.headers).get(b"sec-websocket-extensions")
+    assert (accepted.deflate is None) is (answer is None)
+    return None if answer is None else answer.decode()
 
 
 def confirm(answer: str, own: DeflateOffer | None = None) -> DeflateParameters | None:
     """What the client makes of the server's *answer*."""
-    return (own or DeflateOffer()).confirm(parse_extensions(answer.encode()))
+    client = ClientHandshake(host="example.com", compression=own or DeflateOffer())
+    server = ServerHandshake()
+    server.receive(client.request())
+    head = server.accept().removesuffix(b"\r\n\r\n")
+    answered = f"\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n".encode()
+    accepted = client.receive(head + answered)
+    assert accepted is not None
+    return accepted.deflate
 
 
 NAME = "permessage-deflate"
@@ -129,9 +155,8 @@ def test_the_server_has_wishes_of_its_own() -> None:
         f"{NAME}; server_no_context_takeover; client_no_context_takeover; "
         "server_max_window_bits=11; client_max_window_bits=12"
     )
-    chosen = own.choose(parse_extensions(f"{NAME}; client_max_window_bits=9".encode()))
-    assert chosen is not None
-    assert chosen[1] == DeflateParameters(True, True, 11, 9, 3, 4, 5)
+    agreed = accept(f"{NAME}; client_max_window_bits=9", own).deflate
+    assert agreed == DeflateParameters(True, True, 11, 9, 3, 4, 5)
 
 
 def test_the_client_takes_what_it_offered_and_what_it_must() -> None:
@@ -200,7 +225,7 @@ def test_any_client_of_ours_agrees_with_any_server_of_ours() -> None:
         )
     ]
     for client, server in product(wishes, wishes):
-        chosen = server.choose([client.request()])
+        chosen = server.choose(client.request())
         assert chosen is not None
         answer, parameters = chosen
-        assert client.confirm([answer]) == parameters
+        assert client.confirm(answer) == parameters

@@ -114,6 +114,50 @@ def test_compression_that_the_client_can_not_have() -> None:
     assert handshake.accepted.deflate is None
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Host: server.example.com", b"Host: \xff"),
+        (b"Host: server.example.com", b"Host: xn--\xff." + b"a" * 70),
+        (b"Host: server.example.com", b"Host:"),
+        (b"keep-alive, Upgrade", b"\xff, Upgrade"),
+        (b"keep-alive, Upgrade", b"Upgrade\r\nConnection: keep-alive"),
+        (b"Upgrade: websocket", b"Upgrade: h2c, WebSocket"),
+        (b"superchat", b", ,superchat"),
+        (b"client_max_window_bits", b'client_max_window_bits="1\\5", foo; bar="\\x"'),
+        (b"GET /chat?room=1", b"GET *"),
+        (b"GET /chat?room=1", b"GET http://other/?x://y"),
+    ],
+)
+def test_an_upgrade_however_it_is_spelt(old: bytes, new: bytes) -> None:
+    assert old in HEAD
+    handshake, request = receive(HEAD.replace(old, new))
+    assert request.problem is None
+    assert handshake.accept(subprotocol="superchat", compression=DeflateOffer()) == (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        b"Sec-WebSocket-Protocol: superchat\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Cookie: " + b"c" * 60_000,
+        b"Connection: " + b"c, " * 20_000,
+        b"Sec-WebSocket-Protocol: " + b"p, " * 20_000 + b"last",
+        b"Sec-WebSocket-Extensions: " + b"permessage-deflate; no, " * 2_600,
+    ],
+)
+def test_large_heads_within_the_bound(field: bytes) -> None:
+    assert len(HEAD) + 60_000 < len(HEAD[:-2] + field) < 65536 - 4
+    handshake, request = receive(HEAD[:-2] + field + b"\r\n\r\n")
+    assert request.problem is None
+    answer = handshake.accept(subprotocol=request.subprotocols[-1], compression=DeflateOffer())
+    assert b"permessage-deflate\r\n" in answer
+
+
 def test_more_header_fields() -> None:
     handshake, _ = receive(HEAD)
     assert b"\r\nX-Node: 7\r\n" in handshake.accept(headers=[("X-Node", "7")])
@@ -226,3 +270,41 @@ def test_any_bytes_are_a_request_or_thrown_out(data: bytes) -> None:
     for start in (b"", HEAD[:-2]):
         with suppress(BadRequest):
             ServerHandshake().receive(start + data)
+
+
+#: What may come in a field of a request, for better or worse.
+ODD = st.sampled_from(
+    (b"", b"Upgrade", b"websocket", b"v1", b"permessage-deflate", b"13", KEY, b"xn--\xff")
+) | st.binary(max_size=20).map(bytes.strip)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                (
+                    "Host",
+                    "Connection",
+                    "Upgrade",
+                    "Sec-WebSocket-Protocol",
+                    "Sec-WebSocket-Extensions",
+                    "Sec-WebSocket-Key",
+                    "Sec-WebSocket-Version",
+                )
+            ),
+            ODD,
+        ),
+        max_size=4,
+    )
+)
+def test_any_upgrade_is_thrown_out_refused_or_can_be_accepted(
+    fields: list[tuple[str, bytes]],
+) -> None:
+    names = {name.encode() for name, _ in fields}
+    lines = [line for line in HEAD.split(b"\r\n")[:-2] if line.partition(b":")[0] not in names]
+    lines += [name.encode() + b": " + value for name, value in fields]
+    handshake = ServerHandshake()
+    with suppress(BadRequest):
+        request = handshake.receive(b"\r\n".join(lines) + b"\r\n\r\n")
+        if request is not None and request.problem is None:
+            assert handshake.accept(compression=DeflateOffer()).startswith(b"HTTP/1.1 101 ")

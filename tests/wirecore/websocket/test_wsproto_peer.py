@@ -25,7 +25,6 @@ from wsproto.events import (
     TextMessage,
 )
 from wsproto.extensions import PerMessageDeflate
-from wsproto.utilities import generate_accept_token
 
 from wirecore._backend import Backend
 from wirecore.errors import UpgradeRejected
@@ -35,7 +34,6 @@ from wirecore.websocket import (
     Connection,
     DeflateOffer,
     ServerHandshake,
-    accept_token,
 )
 
 
@@ -326,11 +324,6 @@ def test_a_servers_frames_are_theirs_to_the_byte(
         wire = take(ours)
         assert wire == theirs
         assert connection.receive(wire, 0.0) == messages
-
-
-@given(st.binary(max_size=100))
-def test_accept_tokens_are_the_same(key: bytes) -> None:
-    assert accept_token(key) == generate_accept_token(key)
 
 
 @given(
