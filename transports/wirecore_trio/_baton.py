@@ -65,10 +65,11 @@ class Baton:
     """The received messages of one connection, and the right to read for more.
 
     *max_queue*: messages that may wait for a receiver before the keeper stops reading;
-    *max_queue_bytes*: their size. One read more can lie in the queue: what a single read of
-    the pump's buffer decodes to isn't split. *on_wait* is called when a receiver finds nothing
-    queued, *on_pause* and *on_resume* with the time when reading stops for a full queue, and
-    goes on.
+    *max_queue_bytes*: their size, a character counting as one. One read more can lie in the
+    queue: what a single read of the pump's buffer decodes to isn't split. *on_wait* is called
+    when a receiver finds nothing queued; where it returns False, nothing is waited for.
+    *on_pause* and *on_resume* are called with the time when reading stops for a full queue,
+    and goes on.
     """
 
     __slots__ = (
@@ -96,7 +97,7 @@ class Baton:
         *,
         max_queue: int,
         max_queue_bytes: int,
-        on_wait: Callable[[], None],
+        on_wait: Callable[[], bool],
         on_pause: Callable[[float], None],
         on_resume: Callable[[float], None],
     ) -> None:
@@ -136,7 +137,7 @@ class Baton:
     # --- for receivers ------------------------------------------------------------------
 
     async def next(self) -> Message | None:
-        """The next message, None when the connection has ended and none is left.
+        """The next message, None when none is left and none is waited for any more.
 
         Raises trio.BusyResourceError where another task waits already. Cancelled, nothing is
         lost. A checkpoint whenever it must wait, and after every so many messages that it
@@ -150,38 +151,60 @@ class Baton:
         self._credit -= 1
         if self._credit <= 0:
             await self._pay()
+            if not messages:  # another task has taken them meanwhile
+                return await self.next()
         message = messages.popleft()
-        if self._paused:
+        if self._paused and not self._listed:
             self._leave()
         return message
 
     async def all(self) -> list[Message]:
-        """All that is queued, at least one message; empty when the connection has ended."""
+        """All that is queued, at least one message; empty where :meth:`next` gives None."""
         if not self.messages:
             await self._wait()
+            if not self.messages:
+                return []
         self._credit -= _READ_COST
         if self._credit <= 0:
             await self._pay()
+            if not self.messages:
+                return await self.all()
         batch = list(self.messages)
         self.messages.clear()
-        if self._paused:
+        if self._paused and not self._listed:
             self._leave()
         return batch
+
+    async def skip(self) -> None:
+        """Drop what is queued, and wait for more or for the end."""
+        self.messages.clear()
+        if self._keeping:
+            self._check_alone()
+            await self._wait_for_keeper()
+        else:
+            await self._read_on()
 
     async def _pay(self) -> None:
         await trio.lowlevel.checkpoint()
         self._credit = _CREDIT
 
     async def _wait(self) -> None:
-        """Return when a message is queued, or the connection has ended."""
-        if self.waiting:
-            raise trio.BusyResourceError("another task is already receiving from this connection")
-        self._on_wait()
-        pump = self.pump
-        while self._keeping and not self.messages:
+        """Return when a message is queued, or none is waited for any more."""
+        while self._on_wait():
+            if not self._keeping:
+                await self._read_on()
+                return
+            self._check_alone()
             await self._wait_for_keeper()
-        if self.messages or pump.ended:
+            if self.messages:
+                return
+
+    async def _read_on(self) -> None:
+        """Read until a message is queued or the connection has ended."""
+        pump = self.pump
+        if pump.ended:
             return
+        self._check_alone()
         self._go_on()
         self._reading = True
         try:
@@ -196,6 +219,10 @@ class Baton:
         finally:
             self._reading = False
             self._leave()
+
+    def _check_alone(self) -> None:
+        if self.waiting:
+            raise trio.BusyResourceError("another task is already receiving from this connection")
 
     async def _wait_for_keeper(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:

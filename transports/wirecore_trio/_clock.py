@@ -20,6 +20,10 @@ logger = logging.getLogger("wirecore.clock")
 #: part, they are swept out.
 _SWEEP_FROM: Final = 1024
 
+#: Callbacks in a row before others of the run get their turn: thousands of connections that
+#: were opened together are to be pinged together.
+_CALLS_IN_A_ROW: Final = 64
+
 
 class Timer:
     """One deadline; ``cancel`` makes it forget what it would have called."""
@@ -77,12 +81,15 @@ class Clock:
         """Call what is due, for ever."""
         while True:
             deadline = self._heap[0].deadline if self._heap else math.inf
+            # A checkpoint also where the deadline has passed already.
             with trio.CancelScope(deadline=deadline) as self._scope:
                 await trio.sleep_forever()
             self._fire(trio.current_time())
 
     def _fire(self, now: float) -> None:
-        while self._heap and self._heap[0].deadline <= now:
+        for _ in range(_CALLS_IN_A_ROW):
+            if not self._heap or self._heap[0].deadline > now:
+                return
             timer = heapq.heappop(self._heap)
             callback, timer.callback = timer.callback, None
             if callback is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import socket
 import ssl
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -37,24 +37,42 @@ class Target:
     #: User and password of the URL, or None.
     user_info: tuple[str, str] | None
 
+    @property
+    def name(self) -> str:
+        """For logs: without what may be secret, which are user, password and query."""
+        scheme = "wss" if self.secure else "ws"
+        return f"{scheme}://{self.authority}{self.resource.partition('?')[0]}"
+
 
 def parse_url(url: str) -> Target:
-    """Take a WebSocket URL apart, RFC 6455 section 3. Raises InvalidOption (a LocalError)."""
+    """Take a WebSocket URL apart, RFC 6455 section 3.
+
+    Raises InvalidOption (a LocalError), which doesn't quote the URL: it may hold a password.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise errors.InvalidOption(f"not a WebSocket URL: {url!r}: {error}") from None
+    except ValueError:
+        raise errors.InvalidOption(
+            "the URL can't be taken apart: its port isn't 0 to 65535, or a bracket is missing"
+        ) from None
     if parts.scheme not in ("ws", "wss"):
-        raise errors.InvalidOption(f"a WebSocket URL begins with ws:// or wss://, not {url!r}")
+        raise errors.InvalidOption("a WebSocket URL begins with ws:// or wss://")
     if not parts.hostname:
-        raise errors.InvalidOption(f"a WebSocket URL needs a host: {url!r}")
+        raise errors.InvalidOption("a WebSocket URL names a host")
     if parts.fragment:
-        raise errors.InvalidOption(f"a WebSocket URL has no fragment: {url!r}")
+        raise errors.InvalidOption("a WebSocket URL has no fragment (RFC 6455 section 3)")
     secure = parts.scheme == "wss"
     default_port = 443 if secure else 80
     host = parts.hostname
-    shown = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    if ":" in host:
+        shown = f"[{host}]"
+    else:
+        try:
+            # One name for all: the look-up, the Host field, and the certificate.
+            host = shown = host.encode("idna").decode()
+        except UnicodeError:
+            raise errors.InvalidOption(f"not a host name: {host!r}") from None
     path = parts.path or "/"
     return Target(
         secure=secure,
@@ -70,6 +88,9 @@ def parse_url(url: str) -> Target:
 
 def environment_proxy(target: Target) -> str | None:
     """The proxy that the environment names for *target* (``HTTPS_PROXY``, ``NO_PROXY``, ...)."""
+    # Not at the top: it loads an HTTP client and an e-mail parser, which few ever need.
+    import urllib.request
+
     if urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
         return None
     proxies = urllib.request.getproxies()
@@ -132,19 +153,26 @@ async def _open_through_proxy(host: str, port: int, proxy: str) -> SocketLink:
     return SocketLink(socket.socket(found.family, found.type, found.proto, found.detach()))
 
 
-async def secure(link: Link, context: ssl.SSLContext | None, host: str) -> TLSLink:
-    """TLS as a client over *link*, for the name *host*. Raises HandshakeError.
+@cache
+def _default_context() -> ssl.SSLContext:
+    # Reading the system's certificates takes many milliseconds, in which nothing else runs.
+    return ssl.create_default_context()
 
-    *context* None: the standard library's default, which verifies chain and name.
+
+async def secure(link: Link, context: ssl.SSLContext | None, host: str) -> TLSLink:
+    """TLS as a client over *link*, for the name *host*.
+
+    *context* None: the standard library's default, which verifies chain and name. Raises
+    PeerRefused where a certificate isn't acceptable, HandshakeError, trio.BrokenResourceError.
     """
-    context = context or ssl.create_default_context()
+    context = context or _default_context()
     tls = TLSLink(link, StdlibEngine(context, server_side=False, server_hostname=host))
     await tls.handshake()
     return tls
 
 
 async def secure_server(link: Link, context: ssl.SSLContext) -> TLSLink:
-    """TLS as a server over *link*. Raises HandshakeError, trio.BrokenResourceError."""
+    """TLS as a server over *link*. Raises as :func:`secure`."""
     tls = TLSLink(link, StdlibEngine(context, server_side=True))
     await tls.handshake()
     return tls

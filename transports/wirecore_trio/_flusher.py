@@ -7,12 +7,16 @@ nothing waits for a timer.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import trio
 
 if TYPE_CHECKING:
     from ._pump import Pump
+
+
+logger = logging.getLogger("wirecore.flusher")
 
 
 class Flusher:
@@ -42,7 +46,12 @@ class Flusher:
                 await trio.lowlevel.wait_task_rescheduled(abort)
             dirty, self._dirty = self._dirty, []
             for pump in dirty:
-                pump.push_late()
+                try:
+                    pump.push_late()
+                except Exception as error:
+                    # One connection's fault must not end the run, as it would from here.
+                    logger.exception("a push failed; this is a defect in wirecore")
+                    pump.end(error)
 
 
 _current: trio.lowlevel.RunVar[Flusher] = trio.lowlevel.RunVar("wirecore.flusher")

@@ -7,7 +7,7 @@ pump calls ``flush`` for it, from one task at a time.
 
 from __future__ import annotations
 
-import errno
+import logging
 import socket
 from typing import Final, Protocol
 
@@ -15,25 +15,11 @@ import trio
 
 from wirecore.events import Buffer
 
+logger = logging.getLogger("wirecore.link")
+
 #: How much a link takes in one go: enough to fill a pipe, little enough that control frames
 #: put in behind it leave soon.
 MAX_SEND: Final = 64 * 1024
-
-#: Errors of the platform that mean "this connection is gone", not "this program is wrong".
-_GONE: Final = frozenset(
-    {
-        errno.ECONNRESET,
-        errno.EPIPE,
-        errno.ECONNABORTED,
-        errno.ETIMEDOUT,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.ENETDOWN,
-        errno.ENETRESET,
-        errno.ESHUTDOWN,
-        errno.ENOTCONN,
-    }
-)
 
 
 class Link(Protocol):
@@ -53,20 +39,25 @@ class Link(Protocol):
     def try_send(self, data: Buffer) -> int:
         """How many bytes of *data* were taken, 0 if none can be now.
 
-        Raises trio.BrokenResourceError where the connection broke.
+        Raises trio.BrokenResourceError where the connection broke, or a RemoteError (TLS).
         """
 
     async def wait_readable(self) -> None:
         """Wait until ``try_recv_into`` may have something. Cancelled, it has lost nothing."""
 
     async def flush(self) -> None:
-        """Wait until something can be taken again, with nothing owed any more."""
+        """Pass on some of what is owed, or wait until something can be taken again.
+
+        Ask again while ``owes``. Raises as ``try_send``, and trio.ClosedResourceError.
+        """
 
     def close(self) -> None:
         """Close at once; whoever waits in here gets trio.ClosedResourceError. Idempotent."""
 
 
 def _broken(error: OSError) -> trio.BrokenResourceError:
+    # Whatever the platform calls it (a reset, no route, a firewall's refusal, no memory for a
+    # packet), a stream that fails once is gone.
     return trio.BrokenResourceError(f"the connection broke: {error.strerror or error}")
 
 
@@ -88,9 +79,7 @@ class SocketLink:
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
-            if error.errno in _GONE:
-                raise _broken(error) from error
-            raise
+            raise _broken(error) from error
 
     def try_send(self, data: Buffer) -> int:
         try:
@@ -98,21 +87,42 @@ class SocketLink:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            if error.errno in _GONE:
-                raise _broken(error) from error
-            raise
+            raise _broken(error) from error
 
     async def wait_readable(self) -> None:
-        await trio.lowlevel.wait_readable(self.socket)
+        try:
+            await trio.lowlevel.wait_readable(self.socket)
+        except OSError as error:  # the system watches no more sockets for us
+            raise _broken(error) from error
 
     async def flush(self) -> None:
-        await trio.lowlevel.wait_writable(self.socket)
+        try:
+            await trio.lowlevel.wait_writable(self.socket)
+        except OSError as error:
+            raise _broken(error) from error
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
+
+
+#: What a stream may raise; anything else is a defect of its own.
+_LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+def _failed(error: Exception) -> trio.BrokenResourceError:
+    # A stranger's code may run in a system task of ours, where any other exception would end
+    # the whole run. Here it ends this connection, and is the cause of its loss.
+    return trio.BrokenResourceError(f"the stream failed: {error!r}")
+
+
+async def _close_stream(stream: trio.abc.Stream) -> None:
+    try:
+        await trio.aclose_forcefully(stream)
+    except Exception:
+        logger.exception("a stream failed while it was closed")
 
 
 class StreamLink:
@@ -154,13 +164,23 @@ class StreamLink:
         if self._incoming or self._eof:
             await trio.lowlevel.checkpoint()
             return
-        received = await self.stream.receive_some(MAX_SEND)
+        try:
+            received = await self.stream.receive_some(MAX_SEND)
+        except _LOSS:
+            raise
+        except Exception as error:
+            raise _failed(error) from error
         self._eof = not received
         self._incoming = memoryview(received)
 
     async def flush(self) -> None:
         if self._outgoing:
-            await self.stream.send_all(self._outgoing)
+            try:
+                await self.stream.send_all(self._outgoing)
+            except _LOSS:
+                raise
+            except Exception as error:
+                raise _failed(error) from error
             self._outgoing = b""
         else:
             await trio.lowlevel.checkpoint()
@@ -168,7 +188,7 @@ class StreamLink:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            trio.lowlevel.spawn_system_task(trio.aclose_forcefully, self.stream)
+            trio.lowlevel.spawn_system_task(_close_stream, self.stream)
 
 
 def link_for(stream: trio.abc.Stream) -> Link:

@@ -36,6 +36,17 @@ _PUSH_BUDGET: Final = 1024 * 1024
 #: Whoever finishes gets this long, in seconds, to have its last bytes taken by the peer.
 _LAST_FLUSH: Final = 5.0
 
+#: Reads that may follow a failed send, until what the system had still received is through: a
+#: peer that can't be sent to sends nothing more itself, so that is at most a socket's buffer.
+_LAST_READS: Final = 64
+
+#: What a link raises when the connection is gone.
+_LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, errors.RemoteError)
+
+# Sessions and their owners mustn't raise. Should one do it nevertheless, then often in a system
+# task, where it would end the whole run; here it ends the one connection.
+_DEFECT: Final = "a connection failed; this is a defect in wirecore"
+
 _buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.buffer")
 
 
@@ -60,13 +71,16 @@ class Pump:
     """
 
     __slots__ = (
+        "_at_eof",
+        "_broken",
         "_clock",
         "_flusher",
         "_high_water",
+        "_listed",
         "_on_end",
         "_on_events",
+        "_parked",
         "_reading",
-        "_senders",
         "_sent_in_pass",
         "_timer",
         "_view",
@@ -102,8 +116,11 @@ class Pump:
         self._write_deadline = math.inf
         self._writing = False
         self._reading = False
+        self._at_eof = False
+        self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
-        self._senders: trio.lowlevel.ParkingLot | None = None
+        self._listed = False  # the flusher knows of this pump
+        self._parked: trio.lowlevel.ParkingLot | None = None
         self.arm()
 
     # --- in ---------------------------------------------------------------------------
@@ -112,27 +129,43 @@ class Pump:
         """Read once without waiting; False when there was nothing to read."""
         self._reading = True
         try:
+            if self.session.deferred:
+                self.feed(b"")
+                return True
             try:
                 size = self.link.try_recv_into(self._view)
-            except (trio.BrokenResourceError, errors.RemoteError) as error:
+            except _LOSS as error:
                 self.end(error)
                 return True
-            if size is None:
-                return False
+            if not size:
+                if size is None or self._at_eof:
+                    return False
+                self._at_eof = True
             self.feed(self._view[:size])
         finally:
             self._reading = False
+        if self._broken is not None:
+            self._read_the_rest()
         return True
 
     def feed(self, data: memoryview | bytes) -> None:
-        """Give *data* to the session as if it had been read; empty at the end of the stream."""
+        """Give *data* to the session as if it had been read; empty at the end of the stream.
+
+        Empty, too, for what the session has put off.
+        """
         self._sent_in_pass = False
         now = trio.current_time()
         session = self.session
-        happened = session.receive(data, now) if data else session.receive_eof(now)
-        if happened:
-            self._on_events(happened)
-        self._after(now)
+        try:
+            happened = (
+                session.receive(data, now) if data or session.deferred else session.receive_eof(now)
+            )
+            if happened:
+                self._on_events(happened)
+            self._after(now)
+        except Exception as error:
+            logger.exception(_DEFECT)
+            self.end(error)
 
     def _after(self, now: float) -> None:
         if self.session.outbox.pending or self.link.owes:
@@ -154,10 +187,17 @@ class Pump:
                 await trio.lowlevel.checkpoint()
 
     async def wait_readable(self) -> None:
-        """Wait for the link; a broken one ends the pump instead of raising."""
+        """Wait until there may be something to read, or the pump has ended.
+
+        A broken link ends it instead of raising. Behind the end of the stream nothing can come;
+        but what is queued may still be on its way out.
+        """
+        if self._at_eof:
+            await self._park()
+            return
         try:
             await self.link.wait_readable()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        except _LOSS as error:
             self.end(error)
 
     # --- out --------------------------------------------------------------------------
@@ -167,7 +207,9 @@ class Pump:
         if self._writing or self.ended:
             return
         if self._sent_in_pass:
-            self._flusher.add(self)
+            if not self._listed:
+                self._listed = True
+                self._flusher.add(self)
             return
         self._sent_in_pass = True
         self.push()
@@ -175,6 +217,7 @@ class Pump:
     def push_late(self) -> None:
         """The flusher's turn: send what came together since this pass' first write."""
         self._sent_in_pass = False
+        self._listed = False
         if not self.ended:
             self.push()
 
@@ -183,7 +226,11 @@ class Pump:
         if self._writing or self.ended:
             return
         self._send_some()
+        if self._parked is not None:
+            self._wake_parked()
         if self.ended:
+            return
+        if self._broken is not None:
             return
         if self.session.outbox.pending or self.link.owes:
             self._writing = True
@@ -203,34 +250,42 @@ class Pump:
                 size = len(chunk)
                 taken = link.try_send(chunk)
                 outbox.sent(taken)
-                if taken < size:
+                # Some links take no more than so much in one go.
+                if taken < size and taken < MAX_SEND:
                     return
-                left -= size
-        except trio.BrokenResourceError as error:
+                left -= taken
+        except _LOSS as error:
             self._write_failed(error)
 
     def _write_failed(self, error: BaseException) -> None:
-        # The peer may have said why before it went: its close frame can still lie in our
-        # receive buffer, and is worth more than "broken pipe".
+        # The peer may have said why before it went: its last messages and its close frame can
+        # still lie in our receive buffer, and are worth more than "broken pipe".
+        self._writing = True  # for good: nothing more can be sent
+        self._broken = error
         if not self._reading:
-            for _ in range(READS_IN_A_ROW):
-                if self.ended or not self.read():
-                    break
+            self._read_the_rest()
+
+    def _read_the_rest(self) -> None:
+        error, self._broken = self._broken, None
+        for _ in range(_LAST_READS):
+            if self.ended or not self.read():
+                break
         self.end(error)
 
     async def _write_rest(self) -> None:
         try:
             while not self.ended and (self.session.outbox.pending or self.link.owes):
                 await self.link.flush()
-                self._write_deadline = trio.current_time() + self._write_timeout
+                if not self.session.finished:  # _finish has set the last deadline
+                    self._write_deadline = trio.current_time() + self._write_timeout
                 self._send_some()
-                self._wake_senders()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._wake_parked()
+        except _LOSS as error:
             self._write_failed(error)
         finally:
             self._writing = False
             self._write_deadline = math.inf
-            self._wake_senders()
+            self._wake_parked()
         if self.session.finished and not self.ended:
             self.end(None)
 
@@ -240,16 +295,20 @@ class Pump:
         Cancelled here, a sender has queued nothing.
         """
         while self.session.outbox.pending > self._high_water and not self.ended:
-            if self._senders is None:
-                self._senders = trio.lowlevel.ParkingLot()
-            await self._senders.park()
+            await self._park()
 
-    def _wake_senders(self) -> None:
-        if self._senders is not None and (
+    async def _park(self) -> None:
+        """Wait until enough has been sent, or the pump has ended."""
+        if self._parked is None:
+            self._parked = trio.lowlevel.ParkingLot()
+        await self._parked.park()
+
+    def _wake_parked(self) -> None:
+        if self._parked is not None and (
             self.ended or self.session.outbox.pending <= self._high_water // 2
         ):
-            self._senders.unpark_all()
-            self._senders = None
+            self._parked.unpark_all()
+            self._parked = None
 
     # --- time and end -----------------------------------------------------------------
 
@@ -277,11 +336,22 @@ class Pump:
             )
             return
         if self.session.next_deadline() <= now:
-            happened = self.session.expire(now)
-            if happened:
-                self._on_events(happened)
-            self._after(now)
+            try:
+                self._expire(now)
+            except Exception as error:
+                logger.exception(_DEFECT)
+                self.end(error)
         self.arm()
+
+    def _expire(self, now: float) -> None:
+        stuck = self._writing
+        happened = self.session.expire(now)
+        if happened:
+            self._on_events(happened)
+        if stuck and self.session.finished:
+            self.end(None)  # the time to wait for this peer was up, also for its last bytes
+        else:
+            self._after(now)
 
     def _finish(self, now: float) -> None:
         if self.session.outbox.pending or self.link.owes:
@@ -299,5 +369,5 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         self.link.close()
-        self._wake_senders()
+        self._wake_parked()
         self._on_end(error)

@@ -21,8 +21,31 @@ logger = logging.getLogger("wirecore.serve")
 _SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _WHEN_SHORT: Final = 0.1
 
+#: These mean that a connection failed before it was accepted: on with the next. Anything else
+#: would come again at once, and is the listener's own fault.
+_LOST: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EPERM",
+        "EPROTO",
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
+
 #: Connections accepted without a pause before the others of the run get their turn.
 _ACCEPTS_IN_A_ROW: Final = 16
+
+#: How often another port is tried where the chosen one isn't free on every address.
+_PORT_ATTEMPTS: Final = 8
 
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -33,11 +56,25 @@ async def open_listeners(
     """Bound, listening sockets: TCP on every address of *host*, or a Unix socket.
 
     *host* None means all interfaces. *port* 0 lets the system choose, the same one for every
-    address. A dead socket file at *unix_path* is replaced, a live one isn't. Raises OSError.
+    address. A dead socket file at *unix_path* is replaced, a live one isn't; closing the
+    listener takes the file away. Raises OSError.
     """
     if unix_path is not None:
         return [_open_unix_listener(unix_path, backlog)]
     found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    for _ in range(_PORT_ATTEMPTS):
+        chosen = found[0].socket.getsockname()[1]
+        if all(listener.socket.getsockname()[1] == chosen for listener in found):
+            break
+        # The system chose a port for each address. The first one is most likely free on all.
+        for listener in found:
+            listener.socket.close()
+        try:
+            found = await trio.open_tcp_listeners(chosen, host=host, backlog=backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
     return [
         socket.socket(
             listener.socket.family,
@@ -49,8 +86,38 @@ async def open_listeners(
     ]
 
 
+class _UnixListener(socket.socket):
+    """A Unix socket that takes its file away when it is closed, unless it is another's by then."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._path = os.path.abspath(path)
+        self._file: tuple[int, int] | None = None
+
+    def own(self) -> None:
+        """The file is there, and this socket's."""
+        self._file = _identity(self._path)
+
+    def close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            try:
+                if _identity(self._path) == file:
+                    os.unlink(self._path)
+            except FileNotFoundError:
+                pass  # somebody tidied up already
+            except OSError as error:
+                logger.warning("can't remove the socket file %s: %s", self._path, error)
+        super().close()
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
 def _open_unix_listener(path: str, backlog: int | None) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _UnixListener(path)
     try:
         try:
             sock.bind(path)
@@ -59,6 +126,7 @@ def _open_unix_listener(path: str, backlog: int | None) -> socket.socket:
                 raise
             os.unlink(path)
             sock.bind(path)
+        sock.own()
         sock.listen(backlog or 128)
     except BaseException:
         sock.close()
@@ -71,6 +139,7 @@ def _is_dead(path: str) -> bool:
     if not stat.S_ISSOCK(os.stat(path).st_mode):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a live server whose backlog is full would keep us waiting
         return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
@@ -113,16 +182,7 @@ class Acceptor:
         for listener in self._listeners:
             if listener.fileno() >= 0:
                 trio.lowlevel.notify_closing(listener)
-                self._unlink(listener)
                 listener.close()
-
-    @staticmethod
-    def _unlink(listener: socket.socket) -> None:
-        if listener.family == getattr(socket, "AF_UNIX", None):
-            try:
-                os.unlink(listener.getsockname())
-            except FileNotFoundError:
-                pass  # somebody tidied up already
 
     async def run(self) -> None:
         """Accept until :meth:`stop_accepting`, then until the last connection has ended.
@@ -148,7 +208,8 @@ class Acceptor:
     async def wait_idle(self) -> None:
         """Wait until no connection is open."""
         while self.connections:
-            self._idle = trio.Event()
+            if self._idle.is_set():
+                self._idle = trio.Event()
             await self._idle.wait()
 
     async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
@@ -169,7 +230,8 @@ class Acceptor:
                     continue
                 if listener.fileno() < 0:
                     return
-                # The peer went away between its connect and our accept.
+                if error.errno not in _LOST:
+                    raise
                 logger.debug("a connection ended before it was accepted: %s", error)
                 continue
             if self.connections >= self._max_connections:
@@ -194,6 +256,8 @@ class Acceptor:
     async def _run_one(self, sock: socket.socket) -> None:
         try:
             await self._on_connection(sock)
+        except Exception:
+            logger.exception("a connection failed; the server goes on")
         finally:
             self.connections -= 1
             if not self.connections:

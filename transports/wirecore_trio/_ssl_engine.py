@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import ssl
+from typing import Final
 
 from wirecore import errors
 from wirecore.events import Buffer
 
+#: How OpenSSL calls the alerts by which a peer says that it doesn't take our certificate.
+_REFUSALS: Final = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+
 
 class StdlibEngine:
-    """One side of a TLS connection on ``ssl.MemoryBIO``; see ``tls.contract.Engine``.
+    """One side of a TLS connection on ``ssl.MemoryBIO``; see ``_tls_link.Engine``.
 
     *context* decides everything about trust; *server_hostname* is the name to verify on the
     client's side.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "truncated")
+    __slots__ = ("_failure", "_incoming", "_object", "_outgoing", "truncated")
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
     ) -> None:
         self.truncated = False
+        self._failure: errors.RemoteError | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -49,30 +65,61 @@ class StdlibEngine:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        except (ssl.SSLError, ssl.CertificateError) as error:
-            raise errors.HandshakeError(f"the TLS handshake failed: {error}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise errors.PeerRefused(
+                f"the peer's certificate isn't acceptable: {error.verify_message}"
+            ) from error
+        except ssl.SSLError as error:
+            if error.reason in _REFUSALS:
+                raise _refused(error) from error
+            raise errors.HandshakeError(f"the TLS handshake failed: {_text(error)}") from error
         return True
 
     def read_into(self, buffer: memoryview) -> int | None:
+        self._check_failure()
         try:
-            return self._object.read(len(buffer), buffer)  # type: ignore[return-value]
+            return self._object.read(len(buffer), buffer)  # type: ignore[return-value]  # a count
         except ssl.SSLWantReadError:
             return None
-        except ssl.SSLZeroReturnError:
-            return 0
         except ssl.SSLEOFError:
             self.truncated = True
             return 0
         except ssl.SSLError as error:
-            raise errors.ProtocolError(f"TLS: {error}") from error
+            raise self._fail(error) from error
 
     def write(self, data: Buffer) -> int:
+        self._check_failure()
         if not data:
             return 0
-        return self._object.write(data)
+        try:
+            return self._object.write(data)
+        except ssl.SSLWantReadError:
+            return 0
+        except ssl.SSLError as error:
+            raise self._fail(error) from error
 
     def close(self) -> None:
         try:
             self._object.unwrap()
         except ssl.SSLError:
             pass  # half of it is enough: the alert is made, the answer isn't waited for
+
+    def _check_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: ssl.SSLError) -> errors.RemoteError:
+        if error.reason in _REFUSALS:
+            # TLS 1.3: a client's handshake is over before the server has judged it.
+            self._failure = _refused(error)
+        else:
+            self._failure = errors.ProtocolError(f"TLS: {_text(error)}")
+        return self._failure
+
+
+def _refused(error: ssl.SSLError) -> errors.PeerRefused:
+    return errors.PeerRefused(f"the peer refused our certificate: {_text(error)}")
+
+
+def _text(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).lower().replace("_", " ")

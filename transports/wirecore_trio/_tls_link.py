@@ -6,7 +6,7 @@ standard library's (``_ssl_engine``). Neither does any I/O.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import trio
 
@@ -15,12 +15,11 @@ from wirecore.events import Buffer
 
 from ._link import MAX_SEND, Link
 
-if TYPE_CHECKING:
-    # Not at run time: that package loads pyOpenSSL, which ``wss`` doesn't need.
-    from .tls.contract import Engine
-
 #: Ciphertext read in one go: several records of at most 16 KiB.
 _CIPHERTEXT: Final = 64 * 1024
+
+#: Reads in a row that may bring no plaintext before others of the run get their turn.
+_READS_FOR_NOTHING: Final = 4
 
 _buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.ciphertext")
 
@@ -34,10 +33,38 @@ def _shared_buffer() -> memoryview:
         return view
 
 
+class Engine(Protocol):
+    """What a link needs of an engine; ``wirecore_trio.tls.contract`` tells it in full."""
+
+    def receive(self, data: Buffer) -> None:
+        """Take ciphertext from the peer; empty at the end of its stream. *data* is copied."""
+
+    def outgoing(self) -> bytes:
+        """Ciphertext for the peer, b"" when there is none."""
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; True when it is complete. Raises HandshakeError."""
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        """Plaintext written into *buffer*: 0 at the end, None when it needs more ciphertext.
+
+        Raises a RemoteError.
+        """
+
+    def write(self, data: Buffer) -> int:
+        """Encrypt the beginning of *data*; 0 where it needs ciphertext of the peer first.
+
+        Raises a RemoteError.
+        """
+
+    def close(self) -> None:
+        """Tell the peer that nothing more comes."""
+
+
 class TLSLink:
     """Plaintext in and out, ciphertext over *inner*, which belongs to this link."""
 
-    __slots__ = ("_ciphertext", "_closed", "_unsent", "engine", "inner")
+    __slots__ = ("_ciphertext", "_closed", "_starved", "_unsent", "engine", "inner")
 
     def __init__(self, inner: Link, engine: Engine) -> None:
         self.inner = inner
@@ -45,6 +72,8 @@ class TLSLink:
         self._ciphertext = _shared_buffer()
         self._unsent: memoryview = memoryview(b"")
         self._closed = False
+        # Set once ciphertext came, for an engine that can't encrypt before.
+        self._starved: trio.Event | None = None
 
     async def handshake(self) -> None:
         """Do the handshake. Raises HandshakeError, or trio.BrokenResourceError.
@@ -83,6 +112,7 @@ class TLSLink:
     def try_recv_into(self, buffer: memoryview) -> int | None:
         engine = self.engine
         filled = 0
+        reads = 0
         while filled < len(buffer):
             try:
                 size = engine.read_into(buffer[filled:])
@@ -94,11 +124,16 @@ class TLSLink:
             if size is None:
                 if filled:
                     break
-                received = self.inner.try_recv_into(self._ciphertext)
+                received = None
+                if reads < _READS_FOR_NOTHING:
+                    received = self.inner.try_recv_into(self._ciphertext)
                 if received is None:
                     self._collect()
                     return None
+                reads += 1
                 engine.receive(self._ciphertext[:received])
+                if self._starved is not None:
+                    self._feed_starved()
                 continue
             if size == 0:
                 break
@@ -113,7 +148,14 @@ class TLSLink:
                 return 0
         taken = self.engine.write(memoryview(data)[:MAX_SEND])
         self._collect()
+        if not taken and self._starved is None:
+            self._starved = trio.Event()
         return taken
+
+    def _feed_starved(self) -> None:
+        if self._starved is not None:
+            self._starved.set()
+            self._starved = None
 
     def _collect(self) -> None:
         made = self.engine.outgoing()
@@ -128,6 +170,11 @@ class TLSLink:
         await self.inner.wait_readable()
 
     async def flush(self) -> None:
+        if self._starved is not None and not self.owes:
+            # The reader brings what the engine lacks: waiting for the socket to take something
+            # would end at once, again and again.
+            await self._starved.wait()
+            return
         await self.inner.flush()
         if self._unsent:
             self._send_unsent()
@@ -136,6 +183,7 @@ class TLSLink:
         if self._closed:
             return
         self._closed = True
+        self._feed_starved()
         self.engine.close()
         try:
             self._collect()

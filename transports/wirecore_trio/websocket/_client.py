@@ -99,6 +99,11 @@ class Dialer:
         if self.url is not None:
             parse_url(self.url)
 
+    @property
+    def name(self) -> str:
+        """The peer's name for logs; it holds no secret."""
+        return "the prepared URL" if self.url is None else parse_url(self.url).name
+
     async def dial(self) -> WebSocket:
         """One attempt. Raises OSError, HandshakeError, UpgradeRejected, a LocalError."""
         with fail_after(self.options.open_timeout, "not connected"):
@@ -172,7 +177,7 @@ class Connecting:
             self._websocket = await self._dialer.dial()
         else:
             self._websocket = await dial_until_open(
-                self._dialer.dial, self._retry, what=self._dialer.url or "the prepared URL"
+                self._dialer.dial, self._retry, what=self._dialer.name
             )
         return self._websocket
 
@@ -224,7 +229,7 @@ class Reconnecting:
         self._websocket = await dial_until_open(
             self._dialer.dial,
             self._policy,
-            what=self._dialer.url or "the prepared URL",
+            what=self._dialer.name,
             backoff=self._backoff,
         )
         self._opened_at = trio.current_time()

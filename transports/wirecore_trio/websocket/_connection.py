@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.events import Buffer, Message, RawText
 from wirecore.session import Heartbeat
@@ -23,15 +24,16 @@ from ._options import Options
 if TYPE_CHECKING:
     from wirecore._backend import Backend
 
-#: Close codes that end an iteration over messages quietly.
-_ORDERLY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
+#: Close codes that end an iteration over messages quietly. A close frame without a code is how
+#: browsers close when the page doesn't name one.
+_ORDERLY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
 
 
 class WebSocket:
-    """A WebSocket connection: made by ``connect``, ``reconnecting``, ``serve`` or ``wrap``.
+    """A WebSocket connection: ``connect``, ``reconnecting``, ``serve`` and ``wrap_...`` make it.
 
     One task may receive at a time; any number may send. ``async for message in ws`` ends when
-    the connection was closed with 1000 or 1001 (or by this program), and raises
+    the connection was closed with 1000, 1001 or no code (or by this program), and raises
     :class:`ConnectionClosed` for any other end.
     """
 
@@ -44,6 +46,7 @@ class WebSocket:
         "_error",
         "_pings",
         "_pump",
+        "_streaming",
         "accepted",
         "request",
     )
@@ -63,7 +66,9 @@ class WebSocket:
         self.accepted = accepted
         #: The client's request, on a server; None on a client.
         self.request = request
-        heartbeat = Heartbeat(options.ping_interval, options.ping_timeout)
+        # Where no ping is sent no pong can be missed.
+        pong_timeout = None if options.ping_interval is None else options.ping_timeout
+        heartbeat = Heartbeat(options.ping_interval, pong_timeout)
         self._connection = Connection(
             client=client,
             limits=options.limits,
@@ -81,12 +86,13 @@ class WebSocket:
         self._error: BaseException | None = None
         self._ended: trio.Event | None = None
         self._pings: dict[bytes, _Ping] | None = None
+        self._streaming: Streaming | None = None
         self._baton = baton = Baton(
             max_queue=options.max_queue,
             max_queue_bytes=options.max_queue_bytes,
             on_wait=self._nothing_queued,
             on_pause=self._connection.pause,
-            on_resume=self._connection.resume,
+            on_resume=self._resumed,
         )
         baton.pump = self._pump = Pump(
             link,
@@ -134,9 +140,15 @@ class WebSocket:
             raise error
         return message
 
-    def _nothing_queued(self) -> None:
-        if self._draining and self._connection.state is State.OPEN:
+    def _nothing_queued(self) -> bool:
+        """Whether a receiver that finds nothing queued may wait for more."""
+        if self._draining and self.sendable:
             self._start_close(CloseCode.GOING_AWAY, "")
+        return not self._closed_here
+
+    def _resumed(self, now: float) -> None:
+        self._connection.resume(now)
+        self._pump.arm()
 
     # --- sending ----------------------------------------------------------------------
 
@@ -160,27 +172,35 @@ class WebSocket:
     def streaming(self, *, text: bool = False) -> Streaming:
         """Send one message in fragments of your own: ``async with ws.streaming() as m: ...``.
 
-        Other messages can't be sent until it is finished; left by an exception when part of it
-        has gone, it closes the connection, as it can't be finished any more.
+        Other messages can't be sent until it is finished (InvalidState); left by an exception
+        when part of it has gone, it closes the connection, as it can't be finished any more.
         """
         return Streaming(self, text=text)
 
-    async def send_fragment(self, data: Buffer, *, text: bool, last: bool) -> None:
-        """One fragment of a message; for :class:`Streaming`."""
+    async def _send_fragment(
+        self, owner: Streaming, data: Buffer, *, text: bool, last: bool
+    ) -> None:
         pump = self._pump
         if self._connection.outbox.pending:
             await pump.drained()
         if pump.ended or self._connection.state is not State.OPEN:
             raise self._end_error()
+        if self._streaming not in (None, owner):
+            raise errors.InvalidState("another message is half sent: wait for its end")
         self._connection.send_fragment(data, text=text, last=last)
+        self._streaming = None if last else owner
         pump.write()
 
     async def ping(self) -> float:
         """Send a ping and wait for its pong; the round-trip time in seconds.
 
-        Raises :class:`ConnectionClosed`, or :class:`AlreadyClosed`.
+        The pong lies behind the messages that the peer sent before it: while ``max_queue`` of
+        them wait to be received, it can't be seen.
+
+        Raises :class:`ConnectionClosed`; :class:`AlreadyClosed`; LocalLimitExceeded where 1024
+        pings have no answer yet.
         """
-        if self._pump.ended or self._connection.state is not State.OPEN:
+        if not self.sendable:
             raise self._end_error()
         waiting = _Ping(trio.current_time())
         if self._pings is None:
@@ -211,6 +231,11 @@ class WebSocket:
         return self._pump.ended
 
     @property
+    def sendable(self) -> bool:
+        """Whether messages can still be sent: no close frame has come or gone."""
+        return not self._pump.ended and self._connection.state is State.OPEN
+
+    @property
     def subprotocol(self) -> str | None:
         """The subprotocol that was agreed on."""
         return self.accepted.subprotocol
@@ -218,32 +243,43 @@ class WebSocket:
     async def aclose(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Close: send a close frame, wait for the peer's, close the stream.
 
-        Waits for at most ``close_timeout``; messages that still arrive are dropped. Cancelled,
-        it closes the stream at once. Raises InvalidOption (nothing happened) for a *code* that
-        may not be sent. Idempotent.
+        Waits for at most ``close_timeout``; messages that nobody waits for are dropped, those
+        that still arrive too. Cancelled, it closes the stream at once. Raises InvalidOption
+        (nothing happened) for a *code* that may not be sent. Idempotent.
         """
         pump = self._pump
-        if not pump.ended and self._connection.state is State.OPEN:
+        baton = self._baton
+        if self.sendable:
             self._start_close(code, reason)
         self._closed_here = True
         try:
             await trio.lowlevel.checkpoint()
             while not pump.ended:
-                if self._baton.waiting:
+                if baton.waiting:
                     await self.wait_closed()
                 else:
-                    await self._baton.all()
+                    await baton.skip()
         finally:
-            pump.end(None)
+            self.abort()
 
-    def abort(self) -> None:
-        """Close the stream now, without a close frame. Idempotent."""
+    def abort(self, code: int | None = None, reason: str = "") -> None:
+        """Close the stream now. Idempotent.
+
+        With a *code* a close frame goes first, as far as the stream takes it without waiting.
+        Raises InvalidOption (nothing happened) for one that may not be sent.
+        """
+        if code is not None and self.sendable:
+            self._start_close(code, reason)
         self._closed_here = True
         self._pump.end(None)
+        self._baton.messages.clear()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection has ended; somebody must be receiving meanwhile, or have
-        left the connection to the library by not receiving for a moment."""
+        """Wait until the connection has ended.
+
+        Its end lies behind the messages that the peer sent before: while ``max_queue`` of them
+        wait to be received, it can't be seen.
+        """
         if not self._pump.ended:
             self._baton.attend()
             if self._ended is None:
@@ -253,13 +289,8 @@ class WebSocket:
     def drain(self) -> None:
         """Close with 1001 as soon as a receiver finds nothing queued; for servers that stop."""
         self._draining = True
-        if self._baton.waiting:
+        if self._baton.waiting and not self._baton.messages:
             self._nothing_queued()
-
-    def start_close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Send a close frame, and wait for nothing. Idempotent."""
-        if not self._pump.ended and self._connection.state is State.OPEN:
-            self._start_close(code, reason)
 
     def _start_close(self, code: int, reason: str) -> None:
         self._connection.close(code, reason)
@@ -279,7 +310,10 @@ class WebSocket:
         if self._closed_here:
             return AlreadyClosed("this program has closed the connection")
         plain = self._connection.closed_error()
-        error = ConnectionClosed(plain.code, plain.reason, clean=plain.clean)
+        reason = plain.reason
+        if self._connection.state is State.CLOSING and not self._pump.ended:
+            reason = "this end is closing it (a server that stops)"
+        error = ConnectionClosed(plain.code, reason, clean=plain.clean)
         error.__cause__ = plain.__cause__ or self._error
         return error
 
@@ -295,8 +329,9 @@ class WebSocket:
         if error is None:
             await self.aclose()
         else:
-            self.start_close(CloseCode.INTERNAL_ERROR)
-            self.abort()
+            # Cancelled, or stopped by the keyboard: nothing went wrong here.
+            failed = isinstance(error, Exception)
+            self.abort(CloseCode.INTERNAL_ERROR if failed else CloseCode.GOING_AWAY)
 
 
 class _Ping:
@@ -311,17 +346,27 @@ class _Ping:
 class Streaming:
     """One outgoing message in the making; see :meth:`WebSocket.streaming`."""
 
+    __slots__ = ("_begun", "_open", "_text", "_websocket")
+
     def __init__(self, websocket: WebSocket, *, text: bool) -> None:
         self._websocket = websocket
         self._text = text
+        self._open = False
         self._begun = False
 
     async def send(self, data: Buffer) -> None:
-        """Send *data* as one fragment; of text, its UTF-8 (a character may be cut)."""
-        await self._websocket.send_fragment(data, text=self._text, last=False)
+        """Send *data* as one fragment; of text, its UTF-8 (a character may be cut).
+
+        Waits and raises as :meth:`WebSocket.send`; InvalidState outside the ``async with``, and
+        while another message is half sent.
+        """
+        if not self._open:
+            raise errors.InvalidState("the message is sent within `async with ws.streaming()`")
+        await self._websocket._send_fragment(self, data, text=self._text, last=False)
         self._begun = True
 
     async def __aenter__(self) -> Streaming:
+        self._open = True
         return self
 
     async def __aexit__(
@@ -330,13 +375,16 @@ class Streaming:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
-            try:
-                await self._websocket.send_fragment(b"", text=self._text, last=True)
-            except trio.Cancelled:
-                if self._begun:
-                    self._websocket.abort()
-                raise
-        elif self._begun:
-            self._websocket.start_close(CloseCode.INTERNAL_ERROR, "a message was given up")
-            self._websocket.abort()
+        self._open = False
+        if error is not None:
+            self._give_up()
+            return
+        try:
+            await self._websocket._send_fragment(self, b"", text=self._text, last=True)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if self._begun:
+            self._websocket.abort(CloseCode.INTERNAL_ERROR, "a message was given up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wirecore.errors import InvalidOption
 from wirecore.session import Limits
 from wirecore.session.limits import check_above, check_at_least, check_seconds
 from wirecore.websocket import DeflateOffer
@@ -16,9 +17,11 @@ class Options:
     *limits*: what the peer may send, and what may wait to be sent.
     *high_water*: ``send`` waits while more than this waits to be sent.
     *max_queue*, *max_queue_bytes*: messages received and not yet asked for, before reading
-    stops (and so the peer is slowed down by TCP). One read more may lie there.
+    stops (and so the peer is slowed down by TCP). One read more may lie there; in text, a
+    character counts as one byte.
     *ping_interval*, *ping_timeout*: a ping every interval; the connection counts as lost so
-    long after the last pong.
+    long after the last pong, so the timeout is the longer of the two. Without an interval
+    neither counts.
     *close_timeout*: how long ``aclose`` waits for the peer's close frame.
     *write_timeout*: how long a peer may take nothing of what is owed to it.
     *open_timeout*: for everything before the connection is open: dialling, TLS and upgrade for
@@ -52,3 +55,9 @@ class Options:
         check_above("close_timeout", self.close_timeout, 0)
         for name in ("ping_interval", "ping_timeout", "write_timeout", "open_timeout"):
             check_seconds(name, getattr(self, name))
+        interval, timeout = self.ping_interval, self.ping_timeout
+        if interval is not None and timeout is not None and timeout <= interval:
+            raise InvalidOption(
+                f"ping_timeout must be above ping_interval, {interval} s, not {timeout}: it "
+                "counts from the last pong, and would be over before the next ping"
+            )

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -65,34 +65,37 @@ class Upgrading:
         if request is None:
             return None
         answer = await self._ask(request)
-        if answer is None or isinstance(answer, Accept):
-            refusal = request.problem or origin_problem(request, self.origins)
-            if refusal is None:
-                return await self._accept(link, handshake, request, answer or Accept())
-            answer = refusal
+        if isinstance(answer, Accept):
+            try:
+                head = handshake.accept(
+                    subprotocol=answer.subprotocol or self._choose(request),
+                    headers=answer.headers,
+                    compression=self.options.compression,
+                )
+            except errors.InvalidOption:
+                logger.exception("on_request accepted with what can't be sent: answered with 500")
+                answer = Response(500)
+            else:
+                await send_all(link, head)
+                return self._open(link, handshake, request)
         await send_all(link, handshake.respond(answer))
         await linger(link)
         return None
 
-    async def _ask(self, request: Request) -> Response | Accept | None:
-        if self.on_request is None:
-            return None
-        try:
-            return await self.on_request(request)
-        except Exception:
-            logger.exception("on_request failed; the request is answered with 500")
-            return Response(500)
+    async def _ask(self, request: Request) -> Response | Accept:
+        answer: Response | Accept | None = None
+        if self.on_request is not None:
+            try:
+                answer = await self.on_request(request)
+            except Exception:
+                logger.exception("on_request failed; the request is answered with 500")
+                return Response(500)
+        if isinstance(answer, Response):
+            return answer
+        refusal = request.problem or origin_problem(request, self.origins)
+        return refusal or answer or Accept()
 
-    async def _accept(
-        self, link: Link, handshake: ServerHandshake, request: Request, answer: Accept
-    ) -> WebSocket:
-        subprotocol = answer.subprotocol or self._choose(request)
-        head = handshake.accept(
-            subprotocol=subprotocol,
-            headers=answer.headers,
-            compression=self.options.compression,
-        )
-        await send_all(link, head)
+    def _open(self, link: Link, handshake: ServerHandshake, request: Request) -> WebSocket:
         return WebSocket(
             link,
             client=False,
@@ -138,9 +141,11 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port of the first TCP address."""
-        address: Any = next(a for a in self.addresses if isinstance(a, tuple))
-        return int(address[1])
+        """The port of the first TCP address. Raises InvalidState where there is none."""
+        for address in self.addresses:
+            if isinstance(address, tuple):
+                return int(address[1])
+        raise errors.InvalidState("this server listens on no port: it has a Unix socket")
 
     @property
     def draining(self) -> bool:
@@ -178,13 +183,16 @@ class Server:
 
     async def _open_and_run(self, link: Link) -> None:
         websocket = None
-        with trio.CancelScope(deadline=deadline_after(self._upgrading.options.open_timeout)):
+        timeout = self._upgrading.options.open_timeout
+        with trio.CancelScope(deadline=deadline_after(timeout)) as scope:
             try:
                 if self._ssl_context is not None:
                     link = await secure_server(link, self._ssl_context)
                 websocket = await self._upgrading.upgrade(link)
             except (errors.RemoteError, trio.BrokenResourceError) as error:
                 logger.info("a connection wasn't opened: %s", error)
+        if scope.cancelled_caught:
+            logger.info("a connection wasn't opened within %s s", timeout)
         if websocket is not None:
             await self._run_handler(websocket)
 
@@ -193,16 +201,20 @@ class Server:
         if self.draining:
             websocket.drain()
         try:
-            await self._handler(websocket)
+            # By except* as handlers have nurseries, and so raise groups.
+            try:
+                await self._handler(websocket)
+            except* Exception as group:
+                # The loss of another connection, say a proxy's upstream, is a failure too.
+                if websocket.sendable or group.split(ConnectionClosed)[1] is not None:
+                    logger.exception("a handler failed; its connection is closed with 1011")
+                    websocket.abort(CloseCode.INTERNAL_ERROR)
+                else:
+                    logger.debug("a handler ended with its connection: %r", group.exceptions)
             await websocket.aclose()
-        except ConnectionClosed as error:
-            logger.debug("a handler ended with its connection: %s", error)
-        except trio.Cancelled:
-            websocket.start_close(CloseCode.GOING_AWAY)
+        except* trio.Cancelled:
+            websocket.abort(CloseCode.GOING_AWAY)
             raise
-        except Exception:
-            logger.exception("a handler failed; its connection is closed with 1011")
-            websocket.start_close(CloseCode.INTERNAL_ERROR)
         finally:
             websocket.abort()
             self.connections.discard(websocket)

@@ -1,0 +1,292 @@
+"""Runs that check that nothing is left over, both ends of a connection, and a peer of raw frames.
+
+Over memory time jumps whenever everybody waits. With sockets it jumps only after nothing has
+moved for a moment: what the kernel still carries mustn't count as waiting.
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import pytest
+import trio
+import trio.testing
+
+from wirecore.constants import Opcode
+from wirecore.websocket import Accepted, DeflateParameters
+from wirecore_trio._clock import current_clock
+from wirecore_trio._link import Link, SocketLink, StreamLink
+from wirecore_trio._pump import Pump
+from wirecore_trio.websocket import Options, WebSocket
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+Story: TypeAlias = Callable[[], Awaitable[None]]
+Run: TypeAlias = Callable[[Story], None]
+
+#: A story that takes longer than this, in its own time, hangs.
+_FOR_EVER = 1e6
+
+#: System tasks that a run keeps once they were needed.
+_KEPT = {"wirecore clock", "wirecore flusher"}
+
+
+def system_tasks() -> set[trio.lowlevel.Task]:
+    """The system tasks of this run, without those that belong to the run."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    return {
+        task
+        for nursery in root.child_nurseries
+        for task in nursery.child_tasks
+        if task.name not in _KEPT
+    }
+
+
+def pump_timers() -> list[Pump]:
+    """The pumps that the run's clock still has a timer for."""
+    owners = [getattr(timer.callback, "__self__", None) for timer in current_clock()._heap]
+    return [owner for owner in owners if isinstance(owner, Pump)]
+
+
+async def _checked(story: Story) -> None:
+    before = system_tasks()
+    with trio.fail_after(_FOR_EVER):
+        await story()
+    await trio.testing.wait_all_tasks_blocked()
+    assert {task.name for task in system_tasks() - before} == set()
+    assert pump_timers() == []
+
+
+def _run(story: Story, clock: trio.testing.MockClock) -> None:
+    trio.run(_checked, story, clock=clock)
+    gc.collect()  # what wasn't closed says so now, and not in somebody else's test
+
+
+@pytest.fixture
+def clock() -> trio.testing.MockClock:
+    """Time that jumps to the next deadline whenever everybody waits."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
+def run(clock: trio.testing.MockClock) -> Run:
+    """Run a story over memory; no task and no timer may be left over."""
+    return lambda story: _run(story, clock)
+
+
+@pytest.fixture
+def run_sockets() -> Run:
+    """Run a story with sockets; nothing may be left over."""
+    return lambda story: _run(story, trio.testing.MockClock(autojump_threshold=0.05))
+
+
+# --- connections --------------------------------------------------------------------------
+
+
+def web_socket(
+    link: Link,
+    *,
+    client: bool,
+    options: Options | None = None,
+    deflate: DeflateParameters | None = None,
+    leftover: bytes = b"",
+    backend: Backend | None = None,
+) -> WebSocket:
+    """An open WebSocket over *link*, as if the handshake were over."""
+    return WebSocket(
+        link,
+        client=client,
+        accepted=Accepted(None, [], deflate),
+        options=options or Options(),
+        leftover=leftover,
+        backend=backend,
+    )
+
+
+class RawPeer:
+    """The other end of a WebSocket, made of frames: it does nothing by itself."""
+
+    def __init__(self, stream: trio.abc.Stream, backend: Backend, *, client: bool) -> None:
+        self.stream = stream
+        self._client = client
+        self._encode = backend.frames.encode_frame
+        self._decoder = backend.frames.MessageDecoder(
+            client=client, max_frame_size=1 << 40, max_message_size=1 << 40
+        )
+        self._items: deque[Any] = deque()
+
+    def frame(self, opcode: Opcode, payload: bytes = b"", *, fin: bool = True) -> bytes:
+        """A frame as this peer sends it."""
+        return self._encode(opcode, payload, self._client, fin)
+
+    async def send(self, *frames: bytes) -> None:
+        """Send *frames* in one go."""
+        await self.stream.send_all(b"".join(frames))
+
+    async def message(self, payload: bytes) -> None:
+        """Send a binary message."""
+        await self.send(self.frame(Opcode.BINARY, payload))
+
+    async def close(self, code: int | None = 1000, reason: str = "") -> None:
+        """Send a close frame."""
+        payload = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
+        await self.send(self.frame(Opcode.CLOSE, payload))
+
+    async def next(self) -> Any:
+        """The next thing that came, None at the end of the stream or after a reset."""
+        while not self._items:
+            try:
+                data = await self.stream.receive_some()
+            except trio.BrokenResourceError:
+                return None
+            if not data:
+                return None
+            self._items.extend(self._decoder.receive(data))
+        return self._items.popleft()
+
+    async def rest(self) -> list[Any]:
+        """All that still comes, until the end of the stream."""
+        items = []
+        while (item := await self.next()) is not None:
+            items.append(item)
+        return items
+
+
+class OpenPair(Protocol):
+    """``client, server = open_pair(client=Options(), server=Options())``."""
+
+    def __call__(
+        self,
+        *,
+        client: Options | None = None,
+        server: Options | None = None,
+        deflate: DeflateParameters | None = None,
+    ) -> tuple[WebSocket, WebSocket]: ...
+
+
+class OpenRaw(Protocol):
+    """``ws, peer = open_raw(options=Options())``: the WebSocket is the server, if not told."""
+
+    def __call__(
+        self,
+        *,
+        client: bool = False,
+        options: Options | None = None,
+        leftover: bytes = b"",
+        deflate: DeflateParameters | None = None,
+    ) -> tuple[WebSocket, RawPeer]: ...
+
+
+def _opened(backend: Backend, connect: Callable[[], tuple[Link, Link]]) -> OpenPair:
+    def open_pair(
+        *,
+        client: Options | None = None,
+        server: Options | None = None,
+        deflate: DeflateParameters | None = None,
+    ) -> tuple[WebSocket, WebSocket]:
+        one, other = connect()
+        return (
+            web_socket(one, client=True, options=client, deflate=deflate, backend=backend),
+            web_socket(other, client=False, options=server, deflate=deflate, backend=backend),
+        )
+
+    return open_pair
+
+
+def _memory_links() -> tuple[Link, Link]:
+    one, other = trio.testing.memory_stream_pair()
+    return StreamLink(one), StreamLink(other)
+
+
+def small_sockets(size: int = 4096) -> tuple[socket.socket, socket.socket]:
+    """Two connected TCP sockets with the smallest buffers that the kernel gives."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        one = socket.socket()
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            one.setsockopt(socket.SOL_SOCKET, option, size)
+        one.connect(listener.getsockname())
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        other, _ = listener.accept()
+        other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return one, other
+
+
+def _socket_links() -> tuple[Link, Link]:
+    one, other = small_sockets()
+    return SocketLink(one), SocketLink(other)
+
+
+@pytest.fixture
+def open_pair(backend: Backend) -> OpenPair:
+    """Both ends of an open WebSocket over memory."""
+    return _opened(backend, _memory_links)
+
+
+@pytest.fixture
+def open_socket_pair(backend: Backend) -> OpenPair:
+    """Both ends of an open WebSocket over TCP with small buffers."""
+    return _opened(backend, _socket_links)
+
+
+@pytest.fixture
+def open_raw(backend: Backend) -> OpenRaw:
+    """A WebSocket over memory, and a peer of raw frames."""
+
+    def opener(
+        *,
+        client: bool = False,
+        options: Options | None = None,
+        leftover: bytes = b"",
+        deflate: DeflateParameters | None = None,
+    ) -> tuple[WebSocket, RawPeer]:
+        one, other = trio.testing.memory_stream_pair()
+        ws = web_socket(
+            StreamLink(one),
+            client=client,
+            options=options,
+            leftover=leftover,
+            deflate=deflate,
+            backend=backend,
+        )
+        return ws, RawPeer(other, backend, client=not client)
+
+    return opener
+
+
+@pytest.fixture
+def open_raw_socket(backend: Backend) -> OpenRaw:
+    """A WebSocket over TCP with small buffers, and a peer of raw frames."""
+
+    def opener(
+        *,
+        client: bool = False,
+        options: Options | None = None,
+        leftover: bytes = b"",
+        deflate: DeflateParameters | None = None,
+    ) -> tuple[WebSocket, RawPeer]:
+        one, other = small_sockets()
+        other.setblocking(False)
+        ws = web_socket(
+            SocketLink(one),
+            client=client,
+            options=options,
+            leftover=leftover,
+            deflate=deflate,
+            backend=backend,
+        )
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(other))
+        return ws, RawPeer(stream, backend, client=not client)
+
+    return opener

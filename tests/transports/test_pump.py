@@ -1,0 +1,548 @@
+"""The pump between a link and a session: who reads, who sends, who waits, and how it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trio.testing
+
+from wirecore import errors
+from wirecore.events import Buffer
+from wirecore.session import Outbox
+from wirecore_trio import _pump
+from wirecore_trio._link import MAX_SEND
+from wirecore_trio._pump import Pump
+
+if TYPE_CHECKING:
+    from tests.transports.conftest import Run
+
+
+class ScriptedLink:
+    """A link that reads what it is told to and takes as much as there is *room* for."""
+
+    def __init__(self, *reads: bytes | Exception, room: float = math.inf) -> None:
+        self.reads: list[bytes | Exception] = list(reads)
+        self.room = room
+        self.sent: list[bytes] = []
+        self.read_count = 0
+        self.send_error: Exception | None = None
+        self.owes = False
+        self.closed = False
+        self.moved = trio.Event()
+
+    def change(self, *reads: bytes | Exception, room: float | None = None) -> None:
+        """Something came, or there is *room* again."""
+        self.reads += reads
+        self.room = self.room if room is None else room
+        self.moved.set()
+        self.moved = trio.Event()
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        self.read_count += 1
+        if not self.reads:
+            return None
+        data = self.reads[0]
+        if isinstance(data, Exception):
+            raise data
+        if data:  # the end of the stream stays
+            self.reads.pop(0)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def try_send(self, data: Buffer) -> int:
+        if self.send_error is not None:
+            raise self.send_error
+        size = int(min(self.room, len(data)))
+        self.room -= size
+        if size:
+            self.sent.append(bytes(data[:size]))
+        return size
+
+    async def wait_readable(self) -> None:
+        while not self.reads and not self.closed:
+            await self.moved.wait()
+        if self.closed:
+            raise trio.ClosedResourceError
+        await trio.lowlevel.checkpoint()
+
+    async def flush(self) -> None:
+        await trio.lowlevel.checkpoint()
+        while not self.room and not self.closed:
+            await self.moved.wait()
+        if self.closed:
+            raise trio.ClosedResourceError
+
+    def close(self) -> None:
+        self.closed = True
+        self.change()
+
+
+class TestSession:
+    """A session that hands out what it gets, and ends with the stream or when told to."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.finished = False
+        self.deferred = False
+        self.deadline = math.inf
+        self.expiries: list[float] = []
+        self.error: Exception | None = None
+        self.finish_on_expiry = False
+
+    def receive(self, data: Buffer, now: float) -> list[bytes]:
+        if self.error is not None:
+            raise self.error
+        got = bytes(data)
+        if self.deferred:
+            self.deferred = False
+            self.finished = True
+            return []
+        self.deferred = got == b"last"
+        if got.startswith(b"echo "):
+            self.outbox.put(got[5:])
+        self.finished = self.finished or got == b"bye"
+        return [got]
+
+    def receive_eof(self, now: float) -> None:
+        self.finished = True
+
+    def expire(self, now: float) -> list[str]:
+        if self.error is not None:
+            raise self.error
+        self.expiries.append(now)
+        self.deadline = math.inf
+        self.finished = self.finished or self.finish_on_expiry
+        return ["expired"]
+
+    def next_deadline(self) -> float:
+        return self.deadline
+
+
+class Story:
+    """A pump between both of them."""
+
+    def __init__(
+        self, link: ScriptedLink, *, write_timeout: float = 60, high_water: int = 1000
+    ) -> None:
+        self.link = link
+        self.session = TestSession()
+        self.events: list[Any] = []
+        self.ends: list[BaseException | None] = []
+        self.pump = Pump(
+            link,
+            self.session,
+            on_events=self.events.extend,
+            on_end=self.ends.append,
+            write_timeout=write_timeout,
+            high_water=high_water,
+        )
+
+    def write(self, *frames: bytes) -> None:
+        for frame in frames:
+            self.session.outbox.put(frame)
+            self.pump.write()
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def test_each_read_is_one_call_of_the_session_and_one_send(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"one", b"echo two"))
+        assert s.pump.read()
+        assert s.pump.read()
+        assert not s.pump.read()
+        assert s.events == [b"one", b"echo two"]
+        assert s.link.sent == [b"two"]
+        s.pump.end(None)
+        assert s.ends == [None]
+
+    run(story)
+
+
+def test_a_reader_reads_until_the_end_and_leaves_room_for_others(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(*[b"x"] * 100))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            await trio.lowlevel.checkpoint()
+            assert len(s.events) <= 2 * _pump.READS_IN_A_ROW
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(s.events) == 100
+            s.link.change(b"y")
+            await trio.testing.wait_all_tasks_blocked()
+            s.link.change(b"")
+        assert s.events[100:] == [b"y"]
+        assert s.ends == [None]
+        assert s.link.closed
+
+    run(story)
+
+
+def test_an_end_that_the_session_puts_off_is_seen_to_before_more_is_read(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"last", b"never read"))
+        assert s.pump.read()
+        assert s.ends == []
+        s.write(b"an answer in time")
+        assert s.pump.read()
+        assert s.events == [b"last"]
+        assert s.ends == [None]
+        assert s.link.read_count == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [trio.BrokenResourceError("reset"), errors.ProtocolError("TLS")])
+def test_a_broken_link_ends_it_with_the_error(run: Run, error: Exception) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"last words", error))
+        await s.pump.run_reader()
+        assert s.events == [b"last words"]
+        assert s.ends == [error]
+        s.pump.end(None)
+        assert s.ends == [error]
+
+    run(story)
+
+
+def test_a_link_closed_by_somebody_else_ends_it(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            s.link.close()
+        assert isinstance(s.ends[0], trio.ClosedResourceError)
+
+    run(story)
+
+
+def test_a_peer_that_stops_in_half_close_isnt_asked_again_and_again(run: Run) -> None:
+    """Behind the end of the stream a socket stays readable for ever."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink(b"", room=3))
+        s.write(b"some more than that")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            assert s.link.read_count < 5
+            s.link.change(room=3)  # something leaves, and not all
+            await trio.testing.wait_all_tasks_blocked()
+            assert s.link.read_count < 8
+            s.link.change(room=100)
+        assert b"".join(s.link.sent) == b"some more than that"
+        assert s.ends == [None]
+
+    run(story)
+
+
+# --- writing --------------------------------------------------------------------------------
+
+
+def test_the_first_write_of_a_pass_goes_at_once_and_the_rest_together(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"echo x"))
+        s.write(b"1", b"2", b"3")
+        assert s.link.sent == [b"1"]
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent == [b"1", b"23"]
+        s.write(b"4")
+        assert s.link.sent[2:] == [b"4"]
+        s.write(b"5")
+        s.pump.read()  # its answer takes along what waits
+        assert s.link.sent[3:] == [b"5x"]
+        s.write(b"6")
+        assert s.link.sent[4:] == [b"6"]
+        await trio.testing.wait_all_tasks_blocked()
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_what_was_written_is_forgotten_when_the_connection_ends_first(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        s.write(b"1", b"2")
+        s.pump.end(None)
+        s.write(b"3")
+        s.pump.push()
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent == [b"1"]
+
+    run(story)
+
+
+def test_a_full_link_gets_a_task_that_sees_to_the_rest(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=1))
+        s.write(b"abc", b"def")
+        await trio.testing.wait_all_tasks_blocked()
+        s.link.change(room=2)
+        await trio.testing.wait_all_tasks_blocked()
+        s.write(b"ghi")
+        assert s.link.sent == [b"a", b"bc"]
+        s.link.change(room=math.inf)
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent[2:] == [b"def", b"ghi"]
+        s.write(b"jkl")
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent[4:] == [b"jkl"]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_one_connection_sends_no_more_in_a_row_than_leaves_others_their_turn(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        piece = bytes(MAX_SEND)
+        for _ in range(40):
+            s.session.outbox.put(piece)
+        s.pump.push()
+        assert sum(map(len, s.link.sent)) == _pump._PUSH_BUDGET
+        await trio.testing.wait_all_tasks_blocked()
+        assert sum(map(len, s.link.sent)) == 40 * len(piece)
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_senders_wait_above_high_water_until_half_of_it_has_left(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=0), high_water=10)
+        await s.pump.drained()
+        s.write(b"x" * 11)
+        through: list[int] = []
+
+        async def send(number: int) -> None:
+            await s.pump.drained()
+            through.append(number)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send, 1)
+            nursery.start_soon(send, 2)
+            await trio.testing.wait_all_tasks_blocked()
+            s.link.change(room=4)
+            await trio.testing.wait_all_tasks_blocked()
+            assert through == []
+            s.link.change(room=2)
+        assert sorted(through) == [1, 2]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_senders_are_woken_where_the_flusher_sent_it_all(run: Run) -> None:
+    """No writer task was needed, so none can wake them."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink(), high_water=10)
+        s.write(b"x", b"y" * 20)
+        assert s.session.outbox.pending == 20
+        await s.pump.drained()
+        assert s.link.sent == [b"x", b"y" * 20]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_the_end_wakes_who_waits_to_send(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=0), high_water=1)
+        s.write(b"xyz")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.drained)
+            await trio.testing.wait_all_tasks_blocked()
+            s.pump.end(None)
+
+    run(story)
+
+
+# --- a send that fails ----------------------------------------------------------------------
+
+
+def failing(reads: Iterable[bytes | Exception]) -> Story:
+    s = Story(ScriptedLink(*reads))
+    s.link.send_error = trio.BrokenResourceError("broken pipe")
+    return s
+
+
+def test_what_the_peer_said_before_it_went_is_still_read(run: Run) -> None:
+    async def story() -> None:
+        said = [b"echo me", *(b"%d" % number for number in range(20))]
+        s = failing(said)
+        s.write(b"x")
+        assert s.events == said
+        assert s.ends == [s.link.send_error]
+
+    run(story)
+
+
+def test_a_send_that_fails_within_a_read_waits_for_its_end(run: Run) -> None:
+    async def story() -> None:
+        s = failing([b"echo one", b"echo two", b"three", b""])
+        assert s.pump.read()
+        assert s.events == [b"echo one", b"echo two", b"three"]
+        # The end of the stream finished the session, what it had to send can't leave.
+        assert s.ends == [s.link.send_error]
+
+    run(story)
+
+
+def test_a_peer_that_sends_for_ever_isnt_read_for_ever(run: Run) -> None:
+    async def story() -> None:
+        s = failing([b"x"] * 10_000)
+        s.write(b"x")
+        assert len(s.events) == _pump._LAST_READS
+        assert s.ends == [s.link.send_error]
+
+    run(story)
+
+
+def test_a_link_that_breaks_under_the_writer_task_ends_it(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=1))
+        s.write(b"xyz")
+        s.link.change(b"goodbye")
+        s.link.send_error = trio.BrokenResourceError("broken pipe")
+        s.link.change(room=1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.events == [b"goodbye"]
+        assert s.ends == [s.link.send_error]
+
+        s = Story(ScriptedLink(room=1))
+        s.write(b"xyz")
+        await trio.testing.wait_all_tasks_blocked()
+        s.link.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert isinstance(s.ends[0], trio.ClosedResourceError)
+
+    run(story)
+
+
+# --- time -----------------------------------------------------------------------------------
+
+
+def test_the_sessions_deadlines_are_kept(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        start = trio.current_time()
+        s.session.deadline = start + 10
+        s.pump.arm()
+        s.session.deadline = start + 3
+        s.pump.arm()  # a nearer one
+        s.session.deadline = start + 5
+        s.pump.arm()  # a later one: the timer looks again when it fires
+        await trio.sleep(20)
+        assert s.session.expiries == [start + 5]
+        assert s.events == ["expired"]
+        s.session.deadline = math.inf
+        s.pump.arm()
+        s.pump.end(None)
+        s.session.deadline = start + 30
+        s.pump.arm()
+        await trio.sleep(20)
+        assert len(s.session.expiries) == 1
+
+    run(story)
+
+
+def test_a_peer_that_takes_nothing_for_write_timeout_is_lost(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=1), write_timeout=7)
+        start = trio.current_time()
+        s.write(b"abc")
+        await trio.sleep(6)
+        s.link.change(room=1)  # that counts
+        await trio.sleep(6)
+        assert s.ends == []
+        await trio.sleep(1.5)
+        (error,) = s.ends
+        assert isinstance(error, trio.BrokenResourceError)
+        assert "for 7 s" in str(error)
+        assert trio.current_time() - start == 13.5
+
+    run(story)
+
+
+def test_who_has_finished_gets_only_so_long_for_its_last_bytes(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"bye", room=1))
+        s.write(b"abcdefghij")
+        start = trio.current_time()
+        assert s.pump.read()
+        assert s.ends == []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            for _ in range(4):  # a byte now and then buys no time
+                await trio.sleep(1)
+                s.link.change(room=1)
+        assert trio.current_time() - start == _pump._LAST_FLUSH
+        assert isinstance(s.ends[0], trio.BrokenResourceError)
+
+    run(story)
+
+
+def test_a_finished_session_ends_when_its_last_bytes_have_left(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"bye", room=1))
+        s.write(b"abc")
+        s.pump.read()
+        await trio.testing.wait_all_tasks_blocked()
+        s.link.change(room=10)
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.ends == [None]
+
+        s = Story(ScriptedLink())
+        s.session.finished = True
+        s.write(b"abc")
+        assert s.ends == [None]
+        assert s.link.sent == [b"abc"]
+
+    run(story)
+
+
+def test_a_session_that_gives_up_on_a_stuck_peer_doesnt_wait_once_more(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=1))
+        start = trio.current_time()
+        s.write(b"abc")
+        s.session.deadline = start + 2
+        s.session.finish_on_expiry = True
+        s.pump.arm()
+        await trio.sleep(2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.ends == [None]
+
+    run(story)
+
+
+# --- defects --------------------------------------------------------------------------------
+
+
+def test_a_session_that_raises_ends_its_connection_and_nothing_else(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"x"))
+        s.session.error = ValueError("a bug")
+        assert s.pump.read()
+        assert s.ends == [s.session.error]
+
+        s = Story(ScriptedLink())
+        s.session.error = ValueError("another bug")
+        s.session.deadline = trio.current_time() + 1
+        s.pump.arm()
+        await trio.sleep(2)
+        assert s.ends == [s.session.error]
+
+    run(story)
+    assert caplog.text.count("a connection failed") == 2
