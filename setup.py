@@ -51,6 +51,8 @@ def describe(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, subprocess.CalledProcessError):
             return f"{Path(cause.cmd[0]).name!r} failed with exit code {cause.returncode}"
+        if isinstance(cause, FileNotFoundError) and cause.filename:
+            return f"{Path(cause.filename).name!r} was not found"
         cause = cause.__cause__ or cause.__context__
     text = " ".join(str(error).split()) or type(error).__name__
     return re.sub(r"(?:[A-Za-z]:)?[^\s'\"]*[/\\]([^\s'\"/\\]+)", r"\1", text)

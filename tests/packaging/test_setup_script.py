@@ -63,3 +63,9 @@ def test_the_reason_for_a_failed_compiler_is_its_name_and_exit_code(script: dict
     error = OSError("Command '['/usr/bin/cc', '-c', 'x.c']' returned non-zero exit status 4.")
     error.__context__ = compiler
     assert script["describe"](error) == "'cc' failed with exit code 4"
+
+
+def test_the_reason_for_a_missing_compiler_is_its_name(script: dict[str, Any]) -> None:
+    error = OSError("the compiler did not run")
+    error.__context__ = FileNotFoundError(2, "No such file or directory", "/usr/bin/cc")
+    assert script["describe"](error) == "'cc' was not found"
