@@ -47,9 +47,9 @@ class Connection:
     server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
     answered ping and the time. *backend*: None takes the process' own.
 
-    Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and *close_received*, the
-    close frames; *failure*, what the peer did wrong. *pongs*: without *on_pong*, payloads of the
-    answered pings, oldest first, for the owner to take out.
+    Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
+    *close_received*, the close frames; *failure*, what the peer did wrong. *pongs*: without
+    *on_pong*, payloads of the answered pings, oldest first, for the owner to take out.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """

@@ -36,12 +36,12 @@ class Channel(Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
+        "_changed",
         "_closed_here",
         "_ended",
         "_handlers",
         "_handling",
         "_handling_bytes",
-        "_idle",
         "_options",
         "_public_key",
         "_pump",
@@ -71,7 +71,8 @@ class Channel(Peer):
         self._handling_bytes = 0
         self._refusing = False
         self._handlers: set[trio.CancelScope] = set()
-        self._idle: trio.Event | None = None
+        # Made only when somebody waits: see _wait_for_change.
+        self._changed: trio.Event | None = None
         self._ended = False
         self._closed_here = False
         #: Why the connection ended; None while it is open, and where this end closed it.
@@ -119,10 +120,15 @@ class Channel(Peer):
         pump = self._pump
         if session.outbox.pending > self._options.high_water:
             await pump.drained()
-        if self._ended:
-            raise NotConnected
         waiter = Waiter(session)
-        session.call(waiter, method, payload, trio.current_time())
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            session.call(waiter, method, payload, trio.current_time())
+        except errors.NotConnected:
+            # Who tries again and again must let others run meanwhile.
+            await trio.lowlevel.checkpoint()
+            raise NotConnected from None
         if session.pending_calls == 1:
             pump.arm()
         pump.write()
@@ -145,6 +151,7 @@ class Channel(Peer):
 
     def _on_end(self, error: BaseException | None) -> None:
         self._ended = True
+        self._tell_change()
         why = "this end closed the connection"
         if not self._closed_here:
             # What the close frame said, or which rule was broken, tells more than "reset".
@@ -199,14 +206,34 @@ class Channel(Peer):
         self._handling -= 1
         self._refusing = False
         self._handling_bytes -= len(request.payload)
-        if not self._handling and self._idle is not None:
-            self._idle.set()
+        if not self._handling:
+            self._tell_change()
 
     async def wait_handled(self) -> None:
         """Wait until no request is being handled."""
         while self._handling:
-            self._idle = trio.Event()
-            await self._idle.wait()
+            await self._wait_for_change()
+
+    async def finish(self) -> None:
+        """Close in good order: what waits to be sent goes first. Returns when all is over."""
+        await self._pump.drained()
+        if not self._ended:
+            self._closed_here = True
+            self._session.close(CloseCode.NORMAL)
+            self._pump.push()
+        while not self._ended:
+            await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        """Wait until nothing is handled any more, or the connection has ended."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def _tell_change(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     def handler_scope(self) -> trio.CancelScope | None:
         """The scope that a handler runs in, where one is needed."""
@@ -242,7 +269,10 @@ class Channel(Peer):
             try:
                 self._session.reply_error(call_id, text)
             except errors.LocalLimitExceeded as error:
-                self._cut(error)
+                if error.limit == "max_queued_bytes":
+                    self._cut(error)
+                else:
+                    logger.error("a call stays without its answer, which is an error: %s", error)
             self._pump.write()
 
     def _unsendable(self, call_id: str, error: errors.LocalLimitExceeded) -> None:

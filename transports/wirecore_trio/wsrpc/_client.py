@@ -158,7 +158,7 @@ class Client(Caller):
         self._watch.set(State.READY)
 
     async def supervise(self, channel: Channel, policy: RetryPolicy) -> None:
-        """Run *channel*, and connect again each time it is lost, for ever."""
+        """Run *channel*, and connect again each time it is lost, until :meth:`close`."""
         redial = Redial(policy)
         while True:
             redial.opened()
@@ -167,6 +167,8 @@ class Client(Caller):
             finally:
                 self._channel = None
                 channel.close()
+            if self.state is State.SHUTDOWN:
+                return
             self.last_error = channel.error
             logger.info(
                 "the connection to %s was lost (%s); connecting again",

@@ -31,13 +31,12 @@ class Request:
 
     def run_inline(self) -> None:
         """Run a handler that never blocks, here and now."""
+        method = self._method
         try:
-            argument = self._method.decode(self.payload)
-            reply = self._method.encode(self._method.handler(argument, self._channel))
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            self._failed(error)
-        else:
+            reply = method.encode(method.handler(self._argument(), self._channel))
             self._channel.reply(self._call_id, reply)
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
+            self._failed(error)
 
     async def run(self) -> None:
         """Run the handler in a task or a thread. Raises nothing but cancellation."""
@@ -51,10 +50,9 @@ class Request:
                     reply = await self._run()
                 if scope.cancelled_caught:
                     raise errors.RpcError("the handler took too long")
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            self._failed(error)
-        else:
             channel.reply(self._call_id, reply)
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
+            self._failed(error)
         finally:
             channel.finished(self)
             if scope is not None:
@@ -62,19 +60,24 @@ class Request:
 
     async def _run(self) -> bytes:
         method = self._method
-        argument: Any = method.decode(self.payload)
+        argument = self._argument()
         if method.mode is Mode.THREAD:
             reply = await trio.to_thread.run_sync(method.handler, argument, self._channel)
         else:
             reply = await method.handler(argument, self._channel)
         return method.encode(reply)
 
+    def _argument(self) -> Any:
+        try:
+            return self._method.decode(self.payload)
+        except errors.InvalidMessage as error:
+            raise errors.RpcError(f"the request can't be decoded: {error}") from error
+
     def _failed(self, error: Exception) -> None:
         """Only what was raised on purpose reaches the peer; the rest is for the log."""
-        if isinstance(error, errors.RpcError):
+        # The class may be a user's own, and lack what its base would have set.
+        if isinstance(error, errors.RpcError) and isinstance(getattr(error, "text", None), str):
             text = error.text or "error"  # an empty text would mean success
-        elif isinstance(error, errors.InvalidMessage):
-            text = f"the request can't be decoded: {error}"
         elif self._channel.ended and isinstance(error, errors.ConnectionLost):
             logger.debug("the handler of %s ended with its connection", self._method.name)
             return

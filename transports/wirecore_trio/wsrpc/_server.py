@@ -161,14 +161,18 @@ class Server:
     async def drain(self, grace: float | None = 30.0) -> None:
         """Stop in good order: no new connection, running handlers finish, then all close.
 
-        After *grace* seconds (None: never) the rest is cancelled.
+        What the handlers answered is sent first. After *grace* seconds (None: never) the rest is
+        cancelled and cut.
         """
         self._closing = True
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
         with trio.move_on_after(float("inf") if grace is None else grace):
+            # Two rounds, as a handler of one client may call another.
             for channel in list(self._channels.values()):
                 await channel.wait_handled()
+            for channel in list(self._channels.values()):
+                await channel.finish()
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -269,4 +273,10 @@ class ClientPeer(Peer):
         return self._public_key
 
     async def call(self, method: str, payload: bytes) -> bytes:
-        return await self._server.channel(self._public_key).call(method, payload)
+        try:
+            channel = self._server.channel(self._public_key)
+        except NotConnected:
+            # Who tries again and again must let others run meanwhile.
+            await trio.lowlevel.checkpoint()
+            raise
+        return await channel.call(method, payload)

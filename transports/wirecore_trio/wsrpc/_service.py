@@ -156,7 +156,9 @@ class Registry:
                 f"the method {name!r} is served already; on the wire methods have bare names, so "
                 "two services can't share one"
             )
-        is_async = inspect.iscoroutinefunction(handler)
+        is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004  # an object's own, where it has one
+        )
         if inline and is_async:
             raise errors.InvalidOption(f"{name!r} is async: inline is for plain functions")
         mode = Mode.TASK if is_async else Mode.INLINE if inline else Mode.THREAD

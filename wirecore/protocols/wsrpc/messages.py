@@ -40,11 +40,12 @@ class Received:
     timed_out: list[Any] = field(default_factory=list)
 
 
-def sendable_text(text: str) -> str:
-    """*text* as an error that can be sent: never empty, at most 8192 bytes, valid UTF-8.
+def sendable_text(text: str, most: int = MAX_ERROR_TEXT) -> str:
+    """*text* as an error that can be sent: never empty, at most *most* bytes, valid UTF-8.
 
     The original sends no answer at all where a text isn't UTF-8; here what can't be encoded
-    (lone surrogates) becomes a question mark.
+    (lone surrogates) becomes a question mark. Where no character fits, it is
+    :data:`NO_ERROR_TEXT`, whatever *most* is.
     """
-    encoded = text.encode("utf-8", "replace")[:MAX_ERROR_TEXT]
+    encoded = text.encode("utf-8", "replace")[:most]
     return encoded.decode("utf-8", "ignore") or NO_ERROR_TEXT

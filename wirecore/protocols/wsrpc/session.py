@@ -161,9 +161,16 @@ class Session:
         """Queue an error as the answer, its *text* made sendable by :func:`sendable_text`.
 
         A *payload* may come along, as where a Go handler returns both; callers rarely see it.
-        Raises as :meth:`reply`.
+        Where the whole would be too long the text is cut: that a call failed matters more than
+        the words for it. Raises as :meth:`reply`.
         """
-        self._answer(self._encode_response(call_id, payload, sendable_text(text)))
+        text = sendable_text(text)
+        envelope = self._encode_response(call_id, payload, text)
+        excess = len(envelope) - self._max_send_size
+        if excess > 0:
+            text = sendable_text(text, max(len(text.encode()) - excess, 0))
+            envelope = self._encode_response(call_id, payload, text)
+        self._answer(envelope)
 
     def _answer(self, envelope: bytes) -> None:
         # A handler may end when its connection has: that is nobody's fault.

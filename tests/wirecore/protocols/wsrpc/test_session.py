@@ -222,6 +222,22 @@ def test_too_long_a_message_fails_its_call_and_not_the_connection(make_end: Make
     assert len(client.sent()) == 1
 
 
+@pytest.mark.parametrize(("most", "characters"), [(100, 45), (25, 7), (12, 1)])
+def test_an_error_too_long_to_be_sent_is_cut(make_end: MakeEnd, most: int, characters: int) -> None:
+    """That its call failed is what the caller must learn above all."""
+    server = make_end(client=False, call_limits=CallLimits(max_send_size=most))
+    server.session.reply_error("id", "é" * 1000)
+    [(_, _, _, error)] = server.sent()
+    assert error == "é" * characters
+
+
+def test_an_error_of_which_nothing_fits_is_not_sent(make_end: MakeEnd) -> None:
+    server = make_end(client=False, call_limits=CallLimits(max_send_size=11))
+    with pytest.raises(LocalLimitExceeded, match="max_send_size is 11, got 25"):
+        server.session.reply_error("id", "é" * 1000)
+    assert server.sent() == []
+
+
 def test_by_default_neither_end_sends_what_the_other_would_not_take(make_end: MakeEnd) -> None:
     too_long = bytes(SERVER_READ_LIMIT)
     with pytest.raises(LocalLimitExceeded) as caught:

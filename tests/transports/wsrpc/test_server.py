@@ -1,0 +1,260 @@
+"""The server between connections: how they come in, how they go, and how it stops in good order."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from wirecore._backend import Backend
+from wirecore.websocket import ClientHandshake
+from wirecore_trio import wsrpc
+from wirecore_trio._link import Link
+from wirecore_trio._upgrade import send_all
+from wirecore_trio.tls import PinnedTLSStream, connect_pinned_tls, load_private_key, public_key_of
+from wirecore_trio.wsrpc import NotConnected, Peer, State, _server
+
+Opener = Callable[..., Any]
+Run = Callable[..., Any]
+
+SERVER, ALICE, BOB = (bytes([number]) * 32 for number in (1, 2, 3))
+
+
+def public(private_key: bytes) -> bytes:
+    return public_key_of(load_private_key(private_key))
+
+
+def echo(payload: bytes, peer: Peer) -> bytes:
+    return payload
+
+
+def serve_echo(server: wsrpc.Server) -> None:
+    server.handle("Echo", echo, inline=True)
+
+
+async def dial_tls(port: int) -> PinnedTLSStream:
+    """Alice's TLS stream, before any upgrade."""
+    credentials = wsrpc.ClientCredentials(ALICE, public(SERVER))
+    return await connect_pinned_tls("127.0.0.1", port, credentials)
+
+
+async def read_to_end(stream: PinnedTLSStream) -> bytes:
+    data = b""
+    while chunk := await stream.receive_some(65536):
+        data += chunk
+    return data
+
+
+async def gone(world: Any) -> None:
+    """Wait until the server has seen the last of all that came in."""
+    (acceptor,) = world.server._acceptors
+    await acceptor.wait_idle()
+
+
+def test_it_serves_on_sockets_that_were_bound_before(backend: Backend, run: Run) -> None:
+    """As a service manager hands them over, or a process that drops its rights."""
+
+    async def main() -> None:
+        server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, [public(ALICE)]), backend=backend)
+        serve_echo(server)
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        async with trio.open_nursery() as nursery:
+            listening = await nursery.start(partial(server.serve, listeners=sockets))
+            assert listening.addresses == [sock.getsockname() for sock in sockets]
+            credentials = wsrpc.ClientCredentials(ALICE, public(SERVER))
+            for _, port in listening.addresses:
+                async with wsrpc.connect(f"127.0.0.1:{port}", credentials) as client:
+                    assert await client.call("Echo", b"x") == b"x"
+            await server.aclose()
+
+    run(main)
+
+
+def test_what_came_with_the_upgrade_request_is_answered(
+    open_world: Opener, run: Run, backend: Backend
+) -> None:
+    """An eager client doesn't wait for the answer to its upgrade."""
+
+    async def main() -> None:
+        async with open_world(prepare=serve_echo) as world:
+            envelope = backend.envelope.encode_request("Echo", "an id", b"early")
+            handshake = ClientHandshake(host="127.0.0.1", target="/")
+            frame = backend.frames.encode_message(envelope, masked=True)
+            decoder = backend.frames.MessageDecoder(
+                client=True, max_frame_size=1000, max_message_size=1000
+            )
+            async with await dial_tls(world.port) as stream:
+                await stream.send_all(handshake.request() + frame)
+                while handshake.receive(await stream.receive_some(65536)) is None:
+                    pass
+                answers = decoder.receive(handshake.leftover)
+                while not answers:
+                    answers = decoder.receive(await stream.receive_some(65536))
+            assert answers == [backend.envelope.encode_response("an id", b"early")]
+
+    run(main)
+
+
+def test_a_client_that_goes_away_at_any_time_is_nothing_to_be_logged(
+    open_world: Opener, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before its upgrade, or after it in good order; and neither end takes it for a loss."""
+
+    async def main() -> None:
+        async with open_world(prepare=serve_echo) as world:
+            await (await dial_tls(world.port)).aclose()
+            await gone(world)
+            async with world.connect() as client:
+                assert await client.call("Echo", b"x") == b"x"
+
+    with caplog.at_level(logging.INFO):
+        run(main)
+    assert not [record for record in caplog.records if record.name == "wirecore.wsrpc"]
+
+
+def test_a_key_removed_during_its_upgrade_does_not_get_in(
+    open_world: Opener, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+
+            async def remove_and_send(link: Link, data: bytes) -> None:
+                world.credentials.replace([public(BOB)])
+                await send_all(link, data)
+
+            monkeypatch.setattr(_server, "send_all", remove_and_send)
+            async with await dial_tls(world.port) as stream:
+                await stream.send_all(ClientHandshake(host="127.0.0.1", target="/").request())
+                answer = await read_to_end(stream)
+            assert answer.endswith(b"\r\n\r\n"), "nothing comes behind the head"
+            assert world.server.connected_keys == []
+
+    run(main)
+
+
+def test_removing_the_key_of_a_client_that_is_not_there_is_no_matter(
+    open_world: Opener, run: Run
+) -> None:
+    async def main() -> None:
+        async with open_world(prepare=serve_echo) as world, world.connect() as alice:
+            world.credentials.replace([public(ALICE)])
+            assert await alice.call("Echo", b"x") == b"x"
+
+    run(main)
+
+
+def test_calls_to_a_client_that_is_not_connected_let_others_run(
+    open_world: Opener, run: Run
+) -> None:
+    """To try again and again is no good idea, but it mustn't stop everything else."""
+
+    async def main() -> None:
+        async with open_world() as world:
+            peer = world.server.peer(public(BOB))
+            with trio.testing.assert_checkpoints(), pytest.raises(NotConnected):
+                await peer.call("Echo", b"")
+
+    run(main)
+
+
+def test_a_client_serves_single_methods_too(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world() as world, world.connect() as client:
+            client.handle("Echo", echo, inline=True)
+            assert await world.server.peer(public(ALICE)).call("Echo", b"x") == b"x"
+
+    run(main)
+
+
+# --- drain ------------------------------------------------------------------------------------
+
+LARGE = 30_000_000  # more than the buffers of two sockets
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_drain_lets_answers_arrive(open_world: Opener, run: Run, inline: bool) -> None:
+    """Whoever was served before the end has it in full, however long it takes to send."""
+
+    async def main() -> None:
+        begun = trio.Event()
+
+        def large(payload: bytes, peer: Peer) -> bytes:
+            if inline:
+                begun.set()
+            else:
+                trio.from_thread.run_sync(begun.set)
+            return bytes(LARGE)
+
+        async with open_world() as world:
+            world.server.handle("Large", large, inline=inline)
+            async with world.connect() as client, trio.open_nursery() as nursery:
+                sizes: list[int] = []
+
+                async def call() -> None:
+                    sizes.append(len(await client.call("Large", b"")))
+
+                nursery.start_soon(call)
+                await begun.wait()
+                await world.server.drain()
+                await client.wait_for_state_change(State.READY)
+                assert sizes == [LARGE]
+                assert client.last_error.code == 1000
+
+    run(main)
+
+
+def test_a_server_can_be_told_twice_to_drain(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        begun, release = trio.Event(), trio.Event()
+
+        async def work(payload: bytes, peer: Peer) -> bytes:
+            begun.set()
+            await release.wait()
+            return b"done"
+
+        async with open_world() as world:
+            world.server.handle("Work", work)
+            async with world.connect() as client, trio.open_nursery() as nursery:
+                answers: list[bytes] = []
+
+                async def call() -> None:
+                    answers.append(await client.call("Work", b""))
+
+                nursery.start_soon(call)
+                await begun.wait()
+                nursery.start_soon(world.server.drain, None)
+                nursery.start_soon(world.server.drain, None)
+                await trio.testing.wait_all_tasks_blocked()
+                release.set()
+            assert answers == [b"done"]
+
+    run(main)
+
+
+def test_drain_cuts_who_does_not_take_its_answers(
+    open_world: Opener, run: Run, backend: Backend
+) -> None:
+    async def main() -> None:
+        begun = trio.Event()
+
+        def large(payload: bytes, peer: Peer) -> bytes:
+            begun.set()
+            return bytes(LARGE)
+
+        async with open_world() as world:
+            world.server.handle("Large", large, inline=True)
+            envelope = backend.envelope.encode_request("Large", "an id", b"")
+            request = ClientHandshake(host="127.0.0.1", target="/").request()
+            async with await dial_tls(world.port) as stream:
+                await stream.send_all(request + backend.frames.encode_message(envelope, True))
+                await begun.wait()
+                await world.server.drain(grace=0.05)
+                assert world.server.connected_keys == []
+
+    run(main)
