@@ -6,16 +6,24 @@ moved for a moment: what the kernel still carries mustn't count as waiting.
 
 from __future__ import annotations
 
+import datetime
 import gc
+import ipaddress
 import socket
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
 import trio
 import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from wirecore.constants import Opcode
 from wirecore.websocket import Accepted, DeflateParameters
@@ -290,3 +298,87 @@ def open_raw_socket(backend: Backend) -> OpenRaw:
         return ws, RawPeer(stream, backend, client=not client)
 
     return opener
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> None:
+    """Skips where the machine has no IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+
+
+# --- certificates ---------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority of this test run; *path* holds its certificate."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, folder.name)])
+        self._certificate = self._issue(self._name, self._key, x509.BasicConstraints(True, 0))
+        self.path = folder / "authority.pem"
+        self.path.write_bytes(self._certificate.public_bytes(Encoding.PEM))
+
+    def _issue(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(tz=datetime.UTC)
+        day = datetime.timedelta(days=1)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - day)
+            .not_valid_after(now + day)
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def certify(self, name: str) -> Path:
+        """A key and its certificate for *name*, which is also one for 127.0.0.1."""
+        path = self._folder / f"{name}.pem"
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName(
+            [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        )
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = self._issue(subject, key, names)
+        path.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + certificate.public_bytes(Encoding.PEM)
+        )
+        return path
+
+    def server_context(self, *, asks: bool = False) -> ssl.SSLContext:
+        """For a server called ``server.test``; *asks*: for a client's certificate too."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.path))
+        context.load_cert_chain(self.certify("server.test"))
+        if asks:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def client_context(self, issuer: Authority | None = None) -> ssl.SSLContext:
+        """For a client that trusts this authority; *issuer* gives it a certificate."""
+        context = ssl.create_default_context(cafile=str(self.path))
+        if issuer is not None:
+            context.load_cert_chain(issuer.certify("client.test"))
+        return context
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that the system doesn't know."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def another_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One that nobody else knows either."""
+    return Authority(tmp_path_factory.mktemp("foreign"))

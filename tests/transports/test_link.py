@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore_trio._link import MAX_SEND, SocketLink, StreamLink, link_for
+from wirecore_trio._link import _LAST_WORD, MAX_SEND, SocketLink, StreamLink, link_for
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -242,3 +242,58 @@ def test_a_streams_own_defects_break_it_and_nothing_else(
 
     run(story)
     assert "a stream failed while it was closed" in caplog.text
+
+
+def test_what_a_stream_was_given_last_leaves_before_it_is_closed(run: Run) -> None:
+    async def story() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        link = StreamLink(one)
+        link.try_send(b"goodbye")
+        link.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert await other.receive_some() == b"goodbye"
+        assert await other.receive_some() == b""
+
+    run(story)
+
+
+@pytest.mark.parametrize("flushing", [False, True])
+def test_a_stuck_stream_isnt_waited_for_when_it_is_closed(run: Run, flushing: bool) -> None:
+    async def story() -> None:
+        one, other = trio.testing.lockstep_stream_pair()
+        link = StreamLink(one)
+        link.try_send(b"nobody takes it")
+        start = trio.current_time()
+
+        async def flush() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await link.flush()
+
+        async def wait_readable() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await link.wait_readable()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_readable)
+            if flushing:
+                nursery.start_soon(flush)
+            await trio.testing.wait_all_tasks_blocked()
+            link.close()
+        assert trio.current_time() - start == (0 if flushing else _LAST_WORD)
+        await other.aclose()
+
+    run(story)
+
+
+def test_a_broken_stream_is_closed_all_the_same(run: Run) -> None:
+    async def story() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        await other.aclose()
+        link = StreamLink(one)
+        link.try_send(b"nobody is there")
+        link.close()
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.ClosedResourceError):
+            await one.receive_some()
+
+    run(story)

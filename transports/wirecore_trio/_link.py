@@ -21,6 +21,9 @@ logger = logging.getLogger("wirecore.link")
 #: put in behind it leave soon.
 MAX_SEND: Final = 64 * 1024
 
+#: Seconds that a stream gets to take what it was given last before it is closed.
+_LAST_WORD: Final = 1.0
+
 
 class Link(Protocol):
     """What the pump needs of a connection."""
@@ -52,7 +55,10 @@ class Link(Protocol):
         """
 
     def close(self) -> None:
-        """Close at once; whoever waits in here gets trio.ClosedResourceError. Idempotent."""
+        """Close now; whoever waits in here gets trio.ClosedResourceError. Idempotent.
+
+        What was just taken still leaves where that needs no waiting to speak of.
+        """
 
 
 def _broken(error: OSError) -> trio.BrokenResourceError:
@@ -118,13 +124,6 @@ def _failed(error: Exception) -> trio.BrokenResourceError:
     return trio.BrokenResourceError(f"the stream failed: {error!r}")
 
 
-async def _close_stream(stream: trio.abc.Stream) -> None:
-    try:
-        await trio.aclose_forcefully(stream)
-    except Exception:
-        logger.exception("a stream failed while it was closed")
-
-
 class StreamLink:
     """Any ``trio.abc.Stream``.
 
@@ -133,13 +132,14 @@ class StreamLink:
     a stream in an unknown state: ``flush`` must only be cancelled by whoever closes the link.
     """
 
-    __slots__ = ("_closed", "_eof", "_incoming", "_outgoing", "stream")
+    __slots__ = ("_closed", "_eof", "_flushing", "_incoming", "_outgoing", "stream")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self._incoming = memoryview(b"")
         self._outgoing = b""
         self._eof = False
+        self._flushing = False
         self._closed = False
 
     @property
@@ -175,12 +175,15 @@ class StreamLink:
 
     async def flush(self) -> None:
         if self._outgoing:
+            self._flushing = True
             try:
                 await self.stream.send_all(self._outgoing)
             except _LOSS:
                 raise
             except Exception as error:
                 raise _failed(error) from error
+            finally:
+                self._flushing = False
             self._outgoing = b""
         else:
             await trio.lowlevel.checkpoint()
@@ -188,7 +191,20 @@ class StreamLink:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            trio.lowlevel.spawn_system_task(_close_stream, self.stream)
+            trio.lowlevel.spawn_system_task(self._close, name="wirecore closer")
+
+    async def _close(self) -> None:
+        try:
+            # Most likely a close frame. A send under way is stuck, and nothing goes behind it.
+            if self._outgoing and not self._flushing:
+                with trio.move_on_after(_LAST_WORD):
+                    await self.flush()
+        except _LOSS as error:
+            logger.debug("the last bytes for a stream were lost: %s", error)
+        try:
+            await trio.aclose_forcefully(self.stream)
+        except Exception:
+            logger.exception("a stream failed while it was closed")
 
 
 def link_for(stream: trio.abc.Stream) -> Link:

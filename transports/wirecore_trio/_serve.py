@@ -166,6 +166,7 @@ class Acceptor:
         self._accepting = trio.CancelScope()
         self._connections_scope: trio.CancelScope | None = None
         self._idle = trio.Event()
+        self._failure: OSError | None = None
         self.connections = 0
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
@@ -187,7 +188,8 @@ class Acceptor:
     async def run(self) -> None:
         """Accept until :meth:`stop_accepting`, then until the last connection has ended.
 
-        Cancelled, it cancels the connections' tasks too.
+        Cancelled, it cancels the connections' tasks too. Raises OSError, and then does the same,
+        where a listener isn't one.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -198,6 +200,8 @@ class Acceptor:
                             listening.start_soon(self._accept, listener, nursery)
         finally:
             self.stop_accepting()
+        if self._failure is not None:
+            raise self._failure
 
     def cancel_connections(self) -> None:
         """Cancel the tasks of all connections; :meth:`run` then returns."""
@@ -231,7 +235,9 @@ class Acceptor:
                 if listener.fileno() < 0:
                     return
                 if error.errno not in _LOST:
-                    raise
+                    self._failure = error  # raised by run, where it comes in no group
+                    self.cancel_connections()
+                    return
                 logger.debug("a connection ended before it was accepted: %s", error)
                 continue
             if self.connections >= self._max_connections:

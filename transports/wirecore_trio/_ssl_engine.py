@@ -122,4 +122,4 @@ def _refused(error: ssl.SSLError) -> errors.PeerRefused:
 
 
 def _text(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).lower().replace("_", " ")
+    return error.reason.lower().replace("_", " ") if error.reason else str(error.strerror or error)
