@@ -90,6 +90,9 @@ class Upgrading:
             except Exception:
                 logger.exception("on_request failed; the request is answered with 500")
                 return Response(500)
+            if not isinstance(answer, Response | Accept | None):
+                logger.error("on_request returned a %s: answered with 500", type(answer).__name__)
+                return Response(500)
         if isinstance(answer, Response):
             return answer
         refusal = request.problem or origin_problem(request, self.origins)
