@@ -171,11 +171,13 @@ def test_a_stream_is_read_by_waiting_and_written_by_flushing(run: Run) -> None:
         assert not link.owes
         assert link.try_send(b"ping") == 4
         assert link.owes
-        assert link.try_send(b"more") == 0
+        assert link.try_send(b"more") == 4
         await link.flush()
         assert not link.owes
-        assert await other.receive_some() == b"ping"
-        assert link.try_send(bytes(MAX_SEND + 1)) == MAX_SEND
+        assert await other.receive_some() == b"pingmore"
+        assert link.try_send(b"x") == 1
+        assert link.try_send(bytes(MAX_SEND)) == MAX_SEND - 1
+        assert link.try_send(b"x") == 0
 
         await other.send_eof()
         await link.wait_readable()

@@ -155,10 +155,12 @@ class StreamLink:
         return size
 
     def try_send(self, data: Buffer) -> int:
-        if self._outgoing:
+        room = MAX_SEND - len(self._outgoing)
+        if self._flushing or room <= 0:
             return 0
-        self._outgoing = bytes(memoryview(data)[:MAX_SEND])
-        return len(self._outgoing)
+        taken = bytes(memoryview(data)[:room])
+        self._outgoing += taken
+        return len(taken)
 
     async def wait_readable(self) -> None:
         if self._incoming or self._eof:

@@ -240,6 +240,11 @@ class Pump:
         elif self.session.finished and not self._reading:
             self._finish(trio.current_time())
 
+    def push_last(self) -> None:
+        """Send what the link takes, also past a writer that waits: the end comes next."""
+        if not self.ended:
+            self._send_some()
+
     def _send_some(self) -> None:
         outbox = self.session.outbox
         link = self.link

@@ -270,6 +270,7 @@ class WebSocket:
         """
         if code is not None and self.sendable:
             self._start_close(code, reason)
+            self._pump.push_last()
         self._closed_here = True
         self._pump.end(None)
         self._baton.messages.clear()
@@ -386,5 +387,5 @@ class Streaming:
             raise
 
     def _give_up(self) -> None:
-        if self._begun:
+        if self._begun and not self._websocket.closed:
             self._websocket.abort(CloseCode.INTERNAL_ERROR, "a message was given up")
