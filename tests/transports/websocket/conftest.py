@@ -80,3 +80,51 @@ async def http(server: Server, request: bytes) -> bytes:
 def http_fixture() -> Callable[[Server, bytes], Awaitable[bytes]]:
     """``await http(server, request)``: everything that comes back."""
     return http
+
+
+# --- cancellation at every step -------------------------------------------------------------
+
+
+class _CancelAfter(trio.abc.Instrument):
+    def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope, steps: int) -> None:
+        self._task = task
+        self._scope = scope
+        self._left = steps
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self._left -= 1
+            if not self._left:
+                self._scope.cancel()
+
+
+async def every_step(
+    operation: Callable[[], AbstractAsyncContextManager[Callable[[], Awaitable[Any]]]],
+) -> int:
+    """Run an operation again and again, cancelled after 0, 1, 2, ... steps of its task.
+
+    *operation* is entered for each run: it prepares, yields what is to be cancelled, and looks
+    afterwards whether all is as it should be. Ends with the run that needed fewer steps than
+    it was given, and returns how many there were.
+    """
+    steps = 0
+    while True:
+        async with operation() as run:
+            with trio.CancelScope() as scope:
+                if not steps:
+                    scope.cancel()
+                instrument = _CancelAfter(trio.lowlevel.current_task(), scope, steps)
+                trio.lowlevel.add_instrument(instrument)
+                try:
+                    await run()
+                finally:
+                    trio.lowlevel.remove_instrument(instrument)
+        if not scope.cancel_called:
+            return steps
+        steps += 1
+
+
+@pytest.fixture(name="every_step")
+def every_step_fixture() -> Callable[..., Awaitable[int]]:
+    """Cancel an operation at every await: ``steps = await every_step(operation)``."""
+    return every_step
