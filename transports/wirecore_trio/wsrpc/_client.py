@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -22,7 +22,7 @@ from ..tls import ClientCredentials
 from ._channel import Channel
 from ._options import Options
 from ._peer import Caller
-from ._service import ProtoMessage, Registry, Service
+from ._service import Registry, Service, Serving
 from ._states import State, StateWatch
 from ._upgrade import make_session, secure, upgrade
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wirecore.wsrpc")
 
 
-class Client(Caller):
+class Client(Caller, Serving):
     """A connection to a server that comes back by itself; :func:`connect` makes it.
 
     A call while there is no connection fails at once with NotConnected; :meth:`wait_ready`
@@ -63,24 +63,6 @@ class Client(Caller):
         self.connections = 0
         #: Why the last attempt failed or the last connection broke; None if neither did.
         self.last_error: BaseException | None = None
-
-    # --- serving --------------------------------------------------------------------------
-
-    def register(self, service: Service, *, inline: bool = False) -> None:
-        """Serve the methods of *service* to the server; see ``Server.register``."""
-        self._registry.register(service, inline=inline)
-
-    def handle(
-        self,
-        name: str,
-        handler: Callable[[Any, Any], Any],
-        *,
-        request: type[ProtoMessage] | None = None,
-        response: type[ProtoMessage] | None = None,
-        inline: bool = False,
-    ) -> None:
-        """Serve the method *name* to the server; see ``Server.handle``."""
-        self._registry.handle(name, handler, request=request, response=response, inline=inline)
 
     # --- calling --------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -24,7 +24,7 @@ from ..tls import ServerCredentials
 from ._channel import Channel
 from ._options import Options
 from ._peer import Peer
-from ._service import ProtoMessage, Registry, Service
+from ._service import Registry, Serving
 from ._upgrade import Secured, make_session, secure
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Listening:
         return int(address[1])
 
 
-class Server:
+class Server(Serving):
     """Serves the clients whose keys *credentials* list, and calls them.
 
     One connection a client: a second one of the same key is refused (the client sees HTTP
@@ -76,29 +76,6 @@ class Server:
         self._opening: set[bytes] = set()
         self._acceptors: list[Acceptor] = []
         self._closing = False
-
-    # --- what it serves -------------------------------------------------------------------
-
-    def register(self, service: Service, *, inline: bool = False) -> None:
-        """Serve the methods of *service*; each is ``handler(request, peer)``.
-
-        ``async def`` methods run in tasks, plain ones in worker threads, so that they may
-        block; with *inline* they run in the reader, the fastest way, and must never block.
-        Raises InvalidOption where it is no service, or a method's name is taken.
-        """
-        self._registry.register(service, inline=inline)
-
-    def handle(
-        self,
-        name: str,
-        handler: Callable[[Any, Any], Any],
-        *,
-        request: type[ProtoMessage] | None = None,
-        response: type[ProtoMessage] | None = None,
-        inline: bool = False,
-    ) -> None:
-        """Serve the method *name* with ``handler(request, peer)``; without types, on bytes."""
-        self._registry.handle(name, handler, request=request, response=response, inline=inline)
 
     # --- its clients ----------------------------------------------------------------------
 

@@ -163,3 +163,33 @@ class Registry:
             raise errors.InvalidOption(f"{name!r} is async: inline is for plain functions")
         mode = Mode.TASK if is_async else Mode.INLINE if inline else Mode.THREAD
         return Method(name, handler, request, response, mode)
+
+
+class Serving:
+    """What serves methods to its peers: a client as well as a server."""
+
+    _registry: Registry
+
+    def register(self, service: Service, *, inline: bool = False) -> None:
+        """Serve the methods of *service*; each is called as ``method(request, peer)``.
+
+        ``async def`` methods run in tasks, plain ones in worker threads, so that they may
+        block; with *inline* they run in the reader, the fastest way, and must never block.
+        Raises InvalidOption where it is no service, or a method's name is taken.
+        """
+        self._registry.register(service, inline=inline)
+
+    def handle(
+        self,
+        name: str,
+        handler: Callable[[Any, Peer], Any],
+        *,
+        request: type[ProtoMessage] | None = None,
+        response: type[ProtoMessage] | None = None,
+        inline: bool = False,
+    ) -> None:
+        """Serve the method *name* with ``handler(request, peer)``; without types, on bytes.
+
+        It runs as :meth:`register` says, and raises alike.
+        """
+        self._registry.handle(name, handler, request=request, response=response, inline=inline)
