@@ -10,7 +10,7 @@ import trio
 
 from wirecore import errors
 from wirecore.session import Backoff
-from wirecore_trio._supervise import RetryPolicy, dial_until_open
+from wirecore_trio._supervise import Redial, RetryPolicy, dial_until_open
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -182,3 +182,38 @@ def test_waiting_for_the_next_attempt_can_be_cancelled(run: Run) -> None:
 def test_a_policy_needs_an_attempt() -> None:
     with pytest.raises(errors.InvalidOption, match="attempts must be at least 1, not 0"):
         RetryPolicy(attempts=0)
+
+
+def test_a_connection_that_lasted_is_followed_at_once_by_the_next(run: Run) -> None:
+    async def story() -> None:
+        redial = Redial(RetryPolicy(backoff=steady))
+        for _ in range(3):
+            redial.opened()
+            await trio.sleep(1)
+            begun = trio.current_time()
+            await redial.pause()
+            assert trio.current_time() == begun
+
+    run(story)
+
+
+def test_a_server_that_breaks_off_at_once_is_not_dialled_in_a_tight_loop(run: Run) -> None:
+    async def story() -> None:
+        redial = Redial(RetryPolicy(backoff=steady))
+        waited = []
+        for _ in range(5):
+            redial.opened()
+            begun = trio.current_time()
+            await trio.sleep(0.25)  # the life of the connection counts
+            await redial.pause()
+            waited.append(trio.current_time() - begun)
+        assert waited == [1, 2, 4, 8, 8]
+        redial.opened()
+        await trio.sleep(1)
+        await redial.pause()
+        redial.opened()
+        begun = trio.current_time()
+        await redial.pause()
+        assert trio.current_time() - begun == 1, "the schedule began anew"
+
+    run(story)

@@ -24,7 +24,7 @@ from .._dial import (
     secure,
 )
 from .._link import Link, link_for
-from .._supervise import RetryPolicy, dial_until_open
+from .._supervise import Redial, RetryPolicy, dial_until_open
 from .._upgrade import upgrade_client
 from ._connection import WebSocket
 from ._options import Options
@@ -212,9 +212,8 @@ class Reconnecting:
     def __init__(self, dialer: Dialer, policy: RetryPolicy) -> None:
         self._dialer = dialer
         self._policy = policy
-        self._backoff = policy.backoff()
+        self._redial = Redial(policy)
         self._websocket: WebSocket | None = None
-        self._opened_at = 0.0
 
     async def __aenter__(self) -> AsyncIterator[WebSocket]:
         return self
@@ -225,25 +224,15 @@ class Reconnecting:
     async def __anext__(self) -> WebSocket:
         if self._websocket is not None:
             await self._websocket.aclose()
-            await self._pause_if_short_lived()
+            await self._redial.pause()
         self._websocket = await dial_until_open(
             self._dialer.dial,
             self._policy,
             what=self._dialer.name,
-            backoff=self._backoff,
+            backoff=self._redial.backoff,
         )
-        self._opened_at = trio.current_time()
+        self._redial.opened()
         return self._websocket
-
-    async def _pause_if_short_lived(self) -> None:
-        # A server that accepts and closes at once would be dialled in a tight loop otherwise:
-        # only a connection that outlived the next delay begins the schedule anew.
-        lived = trio.current_time() - self._opened_at
-        delay = self._backoff.next_delay()
-        if lived >= delay:
-            self._backoff.reset()
-        else:
-            await trio.sleep(delay - lived)
 
     async def __aexit__(
         self,
