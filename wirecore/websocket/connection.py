@@ -182,7 +182,9 @@ class Connection:
                 self._beat(self._heartbeat, now)
         elif not self.finished:
             self._start_patience(now)
-            if now >= self._close_deadline:
+            if now >= self._close_deadline and self.deferred:
+                self._see_to_end(now)
+            if now >= self._close_deadline and not self.finished:
                 self._lost = f"no answer to our close frame within {self._close_timeout:g} s"
                 self._move(Trigger.TIMEOUT)
         return []
@@ -329,6 +331,8 @@ class Connection:
             self._move(Trigger.CLOSE)
             # Due at once: the clock's reading is learnt from the call of `expire`.
             self._close_deadline = -math.inf
+        if not wait and self.deferred:
+            self._see_to_end(math.inf)  # no matter when: it isn't waited for
         if not wait and not self.finished:
             self._lost = "closed without waiting for the peer's close frame"
             self._move(Trigger.LEAVE)
@@ -366,7 +370,9 @@ class Connection:
         self.finished = self.state is State.CLOSED
 
     def _beat(self, heartbeat: Heartbeat, now: float) -> None:
-        if heartbeat.expired(now):
+        if heartbeat.expired(now) and self.deferred:
+            self._see_to_end(now)  # no pong is needed to know that it is over, or why
+        elif heartbeat.expired(now):
             self._lost = "the peer answered no ping in time"
             # A dead peer takes nothing, and waiting for it to do so would delay the end.
             self.outbox.clear()

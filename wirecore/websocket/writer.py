@@ -120,8 +120,16 @@ class MessageWriter:
 
 
 def _split(message: Sendable) -> tuple[Opcode, bytes | memoryview]:
-    """Kind and content of *message*; TypeError for what is neither text nor a buffer."""
+    """Kind and content of *message*.
+
+    TypeError for what is neither text nor a buffer, ValueError for a buffer of anything but
+    bytes side by side: just what the codec takes of messages that go past this module.
+    """
     if isinstance(message, str):
         return Opcode.TEXT, message.encode()
-    opcode = Opcode.TEXT if isinstance(message, RawText) else Opcode.BINARY
-    return opcode, message if isinstance(message, bytes) else memoryview(message).cast("B")
+    if isinstance(message, bytes):
+        return Opcode.TEXT if isinstance(message, RawText) else Opcode.BINARY, message
+    view = memoryview(message)
+    if view.itemsize != 1 or not view.c_contiguous:
+        raise ValueError("data must be a C-contiguous buffer of single bytes")
+    return Opcode.BINARY, view.cast("B")

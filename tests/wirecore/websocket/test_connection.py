@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -102,6 +103,28 @@ def test_what_is_no_message(backend: Backend, deflate: DeflateParameters | None)
     with pytest.raises(UnicodeEncodeError):
         connection.send("\ud800")
     assert connection.outbox.queued == 0
+
+
+@pytest.mark.parametrize("deflate", [None, DeflateParameters(threshold=0)])
+@pytest.mark.parametrize("fragment_size", [0, 1 << 16])
+def test_buffers_of_more_than_bytes_are_no_messages_whichever_way_they_go(
+    backend: Backend, deflate: DeflateParameters | None, fragment_size: int
+) -> None:
+    """Short or long, compressed or not, whole or in fragments."""
+    connection = Connection(
+        client=True, deflate=deflate, fragment_size=fragment_size, backend=backend
+    )
+    buffers: list[Any] = [array("H", [1]), array("H", bytes(1 << 18)), memoryview(b"abcd")[::2]]
+    for wrong in buffers:
+        with pytest.raises(ValueError, match="C-contiguous buffer of single bytes"):
+            connection.send(wrong)
+        with pytest.raises(ValueError, match="C-contiguous buffer of single bytes"):
+            connection.send_all([wrong])
+        with pytest.raises(ValueError, match="C-contiguous buffer of single bytes"):
+            connection.send_fragment(wrong, last=True)
+    assert not connection.outbox.queued
+    connection.send(memoryview(array("b", [1])))
+    connection.send(memoryview(b"abcd").cast("B", (2, 2)))
 
 
 def test_many_messages_at_once(backend: Backend, frames: Frames) -> None:

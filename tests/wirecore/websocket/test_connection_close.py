@@ -117,6 +117,62 @@ def test_the_stream_may_end_before_a_put_off_close_is_seen_to(backend: Backend) 
     assert server.closed_error().clean
 
 
+@pytest.mark.parametrize("client", [True, False])
+def test_who_leaves_before_a_put_off_close_is_seen_to_knows_of_it(
+    backend: Backend, frames: Frames, client: bool
+) -> None:
+    end = Connection(client=client, backend=backend)
+    make = plain if client else masked
+    assert end.receive(make(TEXT, b"a") + make(CLOSE, b"\x0f\xa0bye"), 1.0) == ["a"]
+    end.close(wait=False)
+    assert end.finished
+    assert not end.deferred
+    assert frames(end) == [(CLOSE, NORMAL)]
+    error = end.closed_error()
+    assert (error.code, error.reason, error.clean) == (4000, "bye", True)
+
+
+def test_who_leaves_before_a_put_off_failure_is_seen_to_knows_of_it(
+    backend: Backend, frames: Frames
+) -> None:
+    server = Connection(client=False, backend=backend)
+    assert server.receive(masked(TEXT, b"a") + masked(0x83), 1.0) == ["a"]
+    server.close(wait=False)
+    assert server.finished
+    assert not server.deferred
+    assert frames(server) == [(CLOSE, NORMAL)]
+    assert isinstance(server.closed_error().__cause__, ProtocolError)
+
+
+def test_a_put_off_close_counts_more_than_a_pong_that_did_not_come(
+    backend: Backend, frames: Frames
+) -> None:
+    """Its owner lets it lie for so long that the heartbeat would give up."""
+    server = Connection(client=False, heartbeat=Heartbeat(None, 5), backend=backend)
+    server.start(0.0)
+    assert server.receive(masked(TEXT, b"a") + masked(CLOSE, NORMAL), 1.0) == ["a"]
+    server.send("the answer")
+    assert server.expire(5.0) == []
+    assert server.finished
+    assert not server.deferred
+    assert [frame[0] for frame in frames(server)] == [TEXT, CLOSE]
+    assert server.closed_error().clean
+
+
+@pytest.mark.parametrize("await_eof", [True, False])
+def test_a_put_off_close_counts_more_than_the_end_of_our_patience(
+    backend: Backend, await_eof: bool
+) -> None:
+    client = Connection(client=True, close_timeout=3, await_eof=await_eof, backend=backend)
+    client.close()
+    client.expire(1.0)
+    assert client.receive(plain(TEXT, b"a") + plain(CLOSE, NORMAL), 2.0) == ["a"]
+    assert client.expire(4.0) == []
+    assert client.finished
+    assert not client.deferred
+    assert client.closed_error().clean
+
+
 def test_the_client_leaves_the_stream_to_the_server_for_a_while(
     backend: Backend, frames: Frames
 ) -> None:
