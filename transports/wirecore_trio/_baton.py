@@ -210,7 +210,7 @@ class Baton:
         try:
             while not self.messages and not pump.ended:
                 if pump.read():
-                    self._credit -= _READ_COST
+                    self._credit -= _CREDIT if pump.flooded else _READ_COST
                     if self._credit <= 0:
                         await self._pay()
                 else:
@@ -234,6 +234,10 @@ class Baton:
         self._credit = _CREDIT
 
     # --- nobody receives ----------------------------------------------------------------
+
+    def left_alone(self) -> None:
+        """Nobody receives yet, and perhaps nobody ever will: pings are to be answered anyway."""
+        self._leave()
 
     def _leave(self) -> None:
         self._at_round = self._rounds.number
@@ -292,7 +296,7 @@ class Baton:
                     break  # the receiver is back: the baton is its own
                 else:
                     in_a_row += 1
-                    if in_a_row == READS_IN_A_ROW:
+                    if in_a_row == READS_IN_A_ROW or pump.flooded:
                         in_a_row = 0
                         await trio.lowlevel.checkpoint()
         finally:

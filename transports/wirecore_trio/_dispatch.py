@@ -25,9 +25,14 @@ class Job(Protocol):
 
 
 class Workers:
-    """Tasks of *nursery* that run jobs; it must be entered by the one who creates this."""
+    """Tasks of *nursery* that run jobs; it must be entered by the one who creates this.
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    *threads*: how many of its jobs may run in worker threads at once. They are counted here, so
+    that handlers that block don't take the threads which name look-ups need.
+    """
+
+    def __init__(self, nursery: trio.Nursery, *, threads: int = 40) -> None:
+        self.threads = trio.CapacityLimiter(threads)
         self._nursery = nursery
         self._parked: list[_Worker] = []
         self._context = contextvars.copy_context()
@@ -37,7 +42,10 @@ class Workers:
         if self._parked:
             self._parked.pop().wake(job)
         else:
-            self._nursery.start_soon(_Worker(job).run, self._parked, self._context)
+            # A task begins with a copy of its starter's context: of ours, not of a reader's.
+            self._context.run(
+                self._nursery.start_soon, _Worker(job).run, self._parked, self._context
+            )
 
 
 class _Worker:

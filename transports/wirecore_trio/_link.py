@@ -167,13 +167,13 @@ class StreamLink:
             await trio.lowlevel.checkpoint()
             return
         try:
-            received = await self.stream.receive_some(MAX_SEND)
+            received = memoryview(await self.stream.receive_some(MAX_SEND)).cast("B")
         except _LOSS:
             raise
         except Exception as error:
             raise _failed(error) from error
         self._eof = not received
-        self._incoming = memoryview(received)
+        self._incoming = received
 
     async def flush(self) -> None:
         if self._outgoing:

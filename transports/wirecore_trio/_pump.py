@@ -23,8 +23,9 @@ from ._link import MAX_SEND, Link
 
 logger = logging.getLogger("wirecore.pump")
 
-#: One receive buffer serves all connections of a run: decoders copy what they keep.
-RECEIVE_BUFFER: Final = 256 * 1024
+#: One receive buffer serves all connections of a run: decoders copy what they keep. What a full
+#: one of the smallest frames there are takes to handle is how long others may have to wait.
+RECEIVE_BUFFER: Final = 64 * 1024
 
 #: Reads that succeed at once in a row before others get their turn: without it a flooding peer
 #: stops cancellation and every other task of the run.
@@ -67,7 +68,8 @@ class Pump:
     closed: with the error that broke the connection, or with None after an orderly end.
     *write_timeout*: seconds that a peer may take nothing of what is owed to it before the
     connection counts as lost. *high_water*: bytes that may wait to be sent before ``drained``
-    makes senders wait.
+    makes senders wait. *on_finish* is called where the session has finished and its last bytes
+    can't be sent yet: nothing will be received any more.
     """
 
     __slots__ = (
@@ -79,6 +81,8 @@ class Pump:
         "_listed",
         "_on_end",
         "_on_events",
+        "_on_finish",
+        "_over",
         "_parked",
         "_reading",
         "_sent_in_pass",
@@ -88,6 +92,7 @@ class Pump:
         "_write_timeout",
         "_writing",
         "ended",
+        "flooded",
         "link",
         "session",
     )
@@ -101,12 +106,16 @@ class Pump:
         on_end: Callable[[BaseException | None], None],
         write_timeout: float,
         high_water: int,
+        on_finish: Callable[[], None] | None = None,
     ) -> None:
         self.link = link
         self.session = session
         self.ended = False
+        #: Whether the last read filled the buffer: the peer sends faster than we read.
+        self.flooded = False
         self._on_events = on_events
         self._on_end = on_end
+        self._on_finish = on_finish
         self._write_timeout = write_timeout
         self._high_water = high_water
         self._view = _shared_buffer()
@@ -120,13 +129,16 @@ class Pump:
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
         self._listed = False  # the flusher knows of this pump
-        self._parked: trio.lowlevel.ParkingLot | None = None
+        self._parked: trio.lowlevel.ParkingLot | None = None  # senders
+        self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
         self.arm()
 
     # --- in ---------------------------------------------------------------------------
 
     def read(self) -> bool:
         """Read once without waiting; False when there was nothing to read."""
+        if self.session.finished:
+            return False  # whatever else comes, nobody wants it
         self._reading = True
         try:
             if self.session.deferred:
@@ -141,6 +153,7 @@ class Pump:
                 if size is None or self._at_eof:
                     return False
                 self._at_eof = True
+            self.flooded = size == RECEIVE_BUFFER
             self.feed(self._view[:size])
         finally:
             self._reading = False
@@ -182,18 +195,20 @@ class Pump:
                 in_a_row = 0
                 continue
             in_a_row += 1
-            if in_a_row == READS_IN_A_ROW:
+            if in_a_row == READS_IN_A_ROW or self.flooded:
                 in_a_row = 0
                 await trio.lowlevel.checkpoint()
 
     async def wait_readable(self) -> None:
         """Wait until there may be something to read, or the pump has ended.
 
-        A broken link ends it instead of raising. Behind the end of the stream nothing can come;
-        but what is queued may still be on its way out.
+        A broken link ends it instead of raising. Behind the end of the stream, or of the
+        session, nothing can come; but what is queued may still be on its way out.
         """
-        if self._at_eof:
-            await self._park()
+        if self._at_eof or self.session.finished:
+            if self._over is None:
+                self._over = trio.lowlevel.ParkingLot()
+            await self._over.park()
             return
         try:
             await self.link.wait_readable()
@@ -299,21 +314,21 @@ class Pump:
 
         Cancelled here, a sender has queued nothing.
         """
-        while self.session.outbox.pending > self._high_water and not self.ended:
-            await self._park()
+        while not self._may_queue(self._high_water):
+            if self._parked is None:
+                self._parked = trio.lowlevel.ParkingLot()
+            await self._parked.park()
+        # Woken one by one, each wakes the next: all at once they would fight for the room.
+        if self._parked is not None:
+            self._parked.unpark()
 
-    async def _park(self) -> None:
-        """Wait until enough has been sent, or the pump has ended."""
-        if self._parked is None:
-            self._parked = trio.lowlevel.ParkingLot()
-        await self._parked.park()
+    def _may_queue(self, mark: int) -> bool:
+        session = self.session
+        return session.outbox.pending <= mark or session.finished or self.ended
 
     def _wake_parked(self) -> None:
-        if self._parked is not None and (
-            self.ended or self.session.outbox.pending <= self._high_water // 2
-        ):
-            self._parked.unpark_all()
-            self._parked = None
+        if self._parked is not None and self._may_queue(self._high_water // 2):
+            self._parked.unpark()
 
     # --- time and end -----------------------------------------------------------------
 
@@ -362,6 +377,10 @@ class Pump:
         if self.session.outbox.pending or self.link.owes:
             self._write_deadline = min(self._write_deadline, now + _LAST_FLUSH)
             self.arm()
+            self._wake_parked()
+            if self._on_finish is not None:
+                on_finish, self._on_finish = self._on_finish, None
+                on_finish()
         else:
             self.end(None)
 
@@ -375,4 +394,6 @@ class Pump:
             self._timer = None
         self.link.close()
         self._wake_parked()
+        if self._over is not None:
+            self._over.unpark_all()
         self._on_end(error)

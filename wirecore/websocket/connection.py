@@ -34,6 +34,11 @@ DEFAULT_CLOSE_TIMEOUT: Final = 5.0
 #: pings ever makes.
 MAX_QUEUED_PONGS: Final = 1024 * 1024
 
+#: Compressed input is decoded in pieces of this many bytes, which deflate makes a thousand times
+#: as many of at most, until the messages of one call hold more than the second figure.
+_PIECE: Final = 8 * 1024
+_INFLATED: Final = 1024 * 1024
+
 
 class Connection:
     """One end of an open WebSocket; a :class:`~wirecore.session.Session`.
@@ -73,6 +78,7 @@ class Connection:
         "_pings",
         "_plain",
         "_pongs_behind",
+        "_rest",
         "_uncompressed",
         "_writer",
         "close_received",
@@ -124,6 +130,7 @@ class Connection:
         self._pings = PendingPings()
         self._pongs_behind = 0
         self._end: Close | Failure | None = None
+        self._rest = b""  # input of a compressed connection that isn't decoded yet
         self.state = State.OPEN
         self.deferred = False
         self.finished = False
@@ -158,13 +165,39 @@ class Connection:
         off to the next call (*deferred* is set), which needs no bytes.
         """
         if self.deferred:
+            if self._rest:
+                return self._inflate(bytes(self._rest) + bytes(data), now)
             return self._see_to_end(now)
         if self.finished:
             return []
+        if not self._uncompressed:
+            return self._inflate(data, now)
         items = self._decode(data)
         if self._decoder.controls:
             return self._sort(items, now)
         return items
+
+    def _inflate(self, data: Buffer, now: float) -> list[Message]:
+        """Decode what may be compressed piece by piece, so much that memory stays bounded.
+
+        A read of messages that are each within their limit could inflate to a thousand times
+        its size. What isn't decoded yet is kept, and the next call goes on with it.
+        """
+        self._rest, self.deferred = b"", False
+        messages: list[Message] = []
+        made = 0
+        view = memoryview(data)
+        while view and not self._at_end():
+            items = self._decode(view[:_PIECE])
+            view = view[_PIECE:]
+            found = self._sort(items, now, behind=messages) if self._decoder.controls else items
+            messages += found
+            made += sum(map(len, found))
+            if made > _INFLATED:
+                break
+        if view and not self._at_end():
+            self._rest, self.deferred = bytes(view), True
+        return messages
 
     def receive_eof(self, now: float) -> list[Message]:
         """The stream ended, in order or not: no message comes of it, and *finished* is set."""
@@ -198,7 +231,10 @@ class Connection:
             return math.inf if self._heartbeat is None else self._heartbeat.next_deadline()
         return math.inf if self.finished else self._close_deadline
 
-    def _sort(self, items: list[Any], now: float) -> list[Message]:
+    def _sort(
+        self, items: list[Any], now: float, behind: Collection[Message] = ()
+    ) -> list[Message]:
+        """See to all of *items* but the messages, which are returned; others came *behind*."""
         messages: list[Message] = []
         for item in items:
             if isinstance(item, Ping):
@@ -219,9 +255,12 @@ class Connection:
                 messages.append(item)
             if self.finished:
                 break
-        if self.deferred and not messages:
+        if self.deferred and not messages and not behind:
             self._see_to_end(now)
         return messages
+
+    def _at_end(self) -> bool:
+        return self.finished or self.deferred
 
     def _see_to_end(self, now: float) -> list[Message]:
         end, self._end, self.deferred = self._end, None, False

@@ -63,8 +63,11 @@ class Request:
             return problem_response(405, "only GET is served here", (b"Allow", b"GET"))
         if not self.is_upgrade:
             return problem_response(400, "this is a WebSocket server: an upgrade is needed")
-        if self.http_version < "1.1":
+        if self.http_version != "1.1":
             return problem_response(400, "a WebSocket needs HTTP/1.1")
+        if self.header(b"transfer-encoding") or (self.header(b"content-length") or b"0") != b"0":
+            # What a proxy takes for this body would be frames to us: a way to smuggle.
+            return problem_response(400, "an upgrade request has no body")
         if self.header(b"sec-websocket-version") != VERSION:
             # Section 4.4 wants the version named, RFC 9110 section 15.5.22 the protocol.
             return problem_response(

@@ -318,6 +318,53 @@ def test_handlers_in_threads_do_not_hold_up_the_loop(open_pair: Opener, run: Run
     run(main)
 
 
+def test_an_inline_handlers_contextvars_are_its_own(open_pair: Opener, run: Run) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("inline", default="unset")
+
+    def remember(payload: bytes, peer: Peer) -> bytes:
+        before = variable.get()
+        variable.set(payload.decode())
+        return before.encode()
+
+    async def look(payload: bytes, peer: Peer) -> bytes:
+        return variable.get().encode()
+
+    async def main() -> None:
+        async with open_pair() as pair:
+            pair.server_methods.handle("Remember", remember, inline=True)
+            pair.server_methods.handle("Look", look)
+            for _ in range(3):
+                assert await pair.client.call("Remember", b"secret") == b"unset"
+            assert await pair.client.call("Look", b"") == b"unset"
+
+    run(main)
+
+
+def test_call_timeout_holds_while_a_call_waits_to_be_sent(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        options = Options(call_timeout=2, high_water=10, write_timeout=None, ping_timeout=None)
+        async with open_pair(client=options) as pair:
+            stuck = trio.Event()
+            pair.client_stream.send_stream.send_all_hook = stuck.wait
+            begun = trio.current_time()
+            late = 0
+
+            async def call() -> None:
+                nonlocal late
+                with pytest.raises(CallTimeout, match="call_timeout, 2 s"):
+                    await pair.client.call("Reverse", b"x" * 100)
+                late += 1
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(10):
+                    nursery.start_soon(call)
+            assert late == 10
+            assert trio.current_time() - begun == pytest.approx(2, abs=0.01)
+            stuck.set()
+
+    run(main, autojump=True)
+
+
 def test_one_requests_contextvars_are_not_the_next_ones(open_pair: Opener, run: Run) -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 

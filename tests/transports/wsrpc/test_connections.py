@@ -13,7 +13,7 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore.errors import HandshakeError, PeerRefused, UpgradeRejected
+from wirecore.errors import HandshakeError, InvalidState, PeerRefused, UpgradeRejected
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
 from wirecore_trio.tls import connect_pinned_tls, load_private_key, public_key_of
@@ -196,6 +196,40 @@ def test_an_exception_in_the_body_arrives_as_itself(open_world: Opener, run: Run
                     scope.cancel()
                     await trio.sleep_forever()
             assert scope.cancelled_caught
+
+    run(main)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_the_bodys_exception_outlives_a_cancelled_scope_around(
+    open_world: Opener, run: Run, wait: bool
+) -> None:
+    """The handlers' cancellation, as the connection is left, must not take its place."""
+
+    async def main() -> None:
+        async with open_world() as world:
+
+            async def body() -> None:
+                with trio.CancelScope() as scope:
+                    async with world.connect(wait=wait):
+                        try:
+                            scope.cancel()
+                            await trio.sleep_forever()
+                        finally:
+                            raise KeyError("mine")
+
+            with pytest.raises(KeyError, match="mine"):
+                await body()
+
+    run(main)
+
+
+def test_a_closed_server_serves_no_more(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            await world.server.aclose()
+            with pytest.raises(InvalidState, match="make a new one"):
+                await world.server.serve("127.0.0.1", 0)
 
     run(main)
 
@@ -437,6 +471,12 @@ def test_a_server_of_plain_http_is_a_failed_handshake(run: Run) -> None:
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         wsrpc.connect(address, wsrpc.ClientCredentials(ALICE, public(SERVER)))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 300])
+def test_an_impossible_host_is_told_before_anything_is_tried(host: str) -> None:
+    with pytest.raises(ValueError, match="can't be a host's name"):
+        wsrpc.connect(f"{host}:1", wsrpc.ClientCredentials(ALICE, public(SERVER)), wait=False)
 
 
 def test_connecting_can_be_cancelled_at_every_await(open_world: Opener, run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore.errors import RemoteLimitExceeded, RpcError
+from wirecore.errors import Overloaded, RemoteLimitExceeded, RpcError
 from wirecore_trio.wsrpc import CallLost, NotConnected, Options, Peer
 
 Opener = Callable[..., Any]
@@ -351,5 +351,76 @@ def test_not_connected_is_a_lost_call(open_pair: Opener, run: Run) -> None:
             pair.client.close()
             error = await lose(lambda: pair.client.call("Never", b""))
             assert isinstance(error, NotConnected)
+
+    run(main)
+
+
+def test_a_peers_words_forge_no_line_in_a_log(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_pair() as pair:
+            pair.server_methods.handle("Never", never)
+
+            async def call() -> None:
+                error = await lose(lambda: pair.client.call("Never", b""))
+                assert "bye\\r\\nCRITICAL \\x1b[31m" in str(error)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call)
+                await trio.testing.wait_all_tasks_blocked()
+                pair.server._session._connection.close(1000, "bye\r\nCRITICAL \x1b[31m")
+                pair.server._pump.push()
+            assert pair.client.error.reason == "bye\r\nCRITICAL \x1b[31m"
+
+    run(main)
+
+
+def test_a_peer_that_closes_and_reads_nothing_keeps_no_call(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_pair(client=Options(write_timeout=None)) as pair:
+            pair.server_methods.handle("Never", never)
+            stuck = trio.Event()
+            pair.client_stream.send_stream.send_all_hook = stuck.wait
+            begun = trio.current_time()
+
+            async def call() -> None:
+                await lose(lambda: pair.client.call("Never", b"x" * 1000))
+                assert trio.current_time() == begun
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(call)
+                await trio.testing.wait_all_tasks_blocked()
+                pair.server._session.close(1000)
+                pair.server._pump.push()
+            stuck.set()
+
+    run(main, autojump=True)
+
+
+def test_while_draining_new_requests_are_refused_and_running_ones_finish(
+    open_pair: Opener, run: Run
+) -> None:
+    async def main() -> None:
+        release = trio.Event()
+
+        async def work(payload: bytes, peer: Peer) -> bytes:
+            await release.wait()
+            return b"done"
+
+        async with open_pair() as pair:
+            pair.server_methods.handle("Work", work)
+            answers: list[bytes] = []
+
+            async def call() -> None:
+                answers.append(await pair.client.call("Work", b""))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call)
+                await trio.testing.wait_all_tasks_blocked()
+                pair.server.stop_handling()
+                with pytest.raises(Overloaded, match="stopping"):
+                    await pair.client.call("Work", b"")
+                release.set()
+            assert answers == [b"done"]
 
     run(main)

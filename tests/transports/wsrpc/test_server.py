@@ -193,17 +193,18 @@ def test_drain_lets_answers_arrive(open_world: Opener, run: Run, inline: bool) -
 
         async with open_world() as world:
             world.server.handle("Large", large, inline=inline)
-            async with world.connect() as client, trio.open_nursery() as nursery:
+            async with world.connect() as client:
                 sizes: list[int] = []
 
                 async def call() -> None:
                     sizes.append(len(await client.call("Large", b"")))
 
-                nursery.start_soon(call)
-                await begun.wait()
-                await world.server.drain()
-                await client.wait_for_state_change(State.READY)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(call)
+                    await begun.wait()
+                    await world.server.drain()
                 assert sizes == [LARGE]
+                await client.wait_for_state_change(State.READY)
                 assert client.last_error.code == 1000
 
     run(main)

@@ -422,3 +422,45 @@ def test_without_a_heartbeat_time_means_nothing(backend: Backend) -> None:
     connection.resume(2.0)
     assert connection.expire(1e9) == []
     assert connection.state is State.OPEN
+
+
+def test_what_a_read_inflates_to_is_handed_out_in_bounded_parts(backend: Backend) -> None:
+    """Messages within their limit, but a thousand times their size in all."""
+    deflate = DeflateParameters()
+    sender = Connection(client=True, deflate=deflate, backend=backend)
+    receiver = Connection(client=False, deflate=deflate, backend=backend)
+    for _ in range(64):
+        sender.send(bytes(1_000_000), compress=True)
+    wire = b"".join(iter(lambda: _take(sender), b""))
+    got: list[int] = []
+    largest = 0
+    messages = receiver.receive(wire, 0.0)
+    while messages:
+        largest = max(largest, sum(map(len, messages)))
+        got += map(len, messages)
+        assert receiver.deferred or len(got) == 64
+        messages = receiver.receive(b"", 0.0)
+    assert got == [1_000_000] * 64
+    assert largest <= 12_000_000
+
+
+def test_a_close_behind_much_that_inflates_is_seen_last(backend: Backend) -> None:
+    deflate = DeflateParameters()
+    sender = Connection(client=True, deflate=deflate, backend=backend)
+    receiver = Connection(client=False, deflate=deflate, backend=backend)
+    for _ in range(20):
+        sender.send(bytes(1_000_000), compress=True)
+    sender.close()
+    wire = b"".join(iter(lambda: _take(sender), b""))
+    count = len(receiver.receive(wire, 0.0))
+    while receiver.state is State.OPEN:
+        assert receiver.deferred
+        count += len(receiver.receive(b"", 0.0))
+    assert count == 20
+    assert receiver.finished
+
+
+def _take(connection: Connection) -> bytes:
+    piece = bytes(connection.outbox.take(1 << 30))
+    connection.outbox.sent(len(piece))
+    return piece

@@ -41,6 +41,7 @@ def status(made: Request) -> int | None:
         {b"connection": b"keep-alive,upgrade"},
         {b"sec-websocket-extensions": b"foo; bar=1"},
         {b"origin": b"http://elsewhere"},
+        {b"content-length": b"0"},
     ],
 )
 def test_proper_upgrades(changes: dict[bytes, bytes | None]) -> None:
@@ -64,6 +65,8 @@ def test_proper_upgrades(changes: dict[bytes, bytes | None]) -> None:
         {b"sec-websocket-protocol": b"a b"},
         {b"sec-websocket-protocol": b"\xff"},
         {b"sec-websocket-extensions": b"foo bar"},
+        {b"content-length": b"7"},
+        {b"transfer-encoding": b"chunked"},
     ],
 )
 def test_what_is_no_proper_upgrade_is_answered_with_400(
@@ -72,8 +75,9 @@ def test_what_is_no_proper_upgrade_is_answered_with_400(
     assert status(request(changes)) == 400
 
 
-def test_http_1_0_has_no_upgrade() -> None:
-    old = request(http_version="1.0")
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_only_http_1_1_has_this_upgrade(version: str) -> None:
+    old = request(http_version=version)
     assert status(old) == 400
     assert old.is_upgrade
 

@@ -104,6 +104,7 @@ class WebSocket:
         )
         if leftover:
             self._pump.feed(leftover)
+        baton.left_alone()
 
     # --- receiving --------------------------------------------------------------------
 

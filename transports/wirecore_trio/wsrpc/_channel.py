@@ -19,7 +19,7 @@ from .._pump import Pump
 from ._peer import Peer
 from ._request import Request
 from ._service import Method, Mode, Registry
-from ._texts import error_from_text, overloaded_text, unknown_method_text
+from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 from ._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Channel(Peer):
         "_refusing",
         "_registry",
         "_session",
+        "_stopping",
         "_workers",
         "error",
     )
@@ -70,6 +71,7 @@ class Channel(Peer):
         self._handling = 0
         self._handling_bytes = 0
         self._refusing = False
+        self._stopping = False
         self._handlers: set[trio.CancelScope] = set()
         # Made only when somebody waits: see _wait_for_change.
         self._changed: trio.Event | None = None
@@ -85,11 +87,17 @@ class Channel(Peer):
             on_end=self._on_end,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
+            on_finish=self._end_calls,
         )
 
     @property
     def public_key(self) -> bytes:
         return self._public_key
+
+    @property
+    def threads(self) -> trio.CapacityLimiter:
+        """What bounds the handlers that run in threads."""
+        return self._workers.threads
 
     @property
     def ended(self) -> bool:
@@ -119,7 +127,7 @@ class Channel(Peer):
         session = self._session
         pump = self._pump
         if session.outbox.pending > self._options.high_water:
-            await pump.drained()
+            await self._wait_for_room()
         waiter = Waiter(session)
         try:
             if self._ended:
@@ -134,6 +142,17 @@ class Channel(Peer):
         pump.write()
         return await waiter.wait()
 
+    async def _wait_for_room(self) -> None:
+        timeout = self._options.call_timeout
+        # A scope of its own is fine here: this call waits anyway.
+        with trio.move_on_after(math.inf if timeout is None else timeout) as scope:
+            await self._pump.drained()
+        if scope.cancelled_caught:
+            raise self._timed_out("the request couldn't be sent")
+
+    def _timed_out(self, what: str) -> errors.CallTimeout:
+        return errors.CallTimeout(f"{what} within call_timeout, {self._options.call_timeout:g} s")
+
     def _received(self, received: Received) -> None:
         for waiter, payload, text in received.answers:
             if text:
@@ -141,17 +160,20 @@ class Channel(Peer):
             else:
                 waiter.answer(payload)
         for waiter in received.timed_out:
-            waiter.fail(
-                errors.CallTimeout(
-                    f"no answer within call_timeout, {self._options.call_timeout:g} s"
-                )
-            )
+            waiter.fail(self._timed_out("no answer"))
         for method, call_id, payload in received.requests:
             self._handle(method, call_id, payload)
 
     def _on_end(self, error: BaseException | None) -> None:
         self._ended = True
         self._tell_change()
+        self._end_calls(error)
+        self._session.outbox.clear()
+        for scope in self._handlers:
+            scope.cancel()
+
+    def _end_calls(self, error: BaseException | None = None) -> None:
+        """No answer will come any more: fail what waits for one."""
         why = "this end closed the connection"
         if not self._closed_here:
             # What the close frame said, or which rule was broken, tells more than "reset".
@@ -160,9 +182,6 @@ class Channel(Peer):
             self.error.__cause__ = closed.__cause__ or error
             why = f"the connection was lost: {_tell(closed, error)}"
         lost = self._session.lost()
-        self._session.outbox.clear()
-        for scope in self._handlers:
-            scope.cancel()
         if len(lost) <= _LOST_IN_A_ROW:
             _fail_all(lost, why)
         else:
@@ -171,9 +190,13 @@ class Channel(Peer):
     # --- serving ------------------------------------------------------------------------
 
     def _handle(self, name: str, call_id: str, payload: bytes) -> None:
+        if self._stopping:
+            self.reply_error(call_id, stopping_text())
+            return
         method = self._registry.find(name)
         if method is None:
-            logger.info("the peer called %r, which isn't served here", name[:100])
+            # At this level only: a peer must not be able to fill the log.
+            logger.debug("the peer called %r, which isn't served here", name[:100])
             self.reply_error(call_id, unknown_method_text(name))
             return
         if method.mode is Mode.INLINE:
@@ -204,10 +227,15 @@ class Channel(Peer):
     def finished(self, request: Request) -> None:
         """A request that was started is through."""
         self._handling -= 1
-        self._refusing = False
+        if self._handling * 2 < self._options.max_handlers and self._refusing:
+            self._refusing = False
         self._handling_bytes -= len(request.payload)
         if not self._handling:
             self._tell_change()
+
+    def stop_handling(self) -> None:
+        """Answer new requests with an error; those that are being handled go on."""
+        self._stopping = True
 
     async def wait_handled(self) -> None:
         """Wait until no request is being handled."""

@@ -232,7 +232,19 @@ class Connecting:
         self._nursery.cancel_scope.cancel()
         # Without the body's exception, which goes its own way: given to the nursery it would
         # come out in a group.
-        await self._manager.__aexit__(None, None, None)
+        try:
+            await self._manager.__aexit__(None, None, None)
+        except BaseException as left:
+            # An outer scope was cancelled too: that must not take the place of the exception.
+            if error is None or not _is_cancelled(left):
+                raise
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether *error* is a cancellation and nothing else, in a group or not."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 def _for_ever(policy: RetryPolicy) -> RetryPolicy:
@@ -286,4 +298,9 @@ def _parse_address(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise errors.InvalidOption(f"an address is HOST:PORT, not {address!r}")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        host.encode("idna")  # what looking it up begins with
+    except UnicodeError as error:
+        raise errors.InvalidOption(f"{host!r} can't be a host's name: {error}") from None
+    return host, int(port)

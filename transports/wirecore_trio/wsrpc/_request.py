@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,10 @@ class Request:
         """Run a handler that never blocks, here and now."""
         method = self._method
         try:
-            reply = method.encode(method.handler(self._argument(), self._channel))
+            # In a context of its own: what one handler puts into a contextvar isn't the next one's.
+            context = contextvars.copy_context()
+            returned = context.run(method.handler, self._argument(), self._channel)
+            reply = method.encode(returned)
             self._channel.reply(self._call_id, reply)
         except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
             self._failed(error)
@@ -62,7 +66,15 @@ class Request:
         method = self._method
         argument = self._argument()
         if method.mode is Mode.THREAD:
-            reply = await trio.to_thread.run_sync(method.handler, argument, self._channel)
+            # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
+            # from being left.
+            reply = await trio.to_thread.run_sync(
+                method.handler,
+                argument,
+                self._channel,
+                abandon_on_cancel=True,
+                limiter=self._channel.threads,
+            )
         else:
             reply = await method.handler(argument, self._channel)
         return method.encode(reply)

@@ -111,6 +111,8 @@ class Server(Serving):
         :meth:`drain`. Cancelled, it sends every client a close frame, waits for nothing, and
         cancels the handlers. Raises OSError where it can't listen.
         """
+        if self._closing:
+            raise errors.InvalidState("this server was closed: make a new one")
         if listeners is None:
             listeners = await open_listeners(host, port)
         unsubscribe = self._credentials.subscribe(self._keys_removed)
@@ -145,6 +147,8 @@ class Server(Serving):
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
         with trio.move_on_after(float("inf") if grace is None else grace):
+            for channel in self._channels.values():
+                channel.stop_handling()
             # Two rounds, as a handler of one client may call another.
             for channel in list(self._channels.values()):
                 await channel.wait_handled()

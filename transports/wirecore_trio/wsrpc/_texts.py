@@ -21,6 +21,11 @@ def overloaded_text(limit: str, bound: int) -> str:
     return f"{_OVERLOADED}{limit} is {bound}"
 
 
+def stopping_text() -> str:
+    """The answer to a request that came while this end was stopping; nothing was executed."""
+    return f"{_OVERLOADED}this end is stopping and takes no more"
+
+
 def error_from_text(text: str) -> errors.RpcError:
     """The error that a caller gets for the error *text* of an answer."""
     if text.startswith(_UNKNOWN_METHOD):
