@@ -64,6 +64,26 @@ def test_a_receiver_reads_in_its_own_task(open_raw: OpenRaw, run: Run) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("leftover", [b"", b"\x81\x80mask"])
+def test_who_never_receives_gets_a_keeper_too(open_raw: OpenRaw, run: Run, leftover: bytes) -> None:
+    """A connection that is only sent over: its pings are answered, and its close is seen."""
+
+    async def story() -> None:
+        ws, peer = open_raw(leftover=leftover)
+        await trio.sleep(A_MOMENT)
+        assert keepers() == 1
+        await assert_answers(peer)
+        await ws.send(b"x")
+        assert await peer.next() == b"x"
+        await peer.close(1001)
+        await trio.testing.wait_all_tasks_blocked()
+        assert ws.closed
+        with pytest.raises(ConnectionClosed, match="1001"):
+            await ws.send(b"x")
+
+    run(story)
+
+
 def test_who_hasnt_received_for_a_moment_gets_a_keeper(open_raw: OpenRaw, run: Run) -> None:
     async def story() -> None:
         ws, peer = open_raw()

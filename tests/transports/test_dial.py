@@ -185,7 +185,7 @@ def test_all_addresses_of_a_name_are_tried(run_sockets: Run) -> None:
             assert link.socket.getpeername() == ("127.0.0.1", peers.port)
             link.close()
             port = peers.port
-        with pytest.raises(OSError, match=r"all attempts to connect to two\.test"):
+        with pytest.raises(OSError, match=r"two\.test"):
             await open_socket("two.test", port)
 
     run_sockets(story)

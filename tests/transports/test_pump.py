@@ -152,6 +152,22 @@ class Story:
 # --- reading --------------------------------------------------------------------------------
 
 
+def test_a_read_that_fills_the_buffer_gives_others_their_turn(run: Run) -> None:
+    """What a full one takes to handle is long enough."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * 20))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            assert s.pump.flooded
+            assert 0 < len(s.events) <= 6
+            s.link.change(b"")
+
+    run(story)
+
+
 def test_each_read_is_one_call_of_the_session_and_one_send(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(b"one", b"echo two"))
@@ -340,6 +356,61 @@ def test_senders_wait_above_high_water_until_half_of_it_has_left(run: Run) -> No
     run(story)
 
 
+def test_senders_go_on_one_by_one_and_only_while_there_is_room(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=0), high_water=10)
+        s.write(b"x" * 11)
+        through: list[int] = []
+
+        async def send(number: int) -> None:
+            await s.pump.drained()
+            through.append(number)
+            s.session.outbox.put(b"y" * 6)
+            s.pump.write()
+
+        async with trio.open_nursery() as nursery:
+            for number in range(6):
+                nursery.start_soon(send, number)
+                await trio.testing.wait_all_tasks_blocked()
+            s.link.change(room=11)
+            await trio.testing.wait_all_tasks_blocked()
+            assert through == [0, 1]  # the second has filled it up
+            s.link.change(room=7)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(through) == 3
+            s.link.change(room=math.inf)
+        assert sorted(through) == [0, 1, 2, 3, 4, 5]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_a_sender_that_is_woken_and_cancelled_leaves_its_turn_to_the_next(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(room=0), high_water=10)
+        s.write(b"x" * 11)
+        through: list[int] = []
+
+        async def send(number: int, scope: trio.CancelScope) -> None:
+            with scope:
+                await s.pump.drained()
+                await trio.lowlevel.checkpoint_if_cancelled()
+                through.append(number)
+
+        async with trio.open_nursery() as nursery:
+            scopes = [trio.CancelScope() for _ in range(3)]
+            for number, scope in enumerate(scopes):
+                nursery.start_soon(send, number, scope)
+                await trio.testing.wait_all_tasks_blocked()
+            s.session.outbox.clear()
+            s.pump._wake_parked()
+            scopes[0].cancel()
+        assert through == [1, 2]
+        s.pump.end(None)
+
+    run(story)
+
+
 def test_senders_are_woken_where_the_flusher_sent_it_all(run: Run) -> None:
     """No writer task was needed, so none can wake them."""
 
@@ -469,6 +540,25 @@ def test_a_peer_that_takes_nothing_for_write_timeout_is_lost(run: Run) -> None:
         assert isinstance(error, trio.BrokenResourceError)
         assert "for 7 s" in str(error)
         assert trio.current_time() - start == 13.5
+
+    run(story)
+
+
+def test_nothing_more_is_read_once_the_session_has_finished(run: Run) -> None:
+    async def story() -> None:
+        finished: list[bool] = []
+        s = Story(ScriptedLink(b"bye", b"and more", room=1))
+        s.pump._on_finish = lambda: finished.append(True)
+        s.write(b"abc")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            assert s.events == [b"bye"]
+            assert finished == [True]  # its owner hears that no more will come
+            await s.pump.drained()  # and nobody waits for room any more
+            s.link.change(room=10)
+        assert s.link.read_count == 1
+        assert s.ends == [None]
 
     run(story)
 

@@ -264,7 +264,7 @@ def test_stopping_lets_what_is_open_go_on(run_sockets: Run) -> None:
             acceptor.stop_accepting()
             acceptor.stop_accepting()
             assert not acceptor.accepting
-            with pytest.raises(OSError, match=r"connect"):
+            with pytest.raises(OSError, match="connect"):
                 await dial(acceptor)
             assert acceptor.connections == 1
             waiting = 0
