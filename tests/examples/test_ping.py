@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,63 @@ def test_the_demo_goes_as_it_should(
     assert summary.endswith("\n  everything went as it should\n")
 
 
-def test_the_readmes_program_prints_what_its_comment_says(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def blocks() -> list[str]:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [source] = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
-        if "trio.run(" in block
-    ]
-    [promise] = re.findall(r"^trio\.run\(main\) +# (.+)$", source, re.MULTILINE)
+    return re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_readmes_programs_print_what_their_comments_say(
+    environment: dict[str, str], tmp_path: Path, number: int
+) -> None:
+    programs = [block for block in blocks() if "trio.run(" in block]
+    assert len(programs) == 2
+    [promise] = re.findall(r"^trio\.run\(main\) +# (.+)$", programs[number], re.MULTILINE)
     program = tmp_path / "program.py"
-    program.write_text(source, encoding="utf-8")
+    program.write_text(programs[number], encoding="utf-8")
     assert run(program, tmp_path, environment) == f"{promise}\n"
+
+
+#: What the README's service stands in: its messages, and a server and a client that are there.
+AROUND = """
+import dataclasses
+import trio
+from wirecore_trio import tls
+
+@dataclasses.dataclass
+class ShoutRequest:
+    text: str
+    def SerializeToString(self):
+        return self.text.encode()
+    @classmethod
+    def FromString(cls, data):
+        return cls(data.decode())
+
+class ShoutResponse(ShoutRequest):
+    pass
+
+{definitions}
+async def main():
+    ours, theirs = tls.generate_private_key(), tls.generate_private_key()
+    server = wsrpc.Server(wsrpc.ServerCredentials(ours, [tls.public_key_of(theirs)]))
+    async with trio.open_nursery() as nursery:
+        listening = await nursery.start(server.serve, "127.0.0.1", 0)
+        credentials = wsrpc.ClientCredentials(theirs, tls.public_key_of(ours))
+        async with wsrpc.connect(f"127.0.0.1:{{listening.port}}", credentials) as client:
+{use}
+            print(reply.text, data.decode())
+        await server.aclose()
+
+trio.run(main)
+"""
+
+
+def test_the_readmes_service_answers(environment: dict[str, str], tmp_path: Path) -> None:
+    [block] = [block for block in blocks() if "wsrpc_methods" in block]
+    definitions, mark, use = block.partition("server.register(")
+    program = tmp_path / "program.py"
+    program.write_text(
+        AROUND.format(definitions=definitions, use=textwrap.indent(mark + use, " " * 12)),
+        encoding="utf-8",
+    )
+    assert run(program, tmp_path, environment) == "HI cba\n"

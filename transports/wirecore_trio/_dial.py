@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import socket
 import ssl
@@ -119,9 +120,7 @@ async def open_socket(
     elif proxy is not None:
         link = await _open_through_proxy(host, port, proxy)
     else:
-        link = socket_link(
-            await trio.open_tcp_stream(host, port, happy_eyeballs_delay=happy_eyeballs_delay)
-        )
+        link = await _open_tcp(host, port, happy_eyeballs_delay)
     try:
         if unix_path is None:
             link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -131,6 +130,23 @@ async def open_socket(
         link.close()
         raise
     return link
+
+
+async def _open_tcp(host: str, port: int, happy_eyeballs_delay: float) -> SocketLink:
+    try:
+        stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=happy_eyeballs_delay)
+    except OSError as error:
+        group = error.__cause__
+        if isinstance(group, BaseExceptionGroup):
+            if group.split(ConnectionRefusedError)[1] is None:
+                raise ConnectionRefusedError(
+                    errno.ECONNREFUSED,
+                    f"{host} port {port} refused the connection: does it listen?",
+                ) from None
+        elif not isinstance(error, ConnectionRefusedError):
+            error.add_note(f"connecting to {host} port {port}")
+        raise
+    return socket_link(stream)
 
 
 async def _open_through_proxy(host: str, port: int, proxy: str) -> SocketLink:

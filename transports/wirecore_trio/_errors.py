@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import trio
 
 from wirecore import errors
@@ -21,3 +24,27 @@ class NotConnected(errors.NotConnected, CallLost):
 
 class AlreadyClosed(errors.InvalidState, trio.ClosedResourceError):
     """This program closed the connection itself and then used it."""
+
+
+def require_trio() -> None:
+    """Raise LocalError outside of a trio run, where everything else fails in a puzzling way."""
+    if not trio.lowlevel.in_trio_run():
+        raise errors.LocalError(
+            "wirecore_trio runs on trio, and no trio run is under way: start one with "
+            "trio.run(main) (asyncio can't run it)"
+        )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let a single exception out of the groups that the library's own nurseries put around it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
+            raise
+        # Its own traceback tells where it came from; the groups' would only repeat that.
+        raise error from error.__cause__

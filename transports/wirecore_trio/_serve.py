@@ -15,6 +15,8 @@ from typing import Final
 
 import trio
 
+from wirecore import errors
+
 logger = logging.getLogger("wirecore.serve")
 
 #: accept() fails with these when the machine is short of something: wait, and go on.
@@ -59,6 +61,8 @@ async def open_listeners(
     address. A dead socket file at *unix_path* is replaced, a live one isn't; closing the
     listener takes the file away. Raises OSError.
     """
+    if not 0 <= port <= 65535:
+        raise errors.InvalidOption(f"a port is 0 to 65535, not {port}")
     if unix_path is not None:
         return [_open_unix_listener(unix_path, backlog)]
     found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)

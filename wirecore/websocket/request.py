@@ -36,9 +36,10 @@ class Request:
         self.subprotocols = split_list(self.header(b"sec-websocket-protocol"))
         self.problem = self._judge()
 
-    def header(self, name: bytes) -> bytes | None:
-        """The field *name* (lower case); lines of one name are joined by commas."""
-        return find_field(self.headers, name)
+    def header(self, name: str | bytes) -> bytes | None:
+        """The field *name*, whatever its case; lines of one name are joined by commas."""
+        wanted = name.encode("latin-1", "replace") if isinstance(name, str) else name
+        return find_field(self.headers, wanted.lower())
 
     @property
     def host(self) -> str:

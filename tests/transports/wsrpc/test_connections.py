@@ -13,7 +13,12 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore.errors import HandshakeError, InvalidState, PeerRefused, UpgradeRejected
+from wirecore.errors import (
+    HandshakeError,
+    InvalidState,
+    PeerRefused,
+    UpgradeRejected,
+)
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
 from wirecore_trio.tls import connect_pinned_tls, load_private_key, public_key_of

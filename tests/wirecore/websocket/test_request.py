@@ -75,6 +75,12 @@ def test_what_is_no_proper_upgrade_is_answered_with_400(
     assert status(request(changes)) == 400
 
 
+@pytest.mark.parametrize("name", ["Origin", "origin", b"ORIGIN", b"origin"])
+def test_a_field_is_found_by_any_spelling_of_its_name(name: str | bytes) -> None:
+    assert request({b"origin": b"http://here"}).header(name) == b"http://here"
+    assert request().header("authorization") is None
+
+
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 def test_only_http_1_1_has_this_upgrade(version: str) -> None:
     old = request(http_version=version)

@@ -17,6 +17,7 @@ The server::
 
 from __future__ import annotations
 
+from wirecore.errors import HandshakeError, UpgradeRejected
 from wirecore.events import Message, RawText
 from wirecore.session import Backoff, Limits
 from wirecore.websocket import DeflateOffer, Request, Response
@@ -26,7 +27,7 @@ from .._supervise import RetryPolicy
 from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
 from ._connection import Streaming, WebSocket
 from ._options import Options
-from ._server import Accept, Server, serve, wrap_server
+from ._server import Accept, Handler, OnRequest, Server, serve, wrap_server
 
 __all__ = [
     "Accept",
@@ -35,8 +36,11 @@ __all__ = [
     "ConnectionClosed",
     "DeflateOffer",
     "DialOptions",
+    "Handler",
+    "HandshakeError",
     "Limits",
     "Message",
+    "OnRequest",
     "Options",
     "Prepared",
     "RawText",
@@ -45,6 +49,7 @@ __all__ = [
     "RetryPolicy",
     "Server",
     "Streaming",
+    "UpgradeRejected",
     "WebSocket",
     "connect",
     "reconnecting",

@@ -23,6 +23,7 @@ from .._dial import (
     parse_url,
     secure,
 )
+from .._errors import require_trio
 from .._link import Link, link_for
 from .._supervise import Redial, RetryPolicy, dial_until_open
 from .._upgrade import upgrade_client
@@ -173,6 +174,7 @@ class Connecting:
         self._websocket: WebSocket | None = None
 
     async def __aenter__(self) -> WebSocket:
+        require_trio()
         if self._retry is None:
             self._websocket = await self._dialer.dial()
         else:
@@ -216,6 +218,7 @@ class Reconnecting:
         self._websocket: WebSocket | None = None
 
     async def __aenter__(self) -> AsyncIterator[WebSocket]:
+        require_trio()
         return self
 
     def __aiter__(self) -> AsyncIterator[WebSocket]:
@@ -251,14 +254,17 @@ def reconnecting(
 
         async with reconnecting("wss://example.com/feed") as connections:
             async for ws in connections:
-                async for message in ws:
-                    ...
+                try:
+                    async for message in ws:
+                        ...
+                except websocket.ConnectionClosed as error:
+                    print(f"lost ({error}); on with the next one")
 
     The body runs once for each connection; when it is through, the connection is closed and
     the next one dialled, after a delay that grows while connections fail or are short-lived.
     *retry* says which failures end it (its error is raised from the ``async for``); everything
     else is as in :func:`connect`. An abnormal end is raised inside the body (by ``receive`` or
-    the iteration): catch :class:`ConnectionClosed` there to go on with the next connection.
+    the iteration), and ends the loop unless it is caught there.
     """
     return Reconnecting(Dialer(url, **dialing), retry or RetryPolicy())
 

@@ -17,7 +17,7 @@ from wirecore.session.limits import check_at_least
 from wirecore.websocket import Request, Response, ServerHandshake, origin_problem
 
 from .._dial import deadline_after, fail_after, secure_server
-from .._errors import ConnectionClosed
+from .._errors import ConnectionClosed, alone, require_trio
 from .._link import Link, SocketLink, link_for
 from .._serve import Acceptor, open_listeners
 from .._upgrade import linger, receive_request, send_all
@@ -256,6 +256,7 @@ async def serve(
     sends every peer a close frame (1001), waits for nothing and cancels the handlers. Raises
     OSError where it can't listen.
     """
+    require_trio()
     check_at_least("max_connections", max_connections, 1)
     if listeners is None:
         listeners = await open_listeners(host, port, unix_path=unix_path)
@@ -270,7 +271,8 @@ async def serve(
         handler, listeners, upgrading, ssl_context=ssl_context, max_connections=max_connections
     )
     task_status.started(server)
-    await server.run()
+    with alone():
+        await server.run()
 
 
 async def wrap_server(

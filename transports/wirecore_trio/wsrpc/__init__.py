@@ -15,7 +15,15 @@ The server::
 
 from __future__ import annotations
 
-from wirecore.errors import CallTimeout, Overloaded, RpcError, UnknownMethod
+from wirecore.errors import (
+    CallTimeout,
+    InvalidMessage,
+    Overloaded,
+    PeerRefused,
+    RpcError,
+    UnknownMethod,
+    UpgradeRejected,
+)
 
 from .._errors import CallLost, NotConnected
 from .._supervise import RetryPolicy
@@ -34,12 +42,14 @@ __all__ = [
     "Client",
     "ClientCredentials",
     "Connecting",
+    "InvalidMessage",
     "Listening",
     "MethodTypes",
     "NotConnected",
     "Options",
     "Overloaded",
     "Peer",
+    "PeerRefused",
     "ProtoMessage",
     "RetryPolicy",
     "RpcError",
@@ -48,5 +58,6 @@ __all__ = [
     "Service",
     "State",
     "UnknownMethod",
+    "UpgradeRejected",
     "connect",
 ]

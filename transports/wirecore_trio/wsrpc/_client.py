@@ -15,7 +15,7 @@ from wirecore.session import Backoff
 
 from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import Workers
-from .._errors import NotConnected
+from .._errors import NotConnected, require_trio
 from .._link import Link
 from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
 from ..tls import ClientCredentials
@@ -70,8 +70,16 @@ class Client(Caller, Serving):
         channel = self._channel
         if channel is None:
             await trio.lowlevel.checkpoint()
-            raise NotConnected
+            raise NotConnected(self._why_not())
         return await channel.call(method, payload)
+
+    def _why_not(self) -> str:
+        """Why calls don't go through now."""
+        if self.state is State.SHUTDOWN:
+            return "this client was closed: call within its async with"
+        if self.last_error is None:
+            return "connection is not ready"
+        return f"connection is not ready: {self.last_error}"
 
     @property
     def state(self) -> State:
@@ -186,6 +194,7 @@ class Connecting:
         self._nursery: trio.Nursery
 
     async def __aenter__(self) -> Client:
+        require_trio()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         workers = Workers(self._nursery)

@@ -16,7 +16,7 @@ from wirecore.websocket import Response, ServerHandshake, origin_problem
 
 from .._dial import deadline_after
 from .._dispatch import Workers
-from .._errors import NotConnected
+from .._errors import NotConnected, alone, require_trio
 from .._link import Link, SocketLink
 from .._serve import Acceptor, open_listeners
 from .._upgrade import linger, receive_request, send_all
@@ -111,31 +111,38 @@ class Server(Serving):
         :meth:`drain`. Cancelled, it sends every client a close frame, waits for nothing, and
         cancels the handlers. Raises OSError where it can't listen.
         """
+        require_trio()
         if self._closing:
             raise errors.InvalidState("this server was closed: make a new one")
         if listeners is None:
             listeners = await open_listeners(host, port)
         unsubscribe = self._credentials.subscribe(self._keys_removed)
         try:
-            async with trio.open_nursery() as nursery:
-                workers = Workers(nursery)
-
-                async def connected(sock: socket.socket) -> None:
-                    await self._connected(sock, workers)
-
-                acceptor = Acceptor(
-                    listeners, connected, max_connections=self._max_connections, plain=False
-                )
-                self._acceptors.append(acceptor)
-                task_status.started(Listening(acceptor))
-                try:
-                    await acceptor.run()
-                finally:
-                    self._acceptors.remove(acceptor)
-                    # The workers have nobody to work for.
-                    nursery.cancel_scope.cancel()
+            with alone():
+                await self._serve(listeners, task_status)
         finally:
             unsubscribe()
+
+    async def _serve(
+        self, listeners: Sequence[socket.socket], task_status: trio.TaskStatus[Listening]
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+
+            async def connected(sock: socket.socket) -> None:
+                await self._connected(sock, workers)
+
+            acceptor = Acceptor(
+                listeners, connected, max_connections=self._max_connections, plain=False
+            )
+            self._acceptors.append(acceptor)
+            task_status.started(Listening(acceptor))
+            try:
+                await acceptor.run()
+            finally:
+                self._acceptors.remove(acceptor)
+                # The workers have nobody to work for.
+                nursery.cancel_scope.cancel()
 
     async def drain(self, grace: float | None = 30.0) -> None:
         """Stop in good order: no new connection, running handlers finish, then all close.
@@ -180,6 +187,8 @@ class Server(Serving):
             with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
                 try:
                     channel = await self._open(link, workers)
+                except errors.PeerRefused as error:
+                    logger.warning("a client wasn't let in: %s", error)
                 except (errors.RemoteError, trio.BrokenResourceError) as error:
                     logger.info("a client wasn't let in: %s", error)
             if channel is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from wirecore import errors
 from wirecore.protocols.wsrpc import CLIENT_READ_LIMIT, SERVER_READ_LIMIT, Session
 from wirecore.session import CallLimits, Heartbeat, Limits
 from wirecore.websocket import ClientHandshake
@@ -17,6 +18,10 @@ from ._options import Options
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
+
+
+#: What a server answers instead of the upgrade where the key has a connection already.
+_TAKEN: Final = 200
 
 
 @dataclass(slots=True)
@@ -43,7 +48,13 @@ async def upgrade(link: Link, authority: str) -> bytes:
     UpgradeRejected, HandshakeError, BrokenResourceError.
     """
     handshake = ClientHandshake(host=authority, target="/")
-    await upgrade_client(link, handshake)
+    try:
+        await upgrade_client(link, handshake)
+    except errors.UpgradeRejected as error:
+        if error.status == _TAKEN:
+            hint = "a wsrpc server answers so while this key has another connection"
+            error.args = (f"{error} ({hint})",)
+        raise
     return handshake.leftover
 
 
