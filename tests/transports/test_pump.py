@@ -374,7 +374,7 @@ def test_senders_go_on_one_by_one_and_only_while_there_is_room(run: Run) -> None
                 await trio.testing.wait_all_tasks_blocked()
             s.link.change(room=11)
             await trio.testing.wait_all_tasks_blocked()
-            assert through == [0, 1]  # the second has filled it up
+            assert sorted(through) == [0, 1]  # they have filled it up
             s.link.change(room=7)
             await trio.testing.wait_all_tasks_blocked()
             assert len(through) == 3
