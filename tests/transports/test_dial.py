@@ -191,6 +191,24 @@ def test_all_addresses_of_a_name_are_tried(run_sockets: Run) -> None:
     run_sockets(story)
 
 
+def test_an_address_where_nobody_listens_and_a_name_that_is_none(run_sockets: Run) -> None:
+    class Nowhere(Resolver):
+        async def getaddrinfo(self, host: Any, port: Any, *_: Any) -> Any:
+            raise socket.gaierror(socket.EAI_NONAME, "name or service not known")
+
+    async def story() -> None:
+        with Peers() as peers:
+            port = peers.port
+        with pytest.raises(ConnectionRefusedError, match=f"127.0.0.1 port {port} refused"):
+            await open_socket("127.0.0.1", port)
+        trio.socket.set_custom_hostname_resolver(Nowhere())
+        with pytest.raises(socket.gaierror, match="not known") as caught:
+            await open_socket("no.such.name", 80)
+        assert caught.value.__notes__ == ["connecting to no.such.name port 80"]
+
+    run_sockets(story)
+
+
 class SilentSockets(trio.abc.SocketFactory):
     """Sockets whose connect never ends, for IPv6."""
 

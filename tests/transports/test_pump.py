@@ -253,6 +253,9 @@ def test_a_peer_that_stops_in_half_close_isnt_asked_again_and_again(run: Run) ->
             s.link.change(room=3)  # something leaves, and not all
             await trio.testing.wait_all_tasks_blocked()
             assert s.link.read_count < 8
+            with trio.move_on_after(1) as scope:
+                await s.pump.wait_readable()  # for whoever asks
+            assert scope.cancelled_caught
             s.link.change(room=100)
         assert b"".join(s.link.sent) == b"some more than that"
         assert s.ends == [None]

@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from wirecore.errors import InvalidOption
 from wirecore_trio import _serve
 from wirecore_trio._serve import Acceptor, open_listeners
 
@@ -88,6 +89,33 @@ def test_a_port_that_isnt_free_everywhere_is_given_up(
         listeners[0].close()
 
     run_sockets(story)
+
+
+def test_a_port_that_is_never_free_everywhere_is_an_error(
+    run_sockets: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trio.open_tcp_listeners
+
+    async def open_listeners_of_two_ports(port: int, **_: Any) -> list[trio.SocketListener]:
+        if port:
+            raise OSError(errno.EADDRINUSE, "address already in use")
+        return [*await real(0, host="127.0.0.1"), *await real(0, host="127.0.0.1")]
+
+    async def story() -> None:
+        monkeypatch.setattr(trio, "open_tcp_listeners", open_listeners_of_two_ports)
+        with pytest.raises(OSError, match="no port was free on all addresses of None"):
+            await open_listeners(None, 0)
+
+    run_sockets(story)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_what_is_no_port(run: Run, port: int) -> None:
+    async def story() -> None:
+        with pytest.raises(InvalidOption, match=f"a port is 0 to 65535, not {port}"):
+            await open_listeners("127.0.0.1", port)
+
+    run(story)
 
 
 def test_what_else_goes_wrong_with_a_port_is_told(

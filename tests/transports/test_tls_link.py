@@ -419,6 +419,51 @@ class BrokenLink(StreamLink):
         raise trio.BrokenResourceError
 
 
+class RefusingEngine(ToyEngine):
+    """Refuses the handshake, and has an alert that says so."""
+
+    def handshake(self) -> bool:
+        self.made = b"alert"
+        raise errors.HandshakeError("refused")
+
+
+@pytest.mark.parametrize("kind", [StreamLink, BrokenLink])
+def test_a_refusal_is_told_and_raised_whether_or_not_the_peer_can_hear_it(
+    run: Run, kind: type[StreamLink]
+) -> None:
+    async def story() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        link = TLSLink(kind(one), RefusingEngine())
+        with pytest.raises(errors.HandshakeError, match="refused"):
+            await link.handshake()
+        if kind is StreamLink:
+            assert await other.receive_some() == b"alert"
+        await other.aclose()
+        link = TLSLink(StreamLink(one), RefusingEngine())
+        with pytest.raises(errors.HandshakeError, match="refused"):
+            await link.handshake()
+        link.close()
+
+    run(story)
+
+
+def test_what_couldnt_be_sent_goes_before_more_is_taken(run: Run) -> None:
+    async def story() -> None:
+        link, engine, other = toy()
+        assert link.try_send(bytes(MAX_SEND)) == MAX_SEND
+        engine.made = b"of TLS itself"
+        assert link.try_recv_into(memoryview(bytearray(1))) is None
+        assert isinstance(link.inner, StreamLink)
+        await link.inner.flush()
+        assert link.try_send(b"data") == 4
+        while link.owes:
+            await link.flush()
+        assert await other.receive_some() == bytes(MAX_SEND) + b"of TLS itselfdata"
+        link.close()
+
+    run(story)
+
+
 def test_closing_says_goodbye_if_it_can(run: Run) -> None:
     async def story() -> None:
         link, engine, _ = toy()

@@ -39,7 +39,7 @@ _LAST_FLUSH: Final = 5.0
 
 #: Reads that may follow a failed send, until what the system had still received is through: a
 #: peer that can't be sent to sends nothing more itself, so that is at most a socket's buffer.
-_LAST_READS: Final = 64
+_LAST_READS: Final = 128
 
 #: What a link raises when the connection is gone.
 _LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, errors.RemoteError)
@@ -346,8 +346,6 @@ class Pump:
 
     def _on_time(self, now: float) -> None:
         self._timer = None
-        if self.ended:
-            return
         if self._write_deadline <= now:
             self.end(
                 trio.BrokenResourceError(

@@ -79,6 +79,10 @@ async def open_listeners(
             if error.errno != errno.EADDRINUSE:
                 raise
             found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    else:
+        for listener in found:
+            listener.socket.close()
+        raise OSError(errno.EADDRINUSE, f"no port was free on all addresses of {host!r}")
     return [
         socket.socket(
             listener.socket.family,

@@ -98,8 +98,8 @@ class TLSLink:
                 self.engine.receive(self._ciphertext[:size])
 
     async def _send_alert(self) -> None:
-        self._collect()
         try:
+            self._collect()
             while self.owes:
                 await self.flush()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
