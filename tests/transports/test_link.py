@@ -287,6 +287,24 @@ def test_a_stuck_stream_isnt_waited_for_when_it_is_closed(run: Run, flushing: bo
     run(story)
 
 
+def test_a_stream_is_closed_also_when_the_run_ends_first() -> None:
+    one, other = socket.socketpair()
+
+    async def story() -> None:
+        link = StreamLink(trio.SocketStream(trio.socket.from_stdlib_socket(one)))
+        while True:  # until nobody takes any more
+            link.try_send(bytes(MAX_SEND))
+            with trio.move_on_after(0.1) as scope:
+                await link.flush()
+            if scope.cancelled_caught:
+                break
+        link.close()
+
+    trio.run(story)
+    assert one.fileno() == -1
+    other.close()
+
+
 def test_a_broken_stream_is_closed_all_the_same(run: Run) -> None:
     async def story() -> None:
         one, other = trio.testing.memory_stream_pair()

@@ -203,10 +203,11 @@ class StreamLink:
                     await self.flush()
         except _LOSS as error:
             logger.debug("the last bytes for a stream were lost: %s", error)
-        try:
-            await trio.aclose_forcefully(self.stream)
-        except Exception:
-            logger.exception("a stream failed while it was closed")
+        finally:  # also where the run ends in the middle of that
+            try:
+                await trio.aclose_forcefully(self.stream)
+            except Exception:
+                logger.exception("a stream failed while it was closed")
 
 
 def link_for(stream: trio.abc.Stream) -> Link:

@@ -13,7 +13,7 @@ from wirecore.errors import UpgradeRejected
 from wirecore_trio.websocket import Accept, Options, Request, Response, Server, wrap_server
 
 if TYPE_CHECKING:
-    from tests.transports.conftest import Run
+    from tests.transports.conftest import Authority, Run
     from tests.transports.websocket.conftest import World
 
 Http = Callable[[Server, bytes], Awaitable[bytes]]
@@ -108,6 +108,24 @@ def test_a_client_that_asks_for_nothing_gets_nothing(
         async with world.serving() as server:
             assert await http(server, b"") == b""
             assert await http(server, b"GET / HTT") == b""
+
+    run_sockets(story)
+
+
+def test_an_answer_over_tls_ends_in_order(
+    world: World, run_sockets: Run, authority: Authority
+) -> None:
+    async def story() -> None:
+        context = authority.server_context()
+        async with world.serving(on_request=hook, ssl_context=context) as server:
+            tcp = await trio.open_tcp_stream("127.0.0.1", server.port)
+            stream = trio.SSLStream(tcp, authority.client_context(), server_hostname="server.test")
+            async with stream:
+                await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = bytearray()
+                async for data in stream:  # raises where it is cut instead of ended
+                    answer += data
+                assert status(bytes(answer)) == 200
 
     run_sockets(story)
 

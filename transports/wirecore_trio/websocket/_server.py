@@ -196,7 +196,9 @@ class Server:
                 logger.info("a connection wasn't opened: %s", error)
         if scope.cancelled_caught:
             logger.info("a connection wasn't opened within %s s", timeout)
-        if websocket is not None:
+        if websocket is None:
+            link.close()  # TLS says goodbye here
+        else:
             await self._run_handler(websocket)
 
     async def _run_handler(self, websocket: WebSocket) -> None:
