@@ -201,7 +201,7 @@ def test_a_peer_that_goes_away_in_the_handshake(contexts: Contexts, run: Run) ->
         client, server = links(contexts)
         server.inner.close()
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises((errors.HandshakeError, trio.BrokenResourceError)):
+        with pytest.raises(errors.HandshakeError):
             await client.handshake()
         client.close()
 
@@ -443,6 +443,24 @@ def test_a_refusal_is_told_and_raised_whether_or_not_the_peer_can_hear_it(
         with pytest.raises(errors.HandshakeError, match="refused"):
             await link.handshake()
         link.close()
+
+    run(story)
+
+
+def test_a_connection_that_breaks_is_a_failed_handshake(run: Run) -> None:
+    class Talking(ToyEngine):
+        def handshake(self) -> bool:
+            self.made = b"hello"
+            return False
+
+    async def story() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        link = TLSLink(BrokenLink(one), Talking())
+        with pytest.raises(errors.HandshakeError, match="no TLS handshake") as caught:
+            await link.handshake()
+        assert isinstance(caught.value.__cause__, trio.BrokenResourceError)
+        link.close()
+        await other.aclose()
 
     run(story)
 

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from wirecore import errors
+from wirecore.events import Buffer
 from wirecore.websocket import BadRequest, ClientHandshake, Response, ServerHandshake
 from wirecore_trio import _upgrade
 from wirecore_trio._link import StreamLink
@@ -130,6 +131,52 @@ def test_an_answer_that_is_cut_anywhere(run: Run) -> None:
                 await upgrade_client(StreamLink(one), client_handshake())
             kind = errors.UpgradeRejected if refusal else errors.HandshakeError
             assert type(caught.value) is kind
+
+    run(story)
+
+
+class BreakingLink(StreamLink):
+    """A link on which sending, receiving or both fail."""
+
+    def __init__(self, stream: trio.abc.Stream, *broken: str) -> None:
+        super().__init__(stream)
+        self._broken = broken
+
+    def try_send(self, data: Buffer) -> int:
+        if "send" in self._broken:
+            raise trio.BrokenResourceError("reset by the peer")
+        return super().try_send(data)
+
+    async def wait_readable(self) -> None:
+        if "receive" in self._broken:
+            raise trio.BrokenResourceError("reset by the peer")
+        await super().wait_readable()
+
+
+def test_a_connection_that_breaks_is_a_failed_handshake(run: Run) -> None:
+    async def story() -> None:
+        for broken in (("receive",), ("send", "receive")):
+            one, other = trio.testing.memory_stream_pair()
+            link = BreakingLink(one, *broken)
+            with pytest.raises(errors.HandshakeError, match="reset by the peer") as caught:
+                await upgrade_client(link, client_handshake())
+            assert isinstance(caught.value.__cause__, trio.BrokenResourceError)
+            await other.aclose()
+            link.close()
+
+    run(story)
+
+
+def test_a_server_that_refuses_before_it_was_asked(run: Run) -> None:
+    """It may be gone by then, and what it said is there."""
+
+    async def story() -> None:
+        one, other = trio.testing.memory_stream_pair()
+        await other.send_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        link = BreakingLink(one, "send")
+        with pytest.raises(errors.UpgradeRejected, match="503"):
+            await upgrade_client(link, client_handshake())
+        link.close()
 
     run(story)
 

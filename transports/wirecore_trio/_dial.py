@@ -179,7 +179,7 @@ async def secure(link: Link, context: ssl.SSLContext | None, host: str) -> TLSLi
     """TLS as a client over *link*, for the name *host*.
 
     *context* None: the standard library's default, which verifies chain and name. Raises
-    PeerRefused where a certificate isn't acceptable, HandshakeError, trio.BrokenResourceError.
+    PeerRefused where a certificate isn't acceptable, and HandshakeError.
     """
     context = context or _default_context()
     tls = TLSLink(link, StdlibEngine(context, server_side=False, server_hostname=host))

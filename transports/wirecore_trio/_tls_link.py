@@ -76,10 +76,16 @@ class TLSLink:
         self._starved: trio.Event | None = None
 
     async def handshake(self) -> None:
-        """Do the handshake. Raises HandshakeError, or trio.BrokenResourceError.
+        """Do the handshake. Raises HandshakeError, also where the connection breaks.
 
         The alert that says why it failed is sent before this raises.
         """
+        try:
+            await self._handshake()
+        except trio.BrokenResourceError as error:
+            raise errors.HandshakeError(f"no TLS handshake: {error}") from error
+
+    async def _handshake(self) -> None:
         while True:
             try:
                 complete = self.engine.handshake()

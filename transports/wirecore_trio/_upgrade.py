@@ -34,9 +34,19 @@ async def _receive_some(link: Link, buffer: memoryview) -> memoryview:
 async def upgrade_client(link: Link, handshake: ClientHandshake) -> Accepted:
     """Send the request and read the answer; what came behind it is ``handshake.leftover``.
 
-    Raises UpgradeRejected, HandshakeError or trio.BrokenResourceError.
+    Raises UpgradeRejected or HandshakeError, the latter also where the connection broke.
     """
-    await send_all(link, handshake.request())
+    try:
+        try:
+            await send_all(link, handshake.request())
+        except trio.BrokenResourceError:
+            pass  # a server that refuses early may be gone already, and have said why
+        return await _read_answer(link, handshake)
+    except trio.BrokenResourceError as error:
+        raise errors.HandshakeError(f"no answer to the upgrade request: {error}") from error
+
+
+async def _read_answer(link: Link, handshake: ClientHandshake) -> Accepted:
     buffer = memoryview(bytearray(_CHUNK))
     while True:
         data = await _receive_some(link, buffer)
