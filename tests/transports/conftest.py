@@ -312,6 +312,19 @@ def ipv6() -> None:
 # --- certificates ---------------------------------------------------------------------------
 
 
+_KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
 class Authority:
     """A certificate authority of this test run; *path* holds its certificate."""
 
@@ -319,7 +332,10 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, folder.name)])
-        self._certificate = self._issue(self._name, self._key, x509.BasicConstraints(True, 0))
+        signs = dict.fromkeys(_KEY_USAGES, False) | {"key_cert_sign": True}
+        self._certificate = self._issue(
+            self._name, self._key, x509.BasicConstraints(True, 0), x509.KeyUsage(**signs)
+        )
         self.path = folder / "authority.pem"
         self.path.write_bytes(self._certificate.public_bytes(Encoding.PEM))
 
@@ -337,8 +353,14 @@ class Authority:
             .not_valid_before(now - day)
             .not_valid_after(now + day)
         )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
+        # Python verifies strictly since 3.13: RFC 5280 section 4.2 wants the first two.
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+        )
+        for extension in (*identifiers, *extensions):
+            critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+            builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256())
 
     def certify(self, name: str) -> Path:
