@@ -28,11 +28,13 @@ class AlreadyClosed(errors.InvalidState, trio.ClosedResourceError):
 
 def require_trio() -> None:
     """Raise LocalError outside of a trio run, where everything else fails in a puzzling way."""
-    if not trio.lowlevel.in_trio_run():
+    try:
+        trio.lowlevel.current_trio_token()
+    except RuntimeError:
         raise errors.LocalError(
             "wirecore_trio runs on trio, and no trio run is under way: start one with "
             "trio.run(main) (asyncio can't run it)"
-        )
+        ) from None
 
 
 @contextmanager
