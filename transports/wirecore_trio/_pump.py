@@ -23,16 +23,9 @@ from ._link import MAX_SEND, Link
 
 logger = logging.getLogger("wirecore.pump")
 
-#: One receive buffer serves all connections of a run: decoders copy what they keep. Large
-#: messages are read at a third of the rate less with a quarter of it.
-RECEIVE_BUFFER: Final = 256 * 1024
-
-#: What is read at once of a peer that sends many small messages: how long it takes to handle
-#: them is how long others may have to wait.
-_SMALL_READ: Final = 64 * 1024
-
-#: More messages than this in one read are many.
-_MANY: Final = 1000
+#: One receive buffer serves all connections of a run: decoders copy what they keep. What a full
+#: one of the smallest frames there are takes to handle is how long others may have to wait.
+RECEIVE_BUFFER: Final = 64 * 1024
 
 #: Reads that succeed at once in a row before others get their turn: without it a flooding peer
 #: stops cancellation and every other task of the run.
@@ -55,20 +48,16 @@ _LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, errors.Remot
 # task, where it would end the whole run; here it ends the one connection.
 _DEFECT: Final = "a connection failed; this is a defect in wirecore"
 
-_buffers: trio.lowlevel.RunVar[tuple[memoryview, memoryview]] = trio.lowlevel.RunVar(
-    "wirecore.buffers"
-)
+_buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.buffer")
 
 
-def _shared_buffers() -> tuple[memoryview, memoryview]:
-    """The run's receive buffer: all of it, and the part for small reads."""
+def _shared_buffer() -> memoryview:
     try:
-        return _buffers.get()
+        return _buffer.get()
     except LookupError:
-        whole = memoryview(bytearray(RECEIVE_BUFFER))
-        views = whole, whole[:_SMALL_READ]
-        _buffers.set(views)
-        return views
+        view = memoryview(bytearray(RECEIVE_BUFFER))
+        _buffer.set(view)
+        return view
 
 
 class Pump:
@@ -122,14 +111,14 @@ class Pump:
         self.link = link
         self.session = session
         self.ended = False
-        #: Whether the last read brought so much to handle that others must get their turn.
+        #: Whether the last read filled the buffer: the peer sends faster than we read.
         self.flooded = False
         self._on_events = on_events
         self._on_end = on_end
         self._on_finish = on_finish
         self._write_timeout = write_timeout
         self._high_water = high_water
-        self._view = _shared_buffers()[0]
+        self._view = _shared_buffer()
         self._clock = current_clock()
         self._flusher = current_flusher()
         self._timer: Timer | None = None
@@ -164,28 +153,18 @@ class Pump:
                 if size is None or self._at_eof:
                     return False
                 self._at_eof = True
-            happened = self.feed(self._view[:size])
-            if size >= _SMALL_READ:
-                self._adapt(happened)
-            else:
-                self.flooded = False
+            self.flooded = size == RECEIVE_BUFFER
+            self.feed(self._view[:size])
         finally:
             self._reading = False
         if self._broken is not None:
             self._read_the_rest()
         return True
 
-    def _adapt(self, happened: object) -> None:
-        """Much was read at once: of a few large messages, or of many small ones."""
-        self.flooded = bool(happened) and not (
-            isinstance(happened, list) and len(happened) <= _MANY
-        )
-        self._view = _shared_buffers()[self.flooded]
+    def feed(self, data: memoryview | bytes) -> None:
+        """Give *data* to the session as if it had been read; empty at the end of the stream.
 
-    def feed(self, data: memoryview | bytes) -> object:
-        """Give *data* to the session as if it had been read; what came of it.
-
-        Empty at the end of the stream, and for what the session has put off.
+        Empty, too, for what the session has put off.
         """
         self._sent_in_pass = False
         now = trio.current_time()
@@ -200,8 +179,6 @@ class Pump:
         except Exception as error:
             logger.exception(_DEFECT)
             self.end(error)
-            return None
-        return happened
 
     def _after(self, now: float) -> None:
         if self.session.outbox.pending or self.link.owes:
