@@ -175,6 +175,9 @@ class Acceptor:
         self._connections_scope: trio.CancelScope | None = None
         self._idle = trio.Event()
         self._failure: OSError | None = None
+        # What was said already: a flood of connections mustn't flood the log.
+        self._told_full = False
+        self._told_short = False
         self.connections = 0
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
@@ -237,7 +240,11 @@ class Acceptor:
                 continue
             except OSError as error:
                 if error.errno in _SHORT_OF:
-                    logger.error("can't accept: %s; trying again in %g s", error, _WHEN_SHORT)
+                    level = logging.DEBUG if self._told_short else logging.ERROR
+                    self._told_short = True
+                    logger.log(
+                        level, "can't accept: %s; trying again every %g s", error, _WHEN_SHORT
+                    )
                     await trio.sleep(_WHEN_SHORT)
                     continue
                 if listener.fileno() < 0:
@@ -248,6 +255,7 @@ class Acceptor:
                     return
                 logger.debug("a connection ended before it was accepted: %s", error)
                 continue
+            self._told_short = False
             if self.connections >= self._max_connections:
                 self._refuse(sock)
                 continue
@@ -255,8 +263,11 @@ class Acceptor:
             nursery.start_soon(self._run_one, sock)
 
     def _refuse(self, sock: socket.socket) -> None:
-        logger.warning(
-            "a connection was refused: max_connections is %d, and as many are open",
+        level = logging.DEBUG if self._told_full else logging.WARNING
+        self._told_full = True
+        logger.log(
+            level,
+            "connections are refused: max_connections is %d, and as many are open",
             self._max_connections,
         )
         with sock:
@@ -274,5 +285,7 @@ class Acceptor:
             logger.exception("a connection failed; the server goes on")
         finally:
             self.connections -= 1
+            if self.connections * 2 < self._max_connections:
+                self._told_full = False
             if not self.connections:
                 self._idle.set()
