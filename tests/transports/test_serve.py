@@ -34,12 +34,14 @@ async def acceptor_of(
     on_connection: Callable[[socket.socket], Awaitable[None]] = hold,
     *,
     max_connections: int = 100,
+    max_handshakes: int = 100,
     plain: bool = True,
 ) -> Acceptor:
     acceptor = Acceptor(
         await open_listeners("127.0.0.1", 0),
         on_connection,
         max_connections=max_connections,
+        max_handshakes=max_handshakes,
         plain=plain,
     )
     nursery.start_soon(acceptor.run)
@@ -270,6 +272,43 @@ def test_a_flood_of_connections_is_no_flood_in_the_log(
     run_sockets(story)
 
 
+def test_who_isnt_open_yet_cant_take_every_place(
+    run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Connections that say nothing are refused beyond a bound of their own, and told once."""
+
+    async def story() -> None:
+        accepted: list[socket.socket] = []
+
+        async def note_and_hold(sock: socket.socket) -> None:
+            accepted.append(sock)
+            await hold(sock)
+
+        async with trio.open_nursery() as nursery:
+            acceptor = await acceptor_of(nursery, note_and_hold, max_handshakes=2)
+            for told in (1, 2):
+                silent = [await dial(acceptor) for _ in range(2)]
+                assert acceptor.handshakes == 2
+                for _ in range(3):
+                    async with await dial(acceptor) as refused:
+                        assert (await refused.receive_some()).startswith(b"HTTP/1.1 503 ")
+                assert caplog.text.count("max_handshakes is 2") == told
+                for sock in accepted:
+                    acceptor.opened(sock)
+                assert acceptor.handshakes == 0
+                async with await dial(acceptor):
+                    assert acceptor.handshakes == 1
+                    assert acceptor.connections == 3
+                for stream in silent:
+                    await stream.aclose()
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                assert acceptor.connections == acceptor.handshakes == 0
+                accepted.clear()
+            acceptor.stop_accepting()
+
+    run_sockets(story)
+
+
 def test_behind_tls_one_too_many_is_just_closed(run_sockets: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:
@@ -296,7 +335,7 @@ def test_one_too_many_that_cant_be_told(run_sockets: Run) -> None:
         async with trio.open_nursery() as nursery:
             acceptor = await acceptor_of(nursery)
             refused: Any = Refused()
-            acceptor._refuse(refused)
+            acceptor._refuse(refused, "max_connections", 100, "open")
             acceptor.stop_accepting()
 
     run_sockets(story)

@@ -46,6 +46,10 @@ _LOST: Final = frozenset(
 #: Connections accepted without a pause before the others of the run get their turn.
 _ACCEPTS_IN_A_ROW: Final = 16
 
+#: Default bound on connections that aren't open yet. One that has sent nothing holds a socket
+#: and a task, some 5 KiB; one in the middle of TLS about 50 KiB, so this is 200 MiB at worst.
+MAX_HANDSHAKES: Final = 4096
+
 #: How often another port is tried where the chosen one isn't free on every address.
 _PORT_ATTEMPTS: Final = 8
 
@@ -154,9 +158,10 @@ def _is_dead(path: str) -> bool:
 class Acceptor:
     """Accepts on *listeners* and runs *on_connection* in a task for each socket.
 
-    At most *max_connections* at once, whatever state they are in; one more is answered with
-    503 (where *plain*: without TLS) and closed. *on_connection* owns the socket, and must not
-    raise but for cancellation.
+    At most *max_connections* at once, and of these *max_handshakes* that aren't open yet (see
+    :meth:`opened`): they may be anybody's, and mustn't take every place. One more is answered
+    with 503 (where *plain*: without TLS) and closed. *on_connection* owns the socket, and must
+    not raise but for cancellation.
     """
 
     def __init__(
@@ -165,20 +170,23 @@ class Acceptor:
         on_connection: Callable[[socket.socket], Awaitable[None]],
         *,
         max_connections: int,
+        max_handshakes: int = MAX_HANDSHAKES,
         plain: bool,
     ) -> None:
         self._listeners = list(listeners)
         self._on_connection = on_connection
         self._max_connections = max_connections
+        self._max_handshakes = max_handshakes
         self._plain = plain
         self._accepting = trio.CancelScope()
         self._connections_scope: trio.CancelScope | None = None
         self._idle = trio.Event()
         self._failure: OSError | None = None
         # What was said already: a flood of connections mustn't flood the log.
-        self._told_full = False
+        self._told: set[str] = set()  # which bounds
         self._told_short = False
         self.connections = 0
+        self._opening: set[socket.socket] = set()
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
             listener.setblocking(False)
@@ -187,6 +195,17 @@ class Acceptor:
     def accepting(self) -> bool:
         """Whether new connections are taken."""
         return not self._accepting.cancel_called
+
+    @property
+    def handshakes(self) -> int:
+        """How many connections aren't open yet."""
+        return len(self._opening)
+
+    def opened(self, sock: socket.socket) -> None:
+        """The connection over *sock* is open: its handshakes are through. Idempotent."""
+        self._opening.discard(sock)
+        if len(self._opening) * 2 < self._max_handshakes:
+            self._told.discard("max_handshakes")
 
     def stop_accepting(self) -> None:
         """Close the listeners; what is open goes on. Idempotent."""
@@ -257,18 +276,20 @@ class Acceptor:
                 continue
             self._told_short = False
             if self.connections >= self._max_connections:
-                self._refuse(sock)
+                self._refuse(sock, "max_connections", self._max_connections, "open")
+                continue
+            if len(self._opening) >= self._max_handshakes:
+                self._refuse(sock, "max_handshakes", self._max_handshakes, "in their handshake")
                 continue
             self.connections += 1
+            self._opening.add(sock)
             nursery.start_soon(self._run_one, sock)
 
-    def _refuse(self, sock: socket.socket) -> None:
-        level = logging.DEBUG if self._told_full else logging.WARNING
-        self._told_full = True
+    def _refuse(self, sock: socket.socket, limit: str, bound: int, state: str) -> None:
+        level = logging.DEBUG if limit in self._told else logging.WARNING
+        self._told.add(limit)
         logger.log(
-            level,
-            "connections are refused: max_connections is %d, and as many are open",
-            self._max_connections,
+            level, "connections are refused: %s is %d, and as many are %s", limit, bound, state
         )
         with sock:
             if self._plain:
@@ -285,7 +306,8 @@ class Acceptor:
             logger.exception("a connection failed; the server goes on")
         finally:
             self.connections -= 1
+            self.opened(sock)
             if self.connections * 2 < self._max_connections:
-                self._told_full = False
+                self._told.discard("max_connections")
             if not self.connections:
                 self._idle.set()

@@ -25,10 +25,17 @@ async def send_all(link: Link, data: bytes) -> None:
             await link.flush()
 
 
-async def _receive_some(link: Link, buffer: memoryview) -> memoryview:
-    while (size := link.try_recv_into(buffer)) is None:
+async def _receive_some(link: Link) -> memoryview:
+    # A buffer for each try: held while waiting, it would be most of what a silent peer costs.
+    while (data := _try_receive(link)) is None:
         await link.wait_readable()
-    return buffer[:size]
+    return data
+
+
+def _try_receive(link: Link) -> memoryview | None:
+    buffer = memoryview(bytearray(_CHUNK))
+    size = link.try_recv_into(buffer)
+    return None if size is None else buffer[:size]
 
 
 async def upgrade_client(link: Link, handshake: ClientHandshake) -> Accepted:
@@ -47,9 +54,8 @@ async def upgrade_client(link: Link, handshake: ClientHandshake) -> Accepted:
 
 
 async def _read_answer(link: Link, handshake: ClientHandshake) -> Accepted:
-    buffer = memoryview(bytearray(_CHUNK))
     while True:
-        data = await _receive_some(link, buffer)
+        data = await _receive_some(link)
         if not data:
             handshake.receive_eof()
         accepted = handshake.receive(data)
@@ -63,10 +69,9 @@ async def receive_request(link: Link, handshake: ServerHandshake) -> Request | N
     Raises HandshakeError for what isn't an HTTP request, after having answered it, and
     trio.BrokenResourceError.
     """
-    buffer = memoryview(bytearray(_CHUNK))
     begun = False
     while True:
-        data = await _receive_some(link, buffer)
+        data = await _receive_some(link)
         if not data and not begun:
             return None
         begun = True
@@ -88,10 +93,9 @@ async def linger(link: Link) -> None:
     Closing while something unread lies in our buffer resets the connection, and the answer can
     be lost with it. So what still comes is dropped until the peer closes, for a moment.
     """
-    buffer = memoryview(bytearray(_CHUNK))
     with trio.move_on_after(_LINGER):
         try:
-            while await _receive_some(link, buffer):
+            while await _receive_some(link):
                 await trio.lowlevel.checkpoint()
         except (trio.BrokenResourceError, errors.RemoteError):
             pass  # it is gone, which is what this waits for

@@ -19,7 +19,7 @@ from wirecore.websocket import Request, Response, ServerHandshake, origin_proble
 from .._dial import deadline_after, fail_after, secure_server
 from .._errors import ConnectionClosed, alone, require_trio
 from .._link import Link, SocketLink, link_for
-from .._serve import Acceptor, open_listeners
+from .._serve import MAX_HANDSHAKES, Acceptor, open_listeners
 from .._upgrade import linger, receive_request, send_all
 from ._connection import WebSocket
 from ._options import Options
@@ -124,6 +124,7 @@ class Server:
         *,
         ssl_context: ssl.SSLContext | None,
         max_connections: int,
+        max_handshakes: int,
     ) -> None:
         self._handler = handler
         self._upgrading = upgrading
@@ -134,6 +135,7 @@ class Server:
             listeners,
             self._connected,
             max_connections=max_connections,
+            max_handshakes=max_handshakes,
             plain=ssl_context is None,
         )
 
@@ -180,15 +182,16 @@ class Server:
         try:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._open_and_run(link)
+            await self._open_and_run(link, sock)
         finally:
             link.close()
 
-    async def _open_and_run(self, link: Link) -> None:
+    async def _open_and_run(self, link: Link, sock: socket.socket) -> None:
         websocket = None
         timeout = self._upgrading.options.open_timeout
         with trio.CancelScope(deadline=deadline_after(timeout)) as scope:
             try:
+                await link.wait_readable()  # nothing is made for who sends nothing
                 if self._ssl_context is not None:
                     link = await secure_server(link, self._ssl_context)
                 websocket = await self._upgrading.upgrade(link)
@@ -199,6 +202,7 @@ class Server:
         if websocket is None:
             link.close()  # TLS says goodbye here
         else:
+            self._acceptor.opened(sock)
             await self._run_handler(websocket)
 
     async def _run_handler(self, websocket: WebSocket) -> None:
@@ -237,6 +241,7 @@ async def serve(
     origins: Collection[str] | None = None,
     on_request: OnRequest | None = None,
     max_connections: int = 100_000,
+    max_handshakes: int = MAX_HANDSHAKES,
     options: Options | None = None,
     backend: Backend | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -252,7 +257,9 @@ async def serve(
     *subprotocols*: what the server speaks, the one it likes best first. *origins*: values
     of Origin that are let in besides the server's own host and requests without one.
     *on_request*: an async function asked for every HTTP request; see :data:`OnRequest`.
-    *max_connections*: one more is answered with 503. *options*: see :class:`Options`.
+    *max_connections*: one more is answered with 503. *max_handshakes*: so many of them may be
+    anywhere before the end of TLS and upgrade; one more is refused in the same way.
+    *options*: see :class:`Options`.
 
     ``task_status`` gives the :class:`Server`. Returns after ``server.drain()``; cancelled, it
     sends every peer a close frame (1001), waits for nothing and cancels the handlers. Raises
@@ -260,6 +267,7 @@ async def serve(
     """
     require_trio()
     check_at_least("max_connections", max_connections, 1)
+    check_at_least("max_handshakes", max_handshakes, 1)
     if listeners is None:
         listeners = await open_listeners(host, port, unix_path=unix_path)
     upgrading = Upgrading(
@@ -270,7 +278,12 @@ async def serve(
         backend=backend,
     )
     server = Server(
-        handler, listeners, upgrading, ssl_context=ssl_context, max_connections=max_connections
+        handler,
+        listeners,
+        upgrading,
+        ssl_context=ssl_context,
+        max_connections=max_connections,
+        max_handshakes=max_handshakes,
     )
     task_status.started(server)
     with alone():

@@ -18,7 +18,7 @@ from .._dial import deadline_after
 from .._dispatch import Workers
 from .._errors import NotConnected, alone, require_trio
 from .._link import Link, SocketLink
-from .._serve import Acceptor, open_listeners
+from .._serve import MAX_HANDSHAKES, Acceptor, open_listeners
 from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials
 from ._channel import Channel
@@ -56,6 +56,9 @@ class Server(Serving):
 
     One connection a client: a second one of the same key is refused (the client sees HTTP
     status 200 in place of the upgrade, as the Go server answers it).
+
+    *max_connections*: one more is closed at once. *max_handshakes*: so many of them may be
+    anywhere before the end of TLS and upgrade, where anybody can get; one more is closed.
     """
 
     def __init__(
@@ -64,12 +67,15 @@ class Server(Serving):
         *,
         options: Options | None = None,
         max_connections: int = 100_000,
+        max_handshakes: int = MAX_HANDSHAKES,
         backend: Backend | None = None,
     ) -> None:
         check_at_least("max_connections", max_connections, 1)
+        check_at_least("max_handshakes", max_handshakes, 1)
         self._credentials = credentials
         self._options = options or Options()
         self._max_connections = max_connections
+        self._max_handshakes = max_handshakes
         self._backend = backend
         self._registry = Registry()
         self._channels: dict[bytes, Channel] = {}
@@ -130,10 +136,14 @@ class Server(Serving):
             workers = Workers(nursery)
 
             async def connected(sock: socket.socket) -> None:
-                await self._connected(sock, workers)
+                await self._connected(sock, workers, acceptor)
 
             acceptor = Acceptor(
-                listeners, connected, max_connections=self._max_connections, plain=False
+                listeners,
+                connected,
+                max_connections=self._max_connections,
+                max_handshakes=self._max_handshakes,
+                plain=False,
             )
             self._acceptors.append(acceptor)
             task_status.started(Listening(acceptor))
@@ -179,7 +189,7 @@ class Server(Serving):
                 logger.info("the key %s was removed; its connection is closed", key.hex())
                 channel.close(CloseCode.NORMAL)
 
-    async def _connected(self, sock: socket.socket, workers: Workers) -> None:
+    async def _connected(self, sock: socket.socket, workers: Workers, acceptor: Acceptor) -> None:
         link: Link = SocketLink(sock)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,11 +202,13 @@ class Server(Serving):
                 except (errors.RemoteError, trio.BrokenResourceError) as error:
                     logger.info("a client wasn't let in: %s", error)
             if channel is not None:
+                acceptor.opened(sock)
                 await self._run(channel)
         finally:
             link.close()
 
     async def _open(self, link: Link, workers: Workers) -> Channel | None:
+        await link.wait_readable()  # nothing is made for who sends nothing
         secured = await secure(link, self._credentials)
         channel = None
         try:
