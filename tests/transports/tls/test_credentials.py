@@ -65,7 +65,9 @@ def test_a_client_may_accept_several_servers(client_key: KeyPair, server_key: Ke
 def test_a_client_without_a_server_key_is_a_mistake(client_key: KeyPair) -> None:
     with pytest.raises(InvalidKey, match="at least one server public key"):
         ClientCredentials(client_key.seed, [])
-    with pytest.raises(InvalidKey, match=r"^invalid key length: 0, expected: 32$"):
+    with pytest.raises(
+        InvalidKey, match=r"^server_public_key: invalid key length: 0, expected: 32 "
+    ):
         ClientCredentials(client_key.seed, b"")
 
 
@@ -82,10 +84,50 @@ def test_a_single_key_isnt_a_list_of_keys(server_key: KeyPair, client_key: KeyPa
         ServerCredentials(server_key.seed, client_key.public)  # type: ignore[arg-type] # the mistake
 
 
+def test_what_is_no_list_of_keys_is_named(server_key: KeyPair, client_key: KeyPair) -> None:
+    key = generate_private_key().public_key()
+    with pytest.raises(InvalidKey, match=r"^client_public_keys: .* put it into a list$"):
+        ServerCredentials(server_key.seed, key)  # type: ignore[arg-type] # the mistake is tested
+    with pytest.raises(InvalidKey, match=r"^client_public_keys: .* public keys, got: NoneType$"):
+        ServerCredentials(server_key.seed, None)  # type: ignore[arg-type] # the mistake is tested
+    credentials = ServerCredentials(server_key.seed, [])
+    with pytest.raises(InvalidKey, match=r"^client_public_keys: .* public keys, got: int$"):
+        credentials.replace(7)  # type: ignore[arg-type] # the mistake is tested
+    with pytest.raises(InvalidKey, match=r"^server_public_key: .* got: NoneType"):
+        ClientCredentials(client_key.seed, None)  # type: ignore[arg-type] # the mistake is tested
+    with pytest.raises(InvalidKey, match=r"^server_public_key\[1\]: 64 hex characters as text"):
+        ClientCredentials(client_key.seed, [server_key.public, server_key.public.hex()])
+
+
+def test_our_own_private_key_is_no_public_one(server_key: KeyPair, client_key: KeyPair) -> None:
+    """A seed looks like any public key, but not like any to who holds it."""
+    with pytest.raises(InvalidKey, match=r"^server_public_key: this is our own private key"):
+        ClientCredentials(client_key.seed, client_key.seed)
+    credentials = ServerCredentials(server_key.seed, [client_key.public])
+    with pytest.raises(InvalidKey, match=r"^client_public_keys\[1\]: .* the client's public key$"):
+        credentials.replace([client_key.public, server_key.seed])
+    assert credentials.client_public_keys == (client_key.public,)
+
+
+def test_our_own_public_key_in_the_list_is_told(
+    client_key: KeyPair, server_key: KeyPair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It isn't wrong for sure, as both ends may share one private key; most likely it is."""
+    mine = ClientCredentials(client_key.seed, client_key.public)
+    assert mine.allowed(client_key.public)
+    ServerCredentials(server_key.seed, [client_key.public]).replace([server_key.public])
+    assert [record.getMessage() for record in caplog.records] == [
+        "server_public_key is the public key of this client itself: only a server with the same "
+        "private key fits it",
+        "client_public_keys[0] is the public key of this server itself: only a client with the "
+        "same private key fits it",
+    ]
+
+
 def test_wrong_keys_come_out_at_once(server_key: KeyPair, client_key: KeyPair) -> None:
-    with pytest.raises(InvalidKey, match=r"^invalid key length: 5, expected: 64"):
+    with pytest.raises(InvalidKey, match=r"^private_key: invalid key length: 5, expected: 64"):
         ServerCredentials(b"short", [client_key.public])
-    with pytest.raises(InvalidKey, match=r"^invalid key length: 5, expected: 32$"):
+    with pytest.raises(InvalidKey, match=r"^client_public_keys\[1\]: invalid key length: 5"):
         ServerCredentials(server_key.seed, [client_key.public, b"short"])
 
 
@@ -120,7 +162,7 @@ def test_one_wrong_key_changes_nothing(
 ) -> None:
     told: list[frozenset[bytes]] = []
     server_credentials.subscribe(told.append)
-    with pytest.raises(InvalidKey, match=r"^invalid key length: 33, expected: 32$"):
+    with pytest.raises(InvalidKey, match=r"^client_public_keys\[1\]: invalid key length: 33"):
         server_credentials.replace([other_key.public, other_key.public + b"x"])
     assert server_credentials.client_public_keys == (client_key.public,)
     assert told == []

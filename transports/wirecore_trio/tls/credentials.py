@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import logging
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from wirecore.errors import InvalidKey
 
 from .certificate import self_signed_certificate
-from .keys import PrivateKey, PublicKey, load_private_key, load_public_key, public_key_of
+from .keys import (
+    PrivateKey,
+    PublicKey,
+    kind_of,
+    load_private_key,
+    load_public_key,
+    public_key_of,
+)
 
 Role: TypeAlias = Literal["client", "server"]
 
 #: Called with the keys that a server's list has just lost.
 RemovalCallback: TypeAlias = Callable[[frozenset[bytes]], object]
+
+logger = logging.getLogger("wirecore.tls")
+
+_CLIENT_KEYS: Final = "client_public_keys"
 
 
 class Credentials:
@@ -32,11 +44,33 @@ class Credentials:
     role: ClassVar[Role]
     peer: ClassVar[Role]
 
-    def __init__(self, private_key: PrivateKey, allowed: Iterable[PublicKey]) -> None:
-        self.private_key = load_private_key(private_key)
+    def __init__(self, private_key: PrivateKey, allowed: Iterable[tuple[str, PublicKey]]) -> None:
+        self.private_key = load_private_key(private_key, name="private_key")
         self.public_key = public_key_of(self.private_key)
         self.certificate = self_signed_certificate(self.private_key)
-        self._allowed = _load_all(allowed)
+        self._allowed = self._load(allowed)
+
+    def _load(self, named: Iterable[tuple[str, PublicKey]]) -> tuple[bytes, ...]:
+        """The peers' keys as they are compared, without repeats; each comes with its name."""
+        seed = self.private_key.private_bytes_raw()
+        loaded: dict[bytes, str] = {}
+        for name, key in named:
+            public = load_public_key(key, name=name)
+            if hmac.compare_digest(public, seed):
+                raise InvalidKey(
+                    f"{name}: this is our own private key: keep it secret, and give the "
+                    f"{self.peer}'s public key"
+                )
+            loaded.setdefault(public, name)
+        if self.public_key in loaded:
+            logger.warning(
+                "%s is the public key of this %s itself: only a %s with the same private key "
+                "fits it",
+                loaded[self.public_key],
+                self.role,
+                self.peer,
+            )
+        return tuple(loaded)
 
     def allowed(self, public_key: bytes) -> bool:
         """Whether the peer that holds *public_key* (32 raw bytes) is accepted.
@@ -63,7 +97,9 @@ class ClientCredentials(Credentials):
     *server_public_key* is one key, or an iterable of several of which any will do. Keys come in
     the forms that `load_private_key` and `load_public_key` take.
 
-    Raises InvalidKey when a key is wrong, or when no server key is given.
+    Raises InvalidKey, which names the argument, when a key is wrong, when our own private key is
+    among the server's, or when no server key is given. Our own public key among them is logged
+    as a warning: it fits only a server with the same private key.
     """
 
     __slots__ = ()
@@ -74,9 +110,14 @@ class ClientCredentials(Credentials):
     def __init__(
         self, private_key: PrivateKey, server_public_key: PublicKey | Iterable[PublicKey]
     ) -> None:
-        if isinstance(server_public_key, bytes | bytearray | memoryview | str | Ed25519PublicKey):
-            server_public_key = (server_public_key,)
-        super().__init__(private_key, server_public_key)
+        name = "server_public_key"
+        if isinstance(server_public_key, Iterable) and not isinstance(
+            server_public_key, bytes | bytearray | memoryview | str
+        ):
+            named = _named(name, server_public_key)
+        else:
+            named = [(name, server_public_key)]
+        super().__init__(private_key, named)
         if not self._allowed:
             raise InvalidKey("a client needs at least one server public key")
 
@@ -90,8 +131,9 @@ class ServerCredentials(Credentials):
     """A server's private key, and the list of clients it lets in, which may change any time.
 
     *client_public_keys* may be empty: then nobody gets in until `replace` brings some. Keys
-    come in the forms that `load_private_key` and `load_public_key` take; raises InvalidKey
-    when one is wrong.
+    come in the forms that `load_private_key` and `load_public_key` take; raises InvalidKey,
+    which names the argument, when one is wrong, or our own private key. Our own public key
+    among them is logged as a warning.
     """
 
     __slots__ = ("_callbacks",)
@@ -100,7 +142,7 @@ class ServerCredentials(Credentials):
     peer = "client"
 
     def __init__(self, private_key: PrivateKey, client_public_keys: Iterable[PublicKey]) -> None:
-        super().__init__(private_key, client_public_keys)
+        super().__init__(private_key, _named(_CLIENT_KEYS, client_public_keys))
         self._callbacks: dict[object, RemovalCallback] = {}
 
     @property
@@ -116,7 +158,7 @@ class ServerCredentials(Credentials):
         all subscribers are called before it returns; should one raise, its exception comes out
         after the others were called, with the new list in force.
         """
-        listed = _load_all(client_public_keys)
+        listed = self._load(_named(_CLIENT_KEYS, client_public_keys))
         removed = frozenset(self._allowed) - frozenset(listed)
         self._allowed = listed
         if removed:
@@ -140,8 +182,13 @@ class ServerCredentials(Credentials):
         return unsubscribe
 
 
-def _load_all(keys: Iterable[PublicKey]) -> tuple[bytes, ...]:
-    if isinstance(keys, bytes | bytearray | memoryview | str):
-        # A key is an iterable too, of numbers: the mistake deserves its name.
-        raise InvalidKey("expected an iterable of public keys, got a single one")
-    return tuple(dict.fromkeys(load_public_key(key) for key in keys))
+def _named(name: str, keys: Iterable[PublicKey]) -> list[tuple[str, PublicKey]]:
+    """The keys of the argument *name*, each with the name that an error gives it."""
+    if isinstance(keys, bytes | bytearray | memoryview | str | Ed25519PublicKey):
+        # Bytes are an iterable too, of numbers: the mistake deserves its name.
+        raise InvalidKey(
+            f"{name}: expected an iterable of public keys, got a single one: put it into a list"
+        )
+    if not isinstance(keys, Iterable):
+        raise InvalidKey(f"{name}: expected an iterable of public keys, got: {kind_of(keys)}")
+    return [(f"{name}[{index}]", key) for index, key in enumerate(keys)]
