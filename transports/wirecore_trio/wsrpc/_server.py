@@ -18,9 +18,11 @@ from .._dial import deadline_after
 from .._dispatch import Workers
 from .._errors import NotConnected, alone, require_trio
 from .._link import Link, SocketLink
-from .._serve import MAX_HANDSHAKES, Acceptor, open_listeners
+from .._listeners import open_listeners
+from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
-from ..tls import ServerCredentials
+from ..tls import ServerCredentials, load_public_key
+from ..tls.keys import PublicKey
 from ._channel import Channel
 from ._options import Options
 from ._peer import Peer
@@ -90,15 +92,20 @@ class Server(Serving):
         """The public keys of the clients that are connected now."""
         return list(self._channels)
 
-    def peer(self, public_key: bytes) -> Peer:
-        """The client with *public_key*, to be called whenever it is connected."""
-        return ClientPeer(self, public_key)
+    def peer(self, public_key: PublicKey) -> Peer:
+        """The client with *public_key*, to be called whenever it is connected.
 
-    def channel(self, public_key: bytes) -> Channel:
-        """The connection of *public_key*. Raises NotConnected."""
+        The key comes in any form that `load_public_key` takes; raises InvalidKey where it is
+        none. Peers of the same key are equal.
+        """
+        return ClientPeer(self, load_public_key(public_key, name="public_key"))
+
+    def _channel(self, public_key: bytes) -> Channel:
         channel = self._channels.get(public_key)
         if channel is None:
-            raise NotConnected("client not connected")
+            listed = public_key in self._credentials.client_public_keys
+            why = "" if listed else ", which isn't let in"
+            raise NotConnected(f"client not connected: {public_key.hex()}{why}")
         return channel
 
     # --- serving --------------------------------------------------------------------------
@@ -270,13 +277,24 @@ class ClientPeer(Peer):
         self._server = server
         self._public_key = public_key
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with public key {self._public_key.hex()}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ClientPeer):
+            return NotImplemented
+        return self._server is other._server and self._public_key == other._public_key
+
+    def __hash__(self) -> int:
+        return hash(self._public_key)
+
     @property
     def public_key(self) -> bytes:
         return self._public_key
 
     async def call(self, method: str, payload: bytes) -> bytes:
         try:
-            channel = self._server.channel(self._public_key)
+            channel = self._server._channel(self._public_key)
         except NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
