@@ -1,13 +1,17 @@
-"""``python -m wirecore``: what is installed, which backend is in use and why."""
+"""``python -m wirecore``: which copy this is, where from, which backend is in use and why."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import wirecore
 
@@ -34,9 +38,28 @@ def openssl_version() -> str:
     return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii")
 
 
+def installed_copies() -> dict[Path, str]:
+    """The folders in which wirecore is installed, with the versions; editable: in its tree."""
+    found = {}
+    for distribution in metadata.distributions(name="wirecore"):
+        root = Path(str(distribution.locate_file("")))
+        # PEP 610: what the installer knows of where it had the package from.
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if origin.get("dir_info", {}).get("editable"):
+            root = Path(url2pathname(urlsplit(origin["url"]).path))
+        found[(root / "wirecore").resolve()] = distribution.version
+    return found
+
+
 def facts() -> Iterator[tuple[str, str]]:
     """What is worth knowing of this installation, as pairs of a label and a value."""
+    here = Path(wirecore.__file__).resolve().parent
     yield "wirecore", wirecore.__version__
+    yield "from", str(here)
+    for folder, version in installed_copies().items():
+        if folder != here:
+            # `python -m` looks into the current folder first, and so finds a source tree there.
+            yield "also", f"{version} is installed in {folder}: python -P -m wirecore tells of it"
     yield "backend", wirecore.BACKEND
     yield "why", wirecore.BACKEND_REASON
     yield "Python", f"{platform.python_implementation()} {platform.python_version()}"
@@ -50,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the facts and returns the exit code; *arguments* as in ``sys.argv[1:]``."""
     argparse.ArgumentParser(
         prog="python -m wirecore",
-        description="Tells the versions of wirecore and of what it stands on, and which of its "
-        "two backends is in use (c: compiled, py: pure Python) and why. Environment: "
-        "WIRECORE_BACKEND=c or =py chooses the backend.",
+        description="Tells the versions of wirecore and of what it stands on, the folder that this "
+        "copy lies in, and which of its two backends is in use (c: compiled, py: pure Python) "
+        "and why. Environment: WIRECORE_BACKEND=c or =py chooses the backend.",
     ).parse_args(arguments)
     sys.stdout.writelines(f"{label:13}{value}\n" for label, value in facts())
     return 0

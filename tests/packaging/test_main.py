@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 import wirecore
 from wirecore.__main__ import main
+
+HERE = Path(wirecore.__file__).resolve().parent
 
 
 def run_module(*arguments: str) -> str:
@@ -25,6 +29,39 @@ def test_it_tells_backend_reason_and_versions() -> None:
     assert told["trio"] == metadata.version("trio")
     assert told["OpenSSL"].startswith("OpenSSL ")
     assert told["Python"].endswith(sys.version.split()[0])
+
+
+@pytest.fixture
+def other_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for packages in which another wirecore is installed, and it is the only one."""
+    info = tmp_path / "wirecore-9.8.7.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wirecore\nVersion: 9.8.7\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    return tmp_path
+
+
+def test_it_says_which_copy_it_speaks_of() -> None:
+    assert f"from         {HERE}\n" in run_module()
+
+
+def test_another_installed_copy_is_named(
+    other_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    assert f"from         {HERE}\n" in told
+    assert f"also         9.8.7 is installed in {(other_copy / 'wirecore').resolve()}" in told
+    assert "python -P -m wirecore" in told
+
+
+def test_an_editable_installation_lies_in_its_tree(
+    other_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = {"url": HERE.parent.as_uri(), "dir_info": {"editable": True}}
+    (other_copy / "wirecore-9.8.7.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    assert main([]) == 0
+    assert "also " not in capsys.readouterr().out
 
 
 def test_help_says_what_the_environment_can_choose() -> None:
