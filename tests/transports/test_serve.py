@@ -1,4 +1,4 @@
-"""Listeners and the acceptor: what is bound, what is counted, and what a bad moment does."""
+"""The acceptor: what is counted, what is refused, and what a bad moment does."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trio.testing
 
-from wirecore.errors import InvalidOption
 from wirecore_trio import _serve
-from wirecore_trio._serve import Acceptor, open_listeners
+from wirecore_trio._listeners import open_listeners
+from wirecore_trio._serve import Acceptor
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -53,176 +52,6 @@ async def dial(acceptor: Acceptor) -> trio.SocketStream:
     stream = await trio.open_tcp_stream("127.0.0.1", address[1])
     await trio.testing.wait_all_tasks_blocked(0.01)
     return stream
-
-
-# --- listeners ------------------------------------------------------------------------------
-
-
-def test_one_port_serves_all_addresses(run_sockets: Run) -> None:
-    async def story() -> None:
-        listeners = await open_listeners(None, 0)
-        assert len({listener.getsockname()[1] for listener in listeners}) == 1
-        assert {listener.family for listener in listeners} >= {socket.AF_INET}
-        for listener in listeners:
-            listener.close()
-
-    run_sockets(story)
-
-
-@pytest.mark.parametrize("taken", [1, 3])
-def test_a_port_that_isnt_free_everywhere_is_given_up(
-    run_sockets: Run, monkeypatch: pytest.MonkeyPatch, taken: int
-) -> None:
-    asked: list[int] = []
-    real = trio.open_tcp_listeners
-
-    async def open_listeners_of_two_ports(port: int, **options: Any) -> list[trio.SocketListener]:
-        asked.append(port)
-        if port and len(asked) <= 2 * taken:
-            raise OSError(errno.EADDRINUSE, "address already in use")
-        options["host"] = "127.0.0.1"
-        return [*await real(port, **options), *(await real(0, **options) if not port else ())]
-
-    async def story() -> None:
-        monkeypatch.setattr(trio, "open_tcp_listeners", open_listeners_of_two_ports)
-        listeners = await open_listeners(None, 0)
-        assert len(listeners) == 1
-        assert asked[::2] == [0] * (taken + 1)
-        listeners[0].close()
-
-    run_sockets(story)
-
-
-def test_a_port_that_is_never_free_everywhere_is_an_error(
-    run_sockets: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = trio.open_tcp_listeners
-
-    async def open_listeners_of_two_ports(port: int, **_: Any) -> list[trio.SocketListener]:
-        if port:
-            raise OSError(errno.EADDRINUSE, "address already in use")
-        return [*await real(0, host="127.0.0.1"), *await real(0, host="127.0.0.1")]
-
-    async def story() -> None:
-        monkeypatch.setattr(trio, "open_tcp_listeners", open_listeners_of_two_ports)
-        with pytest.raises(OSError, match="no port was free on all addresses of None"):
-            await open_listeners(None, 0)
-
-    run_sockets(story)
-
-
-@pytest.mark.parametrize("port", [-1, 65536])
-def test_what_is_no_port(run: Run, port: int) -> None:
-    async def story() -> None:
-        with pytest.raises(InvalidOption, match=f"a port is 0 to 65535, not {port}"):
-            await open_listeners("127.0.0.1", port)
-
-    run(story)
-
-
-def test_what_else_goes_wrong_with_a_port_is_told(
-    run_sockets: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = trio.open_tcp_listeners
-
-    async def open_listeners_or_fail(port: int, **options: Any) -> list[trio.SocketListener]:
-        if port:
-            raise OSError(errno.EACCES, "permission denied")
-        return [*await real(0, host="127.0.0.1"), *await real(0, host="127.0.0.1")]
-
-    async def story() -> None:
-        monkeypatch.setattr(trio, "open_tcp_listeners", open_listeners_or_fail)
-        with pytest.raises(PermissionError):
-            await open_listeners(None, 0)
-
-    run_sockets(story)
-
-
-def test_a_taken_port_is_an_error(run_sockets: Run) -> None:
-    async def story() -> None:
-        (listener,) = await open_listeners("127.0.0.1", 0)
-        with listener, pytest.raises(OSError, match="in use"):
-            await open_listeners("127.0.0.1", listener.getsockname()[1])
-
-    run_sockets(story)
-
-
-async def open_unix(path: Path) -> socket.socket:
-    (listener,) = await open_listeners(None, 0, unix_path=str(path))
-    return listener
-
-
-def test_a_unix_sockets_file_comes_and_goes(
-    run_sockets: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def story() -> None:
-        monkeypatch.chdir(tmp_path)
-        (listener,) = await open_listeners(None, 0, unix_path="s")
-        assert (tmp_path / "s").is_socket()
-        monkeypatch.chdir("/")
-        listener.close()
-        assert not (tmp_path / "s").exists()
-        listener.close()
-
-    run_sockets(story)
-
-
-def test_a_dead_file_is_replaced_and_a_live_one_is_not(run_sockets: Run, tmp_path: Path) -> None:
-    async def story() -> None:
-        path = tmp_path / "s"
-        dead = socket.socket(socket.AF_UNIX)
-        dead.bind(str(path))
-        dead.close()
-        live = await open_unix(path)
-        with pytest.raises(OSError, match="in use"):
-            await open_unix(path)
-        # Also where it is too busy to answer: its backlog is full.
-        busy = [socket.socket(socket.AF_UNIX) for _ in range(200)]
-        for client in busy:
-            client.setblocking(False)
-            client.connect_ex(str(path))
-        with pytest.raises(OSError, match="in use"):
-            await open_unix(path)
-        for client in busy:
-            client.close()
-        assert path.is_socket()
-        live.close()
-        assert not path.exists()
-
-    run_sockets(story)
-
-
-def test_a_file_that_is_no_socket_is_left_alone(run_sockets: Run, tmp_path: Path) -> None:
-    async def story() -> None:
-        path = tmp_path / "s"
-        path.write_text("precious")
-        with pytest.raises(OSError, match="in use"):
-            await open_unix(path)
-        assert path.read_text() == "precious"
-
-    run_sockets(story)
-
-
-def test_the_file_of_another_server_is_left_alone(
-    run_sockets: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story() -> None:
-        path = tmp_path / "s"
-        old = await open_unix(path)
-        path.unlink()
-        new = await open_unix(path)
-        old.close()
-        assert path.is_socket()
-        path.unlink()
-        new.close()  # somebody tidied up already
-
-        gone = await open_unix(tmp_path / "t")
-        (tmp_path / "t").unlink()
-        (tmp_path / "t").symlink_to(tmp_path / "t")  # it can't be looked at
-        gone.close()
-
-    run_sockets(story)
-    assert "can't remove the socket file" in caplog.text
 
 
 # --- the acceptor ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Accepting connections: listeners, limits, the registry of what is open, drain.
+"""Accepting connections: limits, the count of what is open, drain.
 
 What is done with a connection is the server's matter; this only counts and bounds them.
 """
@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
-
-from wirecore import errors
 
 logger = logging.getLogger("wirecore.serve")
 
@@ -50,109 +46,7 @@ _ACCEPTS_IN_A_ROW: Final = 16
 #: and a task, some 5 KiB; one in the middle of TLS about 50 KiB, so this is 200 MiB at worst.
 MAX_HANDSHAKES: Final = 4096
 
-#: How often another port is tried where the chosen one isn't free on every address.
-_PORT_ATTEMPTS: Final = 8
-
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
-async def open_listeners(
-    host: str | None, port: int, *, unix_path: str | None = None, backlog: int | None = None
-) -> list[socket.socket]:
-    """Bound, listening sockets: TCP on every address of *host*, or a Unix socket.
-
-    *host* None means all interfaces. *port* 0 lets the system choose, the same one for every
-    address. A dead socket file at *unix_path* is replaced, a live one isn't; closing the
-    listener takes the file away. Raises OSError.
-    """
-    if not 0 <= port <= 65535:
-        raise errors.InvalidOption(f"a port is 0 to 65535, not {port}")
-    if unix_path is not None:
-        return [_open_unix_listener(unix_path, backlog)]
-    found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
-    for _ in range(_PORT_ATTEMPTS):
-        chosen = found[0].socket.getsockname()[1]
-        if all(listener.socket.getsockname()[1] == chosen for listener in found):
-            break
-        # The system chose a port for each address. The first one is most likely free on all.
-        for listener in found:
-            listener.socket.close()
-        try:
-            found = await trio.open_tcp_listeners(chosen, host=host, backlog=backlog)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            found = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
-    else:
-        for listener in found:
-            listener.socket.close()
-        raise OSError(errno.EADDRINUSE, f"no port was free on all addresses of {host!r}")
-    return [
-        socket.socket(
-            listener.socket.family,
-            listener.socket.type,
-            listener.socket.proto,
-            listener.socket.detach(),
-        )
-        for listener in found
-    ]
-
-
-class _UnixListener(socket.socket):
-    """A Unix socket that takes its file away when it is closed, unless it is another's by then."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._path = os.path.abspath(path)
-        self._file: tuple[int, int] | None = None
-
-    def own(self) -> None:
-        """The file is there, and this socket's."""
-        self._file = _identity(self._path)
-
-    def close(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            try:
-                if _identity(self._path) == file:
-                    os.unlink(self._path)
-            except FileNotFoundError:
-                pass  # somebody tidied up already
-            except OSError as error:
-                logger.warning("can't remove the socket file %s: %s", self._path, error)
-        super().close()
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
-def _open_unix_listener(path: str, backlog: int | None) -> socket.socket:
-    sock = _UnixListener(path)
-    try:
-        try:
-            sock.bind(path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or not _is_dead(path):
-                raise
-            os.unlink(path)
-            sock.bind(path)
-        sock.own()
-        sock.listen(backlog or 128)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _is_dead(path: str) -> bool:
-    """Whether *path* is a socket that nobody listens on."""
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # a live server whose backlog is full would keep us waiting
-        return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 class Acceptor:

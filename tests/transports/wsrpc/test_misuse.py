@@ -12,7 +12,7 @@ import trio
 from wirecore.errors import LocalError, UpgradeRejected
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
-from wirecore_trio._serve import open_listeners
+from wirecore_trio._listeners import open_listeners
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc import CallLost, NotConnected, Peer, RetryPolicy
 

@@ -19,7 +19,8 @@ from wirecore.websocket import Request, Response, ServerHandshake, origin_proble
 from .._dial import deadline_after, fail_after, secure_server
 from .._errors import ConnectionClosed, alone, require_trio
 from .._link import Link, SocketLink, link_for
-from .._serve import MAX_HANDSHAKES, Acceptor, open_listeners
+from .._listeners import open_listeners
+from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ._connection import WebSocket
 from ._options import Options
