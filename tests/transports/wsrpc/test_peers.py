@@ -62,7 +62,8 @@ def test_peers_of_one_key_are_equal() -> None:
     assert len({alice, server.peer(public(ALICE))}) == 1
     assert alice != server.peer(public(BOB))
     assert alice != other.peer(public(ALICE))
-    assert alice not in [public(ALICE)]
+    something_else: object = public(ALICE)
+    assert alice != something_else
 
 
 def test_who_isnt_connected_is_named(run: Run) -> None:
