@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,5 +98,36 @@ def test_a_job_given_to_a_worker_that_is_cancelled_before_its_first_step(run: Ru
             nursery.cancel_scope.cancel()
         assert job.task is not None  # it ran, as far as its first checkpoint
         assert workers._parked == []
+
+    run(story)
+
+
+def test_a_wait_for_a_thread_that_is_cancelled_leaves_nothing_behind(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery, threads=1, share=1)
+            alice, bob = workers.threads_of(b"alice"), workers.threads_of(b"bob")
+            await bob.acquire_on_behalf_of("bob's thread")
+            with trio.move_on_after(1) as scope:
+                await alice.acquire_on_behalf_of("given up")
+            assert scope.cancelled_caught
+            bob.release_on_behalf_of("bob's thread")
+            with trio.fail_after(1):
+                await alice.acquire_on_behalf_of("alice's thread")
+            alice.release_on_behalf_of("alice's thread")
+
+    run(story)
+
+
+def test_the_threads_of_a_peer_are_forgotten_with_their_last_use(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            threads = workers.threads_of(b"alice")
+            assert workers.threads_of(b"alice") is threads
+            assert list(workers._shares) == [b"alice"]
+            del threads
+            gc.collect()
+            assert not workers._shares
 
     run(story)

@@ -10,11 +10,15 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import trio
 
 #: Workers that stay parked; more come and go with the load.
 _MAX_PARKED: Final = 256
+
+#: Threads that all handlers together may have, if not told.
+DEFAULT_THREADS: Final = 40
 
 
 class Job(Protocol):
@@ -24,18 +28,61 @@ class Job(Protocol):
         """Run it. Must not raise but for cancellation: a job's errors are its caller's."""
 
 
+class Threads:
+    """One peer's part of the threads: a limiter for ``trio.to_thread.run_sync``.
+
+    At most *most* of its jobs run at once, and they ask for a thread of *everybody* only then:
+    those over the bound wait, in their order, without a place in the others' queue. A place is
+    given back when its thread has ended, however long ago the task was cancelled: blocking
+    threads that a peer has left behind still count as its own.
+    """
+
+    __slots__ = ("__weakref__", "_everybody", "_own")
+
+    def __init__(self, everybody: trio.CapacityLimiter, most: int) -> None:
+        self._everybody = everybody
+        self._own = trio.CapacityLimiter(most)
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Wait for a thread, first of the peer's own bound, then of everybody's."""
+        await self._own.acquire_on_behalf_of(borrower)
+        try:
+            await self._everybody.acquire_on_behalf_of(borrower)
+        except BaseException:
+            self._own.release_on_behalf_of(borrower)
+            raise
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        """The thread has ended."""
+        self._everybody.release_on_behalf_of(borrower)
+        self._own.release_on_behalf_of(borrower)
+
+
 class Workers:
     """Tasks of *nursery* that run jobs; it must be entered by the one who creates this.
 
     *threads*: how many of its jobs may run in worker threads at once. They are counted here, so
-    that handlers that block don't take the threads which name look-ups need.
+    that handlers that block don't take the threads which name look-ups need. *share*: how many
+    of these the jobs of one peer may take; None: all.
     """
 
-    def __init__(self, nursery: trio.Nursery, *, threads: int = 40) -> None:
-        self.threads = trio.CapacityLimiter(threads)
+    def __init__(
+        self, nursery: trio.Nursery, *, threads: int = DEFAULT_THREADS, share: int | None = None
+    ) -> None:
+        self._threads = trio.CapacityLimiter(threads)
+        self._share = threads if share is None else share
+        # By peer and not by connection: who connects again has its old threads still.
+        self._shares: WeakValueDictionary[bytes, Threads] = WeakValueDictionary()
         self._nursery = nursery
         self._parked: list[_Worker] = []
         self._context = contextvars.copy_context()
+
+    def threads_of(self, peer: bytes) -> Threads:
+        """The threads of *peer*. They are remembered while the result or one of them is in use."""
+        threads = self._shares.get(peer)
+        if threads is None:
+            threads = self._shares[peer] = Threads(self._threads, self._share)
+        return threads
 
     def start(self, job: Job) -> None:
         """Run *job* soon, in a task of its own for as long as it runs."""

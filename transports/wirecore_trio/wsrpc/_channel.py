@@ -12,7 +12,7 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.wsrpc import Received, Session
 
-from .._dispatch import Workers
+from .._dispatch import Threads, Workers
 from .._errors import CallLost, ConnectionClosed, NotConnected
 from .._link import Link
 from .._pump import Pump
@@ -49,6 +49,7 @@ class Channel(Peer):
         "_registry",
         "_session",
         "_stopping",
+        "_threads",
         "_workers",
         "error",
     )
@@ -67,6 +68,7 @@ class Channel(Peer):
         self._public_key = public_key
         self._registry = registry
         self._workers = workers
+        self._threads = workers.threads_of(public_key)
         self._options = options
         self._handling = 0
         self._handling_bytes = 0
@@ -95,9 +97,9 @@ class Channel(Peer):
         return self._public_key
 
     @property
-    def threads(self) -> trio.CapacityLimiter:
+    def threads(self) -> Threads:
         """What bounds the handlers that run in threads."""
-        return self._workers.threads
+        return self._threads
 
     @property
     def ended(self) -> bool:

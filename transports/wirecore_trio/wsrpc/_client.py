@@ -14,7 +14,7 @@ from wirecore import errors
 from wirecore.session import Backoff
 
 from .._dial import SocketOption, fail_after, open_socket
-from .._dispatch import Workers
+from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, require_trio
 from .._link import Link
 from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
@@ -197,7 +197,9 @@ class Connecting:
         require_trio()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
-        workers = Workers(self._nursery)
+        # There is one peer only: its bound is that of all.
+        threads = self._client._options.max_handler_threads
+        workers = Workers(self._nursery, threads=threads or DEFAULT_THREADS)
         try:
             if self._wait:
                 channel = await dial_until_open(

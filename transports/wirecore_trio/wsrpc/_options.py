@@ -20,6 +20,10 @@ class Options:
     scopes are yours to use besides.
     *max_handlers*, *max_handler_bytes*: requests being handled, and their size together; one
     more is answered with an error at once, and the reader never pauses.
+    *max_handler_threads*: handlers that block, in threads, at once for one peer; more wait for
+    their turn, and count as being handled. None: on a server a quarter of its ``max_threads``,
+    so that no peer can take them all, and on a client all 40. The wait is part of
+    *handler_timeout*.
     *handler_timeout*: a handler that takes longer is cancelled and answered with an error (only
     async ones can be).
     *on_disconnect*: whether handlers "finish" or are told to "cancel" when their connection is
@@ -40,6 +44,7 @@ class Options:
     call_timeout: float | None = 60.0
     max_handlers: int = 4096
     max_handler_bytes: int = 64 * 1024 * 1024
+    max_handler_threads: int | None = None
     handler_timeout: float | None = None
     on_disconnect: Literal["finish", "cancel"] = "finish"
     high_water: int = 1024 * 1024
@@ -58,6 +63,8 @@ class Options:
             "max_queued_bytes",
         ):
             check_at_least(name, getattr(self, name), 1)
+        if self.max_handler_threads is not None:
+            check_at_least("max_handler_threads", self.max_handler_threads, 1)
         for name in ("max_message_size", "max_send_size"):
             if getattr(self, name) is not None:
                 check_above(name, getattr(self, name), 0)

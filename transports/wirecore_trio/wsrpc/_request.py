@@ -73,7 +73,7 @@ class Request:
                 argument,
                 self._channel,
                 abandon_on_cancel=True,
-                limiter=self._channel.threads,
+                limiter=self._channel.threads,  # type: ignore[arg-type]  # trio asks no more of it
             )
         else:
             reply = await method.handler(argument, self._channel)

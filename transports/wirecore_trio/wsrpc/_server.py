@@ -15,7 +15,7 @@ from wirecore.session.limits import check_at_least
 from wirecore.websocket import Response, ServerHandshake, origin_problem
 
 from .._dial import deadline_after
-from .._dispatch import Workers
+from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
 from .._link import Link, SocketLink
 from .._listeners import open_listeners
@@ -61,6 +61,7 @@ class Server(Serving):
 
     *max_connections*: one more is closed at once. *max_handshakes*: so many of them may be
     anywhere before the end of TLS and upgrade, where anybody can get; one more is closed.
+    *max_threads*: plain handlers that run at once, in threads, of all clients together.
     """
 
     def __init__(
@@ -70,14 +71,17 @@ class Server(Serving):
         options: Options | None = None,
         max_connections: int = 100_000,
         max_handshakes: int = MAX_HANDSHAKES,
+        max_threads: int = DEFAULT_THREADS,
         backend: Backend | None = None,
     ) -> None:
         check_at_least("max_connections", max_connections, 1)
         check_at_least("max_handshakes", max_handshakes, 1)
+        check_at_least("max_threads", max_threads, 1)
         self._credentials = credentials
         self._options = options or Options()
         self._max_connections = max_connections
         self._max_handshakes = max_handshakes
+        self._max_threads = max_threads
         self._backend = backend
         self._registry = Registry()
         self._channels: dict[bytes, Channel] = {}
@@ -140,7 +144,8 @@ class Server(Serving):
         self, listeners: Sequence[socket.socket], task_status: trio.TaskStatus[Listening]
     ) -> None:
         async with trio.open_nursery() as nursery:
-            workers = Workers(nursery)
+            share = self._options.max_handler_threads or max(1, self._max_threads // 4)
+            workers = Workers(nursery, threads=self._max_threads, share=share)
 
             async def connected(sock: socket.socket) -> None:
                 await self._connected(sock, workers, acceptor)
