@@ -1,14 +1,51 @@
-# What the scripts beside this file share. Sourced, not run: it defines functions, goes to the
-# project's folder and keeps standard input away from every tool.
+# What the scripts beside this file share. Sourced, not run: it answers --help with the comment at
+# the top of the script, defines functions, goes to the project's folder and keeps standard input
+# away from every tool.
+
+script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+
+# Prints the comment at the top of the script, which is its manual.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$script"; }
+
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
+    usage
+    exit
+fi
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-say() { printf '\n== %s\n' "$*"; }
+# Names the stage that begins, and how long the script has run.
+say() { printf '\n== %s  [%d:%02d]\n' "$*" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
+}
+
+unknown_argument() {
+    { printf 'error: unknown argument: %s\n\n' "$1" && usage; } >&2
+    exit 2
+}
+
+# For scripts that take no arguments.
+take_no_arguments() { [ $# -eq 0 ] || unknown_argument "$1"; }
+
+# For scripts that run pytest: puts files, folders and names of tests into `tests`, and all that
+# stands behind a --.
+take_tests() {
+    tests=()
+    while [ $# -gt 0 ]; do
+        if [ "$1" = -- ]; then
+            shift
+            tests+=("$@")
+            return
+        fi
+        [ -e "${1%%::*}" ] || unknown_argument "$1"
+        tests+=("$1")
+        shift
+    done
 }
 
 # Prints the interpreter to build environments with: $PYTHON, else the first that is new enough.
@@ -42,22 +79,32 @@ environment_hash() {
     } | cksum
 }
 
-# Makes .venv where it isn't up to date: wirecore in place, compiled, with the tools that the
-# tests need. Puts it in front of PATH.
+# Makes .venv where it isn't up to date: wirecore in place, with what extra $1 ("test" unless it is
+# said, "" for none) names besides; compiled in any case where the tests are to run. Puts it in
+# front of PATH.
 use_venv() {
-    local stamp=.venv/wirecore-stamp
+    local extra=${1-test} stamp=.venv/wirecore-stamp mode=require hash stamped
     if [ ! -x .venv/bin/python ] ||
         { [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -VV)" != "$(.venv/bin/python -VV)" ]; }; then
         say "making .venv with $(find_python)"
         make_venv .venv
     fi
     PATH="$PWD/.venv/bin:$PATH"
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$(environment_hash python)" ]; then
-        say "installing wirecore, compiled and in place, with the tools for its tests"
-        rm -f "$stamp"
-        WIRECORE_BUILD=require python -m pip install -q -e '.[test]'
-        environment_hash python >"$stamp"
+    hash=$(environment_hash python)
+    stamped=$(cat "$stamp" 2>/dev/null || true)
+    # What has the tools for the tests does for a script without any, too.
+    if [ "$stamped" = "$hash test" ] || [ "$stamped" = "$hash $extra" ]; then
+        return
     fi
+    rm -f "$stamp"
+    if [ -z "$extra" ]; then
+        say "installing wirecore (half a minute, most of it for the C compiler)"
+        mode=${WIRECORE_BUILD:-auto}
+    else
+        say "installing wirecore, compiled and in place, with the tools for its tests (minutes)"
+    fi
+    WIRECORE_BUILD=$mode python -m pip install -q -e ".${extra:+[$extra]}"
+    printf '%s %s\n' "$hash" "$extra" >"$stamp"
 }
 
 # Installs what the extra $1 names, and leaves the installed wirecore alone.
