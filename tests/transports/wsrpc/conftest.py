@@ -17,7 +17,7 @@ from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import StreamLink
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc._channel import Channel
-from wirecore_trio.wsrpc._service import Registry
+from wirecore_trio.wsrpc._registry import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
 
 MemoryStream: TypeAlias = trio.StapledStream[

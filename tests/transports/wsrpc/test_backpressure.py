@@ -15,7 +15,7 @@ from wirecore.events import Buffer
 from wirecore_trio._dispatch import Workers
 from wirecore_trio.wsrpc import CallLost, NotConnected, Options, Peer, UnknownMethod
 from wirecore_trio.wsrpc._channel import Channel
-from wirecore_trio.wsrpc._service import Registry
+from wirecore_trio.wsrpc._registry import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
 
 Opener = Callable[..., Any]

@@ -17,7 +17,7 @@ from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink
 from wirecore_trio.wsrpc import Options, Peer
 from wirecore_trio.wsrpc._channel import Channel
-from wirecore_trio.wsrpc._service import Registry
+from wirecore_trio.wsrpc._registry import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
 from wirecore_trio.wsrpc.ping import PingRequest, PingResponse
 

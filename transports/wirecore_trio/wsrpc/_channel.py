@@ -17,8 +17,9 @@ from .._errors import CallLost, ConnectionClosed, NotConnected
 from .._link import Link
 from .._pump import Pump
 from ._peer import Peer
+from ._registry import Registry
 from ._request import Request
-from ._service import Method, Mode, Registry
+from ._service import Method, Mode
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 from ._waiter import Waiter
 

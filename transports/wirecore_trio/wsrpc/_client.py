@@ -22,7 +22,8 @@ from ..tls import ClientCredentials
 from ._channel import Channel
 from ._options import Options
 from ._peer import Caller
-from ._service import Registry, Service, Serving
+from ._registry import NO_HANDLERS, Handlers, Registry, Serving
+from ._service import Service
 from ._states import State, StateWatch
 from ._upgrade import make_session, secure, upgrade
 
@@ -183,11 +184,16 @@ class Client(Caller, Serving):
         self._watch.set(State.SHUTDOWN)
 
 
-class Connecting:
-    """What :func:`connect` returns: ``async with`` it."""
+class Connecting(Serving):
+    """What :func:`connect` returns: ``async with`` it.
+
+    What is registered before is served from the first moment on, as the other end may call as
+    soon as it is connected.
+    """
 
     def __init__(self, client: Client, policy: RetryPolicy, *, wait: bool) -> None:
         self._client = client
+        self._registry = client._registry
         self._policy = policy
         self._wait = wait
         self._manager: AbstractAsyncContextManager[trio.Nursery]
@@ -272,6 +278,7 @@ def connect(
     credentials: ClientCredentials,
     *,
     services: Sequence[Service] = (),
+    handlers: Handlers = NO_HANDLERS,
     options: Options | None = None,
     retry: RetryPolicy | None = None,
     wait: bool = True,
@@ -281,7 +288,9 @@ def connect(
     """Connect to a wsrpc server: ``async with connect("127.0.0.1:1337", credentials) as client``.
 
     *address*: host and port. *credentials*: our private key and the server's public key.
-    *services* are served to the server, from the first moment on.
+    *services*, and *handlers* that take and give bytes, by their methods' names, are served to
+    the server from the first moment on; so is what is registered with the returned object
+    before it is entered, with all that ``register`` and ``handle`` can do.
     Entering waits until the connection is there, trying again as *retry* says; it raises
     PeerRefused where keys don't fit (unless the policy persists), UpgradeRejected, and what the
     policy's last attempt raised. With *wait* false it returns at once and connects in the
@@ -300,8 +309,7 @@ def connect(
         socket_options=socket_options,
         backend=backend,
     )
-    for service in services:
-        client.register(service)
+    client._registry.add(services, handlers)
     return Connecting(client, retry or _DEFAULT_POLICY, wait=wait)
 
 

@@ -26,7 +26,8 @@ from ..tls.keys import PublicKey
 from ._channel import Channel
 from ._options import Options
 from ._peer import Peer
-from ._service import Registry, Serving
+from ._registry import NO_HANDLERS, Handlers, Registry, Serving
+from ._service import Service
 from ._upgrade import Secured, make_session, secure
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Server(Serving):
     One connection a client: a second one of the same key is refused (the client sees HTTP
     status 200 in place of the upgrade, as the Go server answers it).
 
+    *services*, and *handlers* that take and give bytes, by their methods' names, are served as
+    `register` and `handle` do it, which may be called at any time.
     *max_connections*: one more is closed at once. *max_handshakes*: so many of them may be
     anywhere before the end of TLS and upgrade, where anybody can get; one more is closed.
     *max_threads*: plain handlers that run at once, in threads, of all clients together.
@@ -68,6 +71,8 @@ class Server(Serving):
         self,
         credentials: ServerCredentials,
         *,
+        services: Sequence[Service] = (),
+        handlers: Handlers = NO_HANDLERS,
         options: Options | None = None,
         max_connections: int = 100_000,
         max_handshakes: int = MAX_HANDSHAKES,
@@ -84,6 +89,7 @@ class Server(Serving):
         self._max_threads = max_threads
         self._backend = backend
         self._registry = Registry()
+        self._registry.add(services, handlers)
         self._channels: dict[bytes, Channel] = {}
         self._opening: set[bytes] = set()
         self._acceptors: list[Acceptor] = []

@@ -1,12 +1,11 @@
-"""What a side serves: methods by name, how their messages are coded, how they are run."""
+"""A method that is served: its handler, how its messages are coded, and how it is run."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 from wirecore import errors
 
@@ -42,16 +41,28 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MethodTypes:
-    """The request and response types of a method, as generated services name them."""
+    """The request and response types of a method, as generated services name them.
+
+    Raises TypeError where one of them is no class of messages.
+    """
 
     request: type[ProtoMessage]
     response: type[ProtoMessage]
 
+    def __post_init__(self) -> None:
+        require_message_type("request", self.request)
+        require_message_type("response", self.response)
+
 
 class Service(Protocol):
-    """An object whose class maps method names to their types, and has a method for each."""
+    """An object that maps method names to their types, and has a method for each.
 
-    wsrpc_methods: ClassVar[Mapping[str, MethodTypes]]
+    ``wsrpc_methods = {"Shout": MethodTypes(ShoutRequest, ShoutResponse)}`` in its class will do.
+    """
+
+    @property
+    def wsrpc_methods(self) -> Mapping[str, MethodTypes]:
+        """The types of each method, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,20 @@ class Method:
         return reply.SerializeToString()
 
 
+def require_message_type(argument: str, kind: object) -> None:
+    """Raise TypeError unless *kind*, the value of *argument*, is a class of messages."""
+    if not (
+        isinstance(kind, type)
+        and callable(getattr(kind, "SerializeToString", None))
+        and callable(getattr(kind, "FromString", None))
+    ):
+        name = kind.__name__ if isinstance(kind, type) else f"an object of {type(kind).__name__}"
+        raise TypeError(
+            f"{argument} must be a class of messages, with SerializeToString and FromString, "
+            f"not {name}"
+        )
+
+
 def decode_message(kind: type[MessageT], payload: bytes) -> MessageT:
     """The message of type *kind* that *payload* encodes. Raises InvalidMessage."""
     try:
@@ -92,104 +117,3 @@ def decode_message(kind: type[MessageT], payload: bytes) -> MessageT:
         raise errors.InvalidMessage(
             f"{len(payload)} bytes are no {kind.__name__}: {error}"
         ) from error
-
-
-class Registry:
-    """The methods of one side. Changes take effect with the next request."""
-
-    __slots__ = ("_methods",)
-
-    def __init__(self) -> None:
-        self._methods: dict[str, Method] = {}
-
-    def find(self, name: str) -> Method | None:
-        """The method called *name*."""
-        return self._methods.get(name)
-
-    def register(self, service: Service, *, inline: bool = False) -> None:
-        """Serve all methods of *service*; see :meth:`handle` for how they run.
-
-        Raises InvalidOption where it is no service, or one of its names is taken.
-        """
-        methods = getattr(service, "wsrpc_methods", None)
-        if not methods:
-            raise errors.InvalidOption(
-                f"{type(service).__name__} is no service: its class has no wsrpc_methods"
-            )
-        made = [
-            self._make(name, getattr(service, name), types.request, types.response, inline=inline)
-            for name, types in methods.items()
-        ]
-        self._methods.update((method.name, method) for method in made)
-
-    def handle(
-        self,
-        name: str,
-        handler: Callable[[Any, Peer], Any],
-        *,
-        request: type[ProtoMessage] | None = None,
-        response: type[ProtoMessage] | None = None,
-        inline: bool = False,
-    ) -> None:
-        """Serve the method *name* with ``handler(request, peer)``.
-
-        An ``async def`` runs in a task, a ``def`` in a worker thread, or, with *inline*, in the
-        reader, where it must never block. With neither *request* nor *response* types it takes
-        and returns bytes. Raises InvalidOption where the name is taken or doesn't fit.
-        """
-        method = self._make(name, handler, request, response, inline=inline)
-        self._methods[method.name] = method
-
-    def _make(
-        self,
-        name: str,
-        handler: Callable[[Any, Peer], Any],
-        request: type[ProtoMessage] | None,
-        response: type[ProtoMessage] | None,
-        *,
-        inline: bool,
-    ) -> Method:
-        if not name:
-            raise errors.InvalidOption("a method needs a name")
-        if name in self._methods:
-            raise errors.InvalidOption(
-                f"the method {name!r} is served already; on the wire methods have bare names, so "
-                "two services can't share one"
-            )
-        is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-            getattr(handler, "__call__", None)  # noqa: B004  # an object's own, where it has one
-        )
-        if inline and is_async:
-            raise errors.InvalidOption(f"{name!r} is async: inline is for plain functions")
-        mode = Mode.TASK if is_async else Mode.INLINE if inline else Mode.THREAD
-        return Method(name, handler, request, response, mode)
-
-
-class Serving:
-    """What serves methods to its peers: a client as well as a server."""
-
-    _registry: Registry
-
-    def register(self, service: Service, *, inline: bool = False) -> None:
-        """Serve the methods of *service*; each is called as ``method(request, peer)``.
-
-        ``async def`` methods run in tasks, plain ones in worker threads, so that they may
-        block; with *inline* they run in the reader, the fastest way, and must never block.
-        Raises InvalidOption where it is no service, or a method's name is taken.
-        """
-        self._registry.register(service, inline=inline)
-
-    def handle(
-        self,
-        name: str,
-        handler: Callable[[Any, Peer], Any],
-        *,
-        request: type[ProtoMessage] | None = None,
-        response: type[ProtoMessage] | None = None,
-        inline: bool = False,
-    ) -> None:
-        """Serve the method *name* with ``handler(request, peer)``; without types, on bytes.
-
-        It runs as :meth:`register` says, and raises alike.
-        """
-        self._registry.handle(name, handler, request=request, response=response, inline=inline)
