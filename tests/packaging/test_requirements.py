@@ -1,0 +1,40 @@
+"""What pyproject.toml says of packages and extras, beside what lies in the tree."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def settings(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_that_is_typed_says_so_in_wheels(
+    root: Path, settings: dict[str, Any]
+) -> None:
+    typed = {path.parent.name for path in [*root.glob("*/py.typed"), *root.glob("*/*/py.typed")]}
+    assert settings["tool"]["setuptools"]["package-data"] == {
+        package: ["py.typed"] for package in sorted(typed)
+    }
+
+
+def test_every_requirement_has_a_lower_bound(settings: dict[str, Any]) -> None:
+    """Without one, what is tested says nothing of what gets installed."""
+    project = settings["project"]
+    for requirements in (project["dependencies"], *project["optional-dependencies"].values()):
+        for requirement in requirements:
+            assert re.match(r"wirecore\[|[\w.-]+(\[\w+\])?>=\d", requirement), requirement
+
+
+def test_what_the_tests_use_includes_every_extra_that_adds_to_the_library(
+    settings: dict[str, Any],
+) -> None:
+    extras = settings["project"]["optional-dependencies"]
+    (own,) = (r for r in extras["test"] if r.startswith("wirecore["))
+    assert {"codegen", "proxy", "uvicorn"} <= set(own[len("wirecore[") : -1].split(","))
