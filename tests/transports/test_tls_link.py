@@ -271,6 +271,14 @@ class ToyEngine:
         self.hungry = False
         self.closed = False
 
+    @property
+    def unsent(self) -> bool:
+        return bool(self.made)
+
+    @property
+    def starving(self) -> bool:
+        return not self.readable
+
     def receive(self, data: Buffer) -> None:
         self.received.append(bytes(data))
         self.hungry = False

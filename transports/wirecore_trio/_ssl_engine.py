@@ -30,12 +30,13 @@ class StdlibEngine:
     client's side.
     """
 
-    __slots__ = ("_failure", "_incoming", "_object", "_outgoing", "truncated")
+    __slots__ = ("_eof", "_failure", "_incoming", "_object", "_outgoing", "truncated")
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None
     ) -> None:
         self.truncated = False
+        self._eof = False
         self._failure: errors.RemoteError | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -51,10 +52,24 @@ class StdlibEngine:
         """For what the standard library tells about the connection (certificate, cipher)."""
         return self._object
 
+    @property
+    def unsent(self) -> bool:
+        return self._outgoing.pending > 0
+
+    @property
+    def starving(self) -> bool:
+        return not (
+            self._eof
+            or self._incoming.pending
+            or self._object.pending()
+            or self._failure is not None
+        )
+
     def receive(self, data: Buffer) -> None:
         if data:
             self._incoming.write(data)
         else:
+            self._eof = True
             self._incoming.write_eof()
 
     def outgoing(self) -> bytes:
@@ -77,15 +92,23 @@ class StdlibEngine:
 
     def read_into(self, buffer: memoryview) -> int | None:
         self._check_failure()
+        filled = 0
         try:
-            return self._object.read(len(buffer), buffer)  # type: ignore[return-value]  # a count
+            while filled < len(buffer):
+                room = buffer[filled:] if filled else buffer
+                size: int = self._object.read(len(room), room)  # type: ignore[assignment]
+                filled += size
+                if not size or self.starving:  # to be told "not yet" costs more than to look
+                    break
         except ssl.SSLWantReadError:
-            return None
+            return filled or None
         except ssl.SSLEOFError:
             self.truncated = True
-            return 0
         except ssl.SSLError as error:
-            raise self._fail(error) from error
+            failure = self._fail(error)
+            if not filled:
+                raise failure from error
+        return filled
 
     def write(self, data: Buffer) -> int:
         self._check_failure()

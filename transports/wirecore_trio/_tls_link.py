@@ -36,6 +36,14 @@ def _shared_buffer() -> memoryview:
 class Engine(Protocol):
     """What a link needs of an engine; ``wirecore_trio.tls.contract`` tells it in full."""
 
+    @property
+    def unsent(self) -> bool:
+        """Whether ``outgoing`` may have something; a hint once the handshake is complete."""
+
+    @property
+    def starving(self) -> bool:
+        """Whether ``read_into`` is sure to answer None before more ciphertext is received."""
+
     def receive(self, data: Buffer) -> None:
         """Take ciphertext from the peer; empty at the end of its stream. *data* is copied."""
 
@@ -46,7 +54,9 @@ class Engine(Protocol):
         """Go on with the handshake; True when it is complete. Raises HandshakeError."""
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """Plaintext written into *buffer*: 0 at the end, None when it needs more ciphertext.
+        """Plaintext written into *buffer*, all that has come and fits.
+
+        0 at the end, None when it needs more ciphertext.
 
         Raises a RemoteError.
         """
@@ -117,43 +127,38 @@ class TLSLink:
 
     def try_recv_into(self, buffer: memoryview) -> int | None:
         engine = self.engine
-        filled = 0
-        reads = 0
-        while filled < len(buffer):
-            try:
-                size = engine.read_into(buffer[filled:])
-            except errors.RemoteError:
-                if filled:
-                    break  # what came before it is good; the next read says it again
-                self._collect()
-                raise
-            if size is None:
-                if filled:
+        size: int | None = None
+        try:
+            for _ in range(_READS_FOR_NOTHING):
+                if engine.starving and not self._receive():
                     break
-                received = None
-                if reads < _READS_FOR_NOTHING:
-                    received = self.inner.try_recv_into(self._ciphertext)
-                if received is None:
-                    self._collect()
-                    return None
-                reads += 1
-                engine.receive(self._ciphertext[:received])
-                if self._starved is not None:
-                    self._feed_starved()
-                continue
-            if size == 0:
-                break
-            filled += size
-        self._collect()
-        return filled
+                size = engine.read_into(buffer)
+                if size is not None:
+                    break
+        finally:  # also for the alert that says what was wrong
+            if engine.unsent:
+                self._collect()
+        return size
+
+    def _receive(self) -> bool:
+        """Read ciphertext, if there is some now; its end counts too."""
+        received = self.inner.try_recv_into(self._ciphertext)
+        if received is None:
+            return False
+        self.engine.receive(self._ciphertext[:received])
+        if self._starved is not None:
+            self._feed_starved()
+        return True
 
     def try_send(self, data: Buffer) -> int:
         if self._unsent:
             self._send_unsent()
             if self._unsent:
                 return 0
-        taken = self.engine.write(memoryview(data)[:MAX_SEND])
-        self._collect()
+        engine = self.engine
+        taken = engine.write(data if len(data) <= MAX_SEND else memoryview(data)[:MAX_SEND])
+        if engine.unsent:
+            self._collect()
         if not taken and self._starved is None:
             self._starved = trio.Event()
         return taken
@@ -164,10 +169,14 @@ class TLSLink:
             self._starved = None
 
     def _collect(self) -> None:
-        made = self.engine.outgoing()
-        if made:
-            self._unsent = memoryview(bytes(self._unsent) + made if self._unsent else made)
+        made: bytes = self.engine.outgoing()
+        if self._unsent:
+            self._unsent = memoryview(bytes(self._unsent) + made)
             self._send_unsent()
+        elif made:
+            sent = self.inner.try_send(made)
+            if sent < len(made):
+                self._unsent = memoryview(made)[sent:]
 
     def _send_unsent(self) -> None:
         self._unsent = self._unsent[self.inner.try_send(self._unsent) :]

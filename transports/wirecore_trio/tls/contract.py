@@ -19,6 +19,13 @@ class Engine(Protocol):
     truncated: bool
     """Whether the peer's stream ended without the close_notify that says it is complete."""
 
+    unsent: bool
+    """Whether `outgoing` may have something. A mere hint before the handshake is complete."""
+
+    @property
+    def starving(self) -> bool:
+        """Whether `read_into` is sure to answer None before more ciphertext is received."""
+
     def receive(self, data: Buffer) -> None:
         """Take ciphertext from the peer; empty at the end of its stream. *data* is copied."""
 
@@ -36,7 +43,7 @@ class Engine(Protocol):
         """
 
     def read_into(self, buffer: memoryview) -> int | None:
-        """Write plaintext into *buffer*, and say how many bytes.
+        """Write plaintext into *buffer*, all that has come and fits; and say how many bytes.
 
         0 at the end of the peer's stream (see `truncated`), None when more ciphertext is
         needed first. *buffer* isn't empty.

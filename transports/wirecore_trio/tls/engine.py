@@ -57,8 +57,8 @@ class PinnedEngine:
         "_records",
         "_sealed",
         "_unanswered",
-        "_unsent",
         "truncated",
+        "unsent",
     )
 
     def __init__(self, credentials: Credentials) -> None:
@@ -77,9 +77,10 @@ class PinnedEngine:
         self._records = 0
         # Ciphertext that came and wasn't passed on to OpenSSL yet.
         self._backlog: list[memoryview] = []
-        # Ciphertext that left OpenSSL and wasn't handed out yet; more may be in its BIO.
+        # Ciphertext that left OpenSSL and wasn't handed out yet; more is in its BIO, perhaps,
+        # where *unsent* is set.
         self._sealed: list[bytes] = []
-        self._unsent = False
+        self.unsent = False
         # Records since then that may have made OpenSSL write an answer.
         self._unanswered = 0
         self._eof = False
@@ -88,6 +89,12 @@ class PinnedEngine:
         self._failure: tuple[_Kind, str] | None = None
 
     # --- ciphertext -----------------------------------------------------------------------
+
+    @property
+    def starving(self) -> bool:
+        return not (
+            self._records or self._eof or self._backlog or self._ended or self._failure is not None
+        )
 
     def receive(self, data: Buffer) -> None:
         if not data:
@@ -100,8 +107,8 @@ class PinnedEngine:
                 self._backlog.append(kept[start : start + _PORTION])
 
     def outgoing(self) -> bytes:
-        if self._unsent:
-            self._unsent = False
+        if self.unsent:
+            self.unsent = False
             self._unanswered = 0
             self._drain()
         if len(self._sealed) == 1:
@@ -138,7 +145,7 @@ class PinnedEngine:
     def handshake(self) -> bool:
         self._check_failure()
         while self._peer_public_key is None:
-            self._unsent = True
+            self.unsent = True
             try:
                 self._connection.do_handshake()
             except SSL.WantReadError:
@@ -171,7 +178,7 @@ class PinnedEngine:
                 # All that is left to send now are session tickets, which OpenSSL makes although
                 # they are good for nothing. They leave with the first data: sent alone, they
                 # would block a server whose client isn't reading yet.
-                self._unsent = False
+                self.unsent = False
         else:
             # The handshake is over, and OpenSSL has no way to send an alert of one's own
             # choice: a close_notify is what is left to say.
@@ -199,7 +206,7 @@ class PinnedEngine:
             except SSL.WantReadError:
                 # The records held no data: session tickets, or key updates. OpenSSL answers
                 # these; the answers may wait for what is sent next (RFC 8446 section 4.6.3).
-                self._unsent = True
+                self.unsent = True
                 self._unanswered += self._records
                 self._records = 0
                 if self._unanswered > _MAX_UNANSWERED:
@@ -213,7 +220,7 @@ class PinnedEngine:
                 self.truncated = not self._connection.get_shutdown() & SSL.RECEIVED_SHUTDOWN
             except SSL.Error as error:
                 self._failure = self._explain(error, ProtocolError)
-                self._unsent = True
+                self.unsent = True
                 break
             else:
                 filled += size
@@ -227,7 +234,7 @@ class PinnedEngine:
         self._check_ready()
         if self._closed:
             raise InvalidState("nothing can be sent after close()")
-        self._unsent = True
+        self.unsent = True
         size = min(len(data), MAX_WRITE)
         taken = 0
         part = data if size <= MAX_PLAINTEXT else memoryview(data)[:MAX_PLAINTEXT]
@@ -254,7 +261,7 @@ class PinnedEngine:
             self._say_goodbye()
 
     def _say_goodbye(self) -> None:
-        self._unsent = True
+        self.unsent = True
         try:
             self._connection.shutdown()
         except SSL.Error:
@@ -264,7 +271,8 @@ class PinnedEngine:
     # --- failure --------------------------------------------------------------------------
 
     def _check_ready(self) -> None:
-        self._check_failure()
+        if self._failure is not None:
+            self._check_failure()
         if self._peer_public_key is None:
             raise InvalidState("the TLS handshake isn't complete")
 
