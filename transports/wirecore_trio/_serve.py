@@ -43,7 +43,7 @@ _LOST: Final = frozenset(
 _ACCEPTS_IN_A_ROW: Final = 16
 
 #: Default bound on connections that aren't open yet. One that has sent nothing holds a socket
-#: and a task, some 5 KiB; one in the middle of TLS about 50 KiB, so this is 200 MiB at worst.
+#: and a task, some 5 KiB; one in the middle of TLS up to 70 KiB, so this is 280 MiB at worst.
 MAX_HANDSHAKES: Final = 4096
 
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

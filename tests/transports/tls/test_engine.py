@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from OpenSSL import crypto
 
 from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolError
 from wirecore_trio.tls import ClientCredentials, Engine, PinnedEngine, ServerCredentials
@@ -26,6 +27,53 @@ def test_both_sides_know_each_other_after_the_handshake(
     assert server.peer_public_key == client_key.public
     assert client.handshake()  # nothing more to do
     assert client.outgoing() == b""
+
+
+def test_a_key_is_taken_out_of_its_certificate_once(
+    client_credentials: ClientCredentials,
+    server_credentials: ServerCredentials,
+    join: Callable[[End, End], Join],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Apart from the key exchange that is the dearest part of a handshake."""
+    taken: list[crypto.X509] = []
+    get_pubkey = crypto.X509.get_pubkey
+
+    def note_and_get(certificate: crypto.X509) -> crypto.PKey:
+        taken.append(certificate)
+        return get_pubkey(certificate)
+
+    monkeypatch.setattr(crypto.X509, "get_pubkey", note_and_get)
+    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    join(client, server)
+    assert server.peer_public_key == client_credentials.public_key
+    assert client.peer_public_key == server_credentials.public_key
+    assert len(taken) == 2
+
+
+def test_a_key_that_is_taken_off_the_list_during_the_handshake_is_refused(
+    client_credentials: ClientCredentials,
+    server_credentials: ServerCredentials,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the look at the certificate and the end of the handshake."""
+    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    asked: list[bytes] = []
+
+    def allowed_once(_: ServerCredentials, key: bytes) -> bool:
+        asked.append(key)
+        return len(asked) == 1
+
+    client.handshake()
+    server.receive(client.outgoing())
+    assert not server.handshake()
+    client.receive(server.outgoing())
+    assert client.handshake()
+    server.receive(client.outgoing())
+    monkeypatch.setattr(ServerCredentials, "allowed", allowed_once)
+    with pytest.raises(PeerRefused, match="not on the list"):
+        server.handshake()
+    assert asked == [client_credentials.public_key] * 2
 
 
 def test_the_handshake_goes_byte_by_byte(

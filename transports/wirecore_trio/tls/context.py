@@ -65,11 +65,27 @@ class Exchange:
             self.objection = f"the {peer} must have an Ed25519 key, it has: {kind_of(key)}"
             return
         self.key = key.public_bytes_raw()
+        self._look_up(self.key)
+
+    def judge_again(self, connection: SSL.Connection) -> None:
+        """Judge the peer at the end of the handshake on *connection*, by what is known then.
+
+        What the verify callback couldn't see, or wasn't asked: a server's OpenSSL shows a chain
+        of several certificates only now, the list of keys may have changed since, and should a
+        session be resumed, against all settings, then nobody has judged its key yet.
+        """
+        count = certificate_count(connection, self.credentials.role)
+        if self.key is None or count != 1:
+            self.judge(connection.get_peer_certificate(), count)
+        else:
+            self._look_up(self.key)
+
+    def _look_up(self, key: bytes) -> None:
+        peer = self.credentials.peer
         self.objection = None
-        if not self.credentials.allowed(self.key):
+        if not self.credentials.allowed(key):
             self.objection = (
-                f"the {peer}'s public key {self.key.hex()} is not on the list of allowed "
-                f"{peer} keys"
+                f"the {peer}'s public key {key.hex()} is not on the list of allowed {peer} keys"
             )
 
 

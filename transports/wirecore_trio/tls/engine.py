@@ -11,7 +11,7 @@ from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolE
 from wirecore.events import Buffer
 
 from .alerts import REFUSALS, Alert, alert_text
-from .context import Exchange, certificate_count, context_for, no_certificate
+from .context import Exchange, context_for, no_certificate
 from .credentials import Credentials
 from .records import MAX_PLAINTEXT, RecordCounter
 
@@ -161,17 +161,8 @@ class PinnedEngine:
         return True
 
     def _judge_again(self) -> None:
-        """What the verify callback couldn't see, or wasn't asked.
-
-        A server's OpenSSL shows a chain of several certificates only now. The list of keys may
-        have changed since. And should a session be resumed, against all settings, then nobody
-        has judged its key yet.
-        """
         exchange = self._exchange
-        exchange.judge(
-            self._connection.get_peer_certificate(),
-            certificate_count(self._connection, exchange.credentials.role),
-        )
+        exchange.judge_again(self._connection)
         if exchange.objection is None:
             self._peer_public_key = exchange.key
             if exchange.credentials.role == "server":
