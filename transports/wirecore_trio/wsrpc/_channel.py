@@ -16,7 +16,7 @@ from .._dispatch import Threads, Workers
 from .._errors import CallLost, ConnectionClosed, NotConnected
 from .._link import Link
 from .._pump import Pump
-from ._peer import Peer
+from ._peer import Peer, check_call
 from ._registry import Registry
 from ._request import Request
 from ._service import Method, Mode
@@ -127,6 +127,8 @@ class Channel(Peer):
     # --- calling ------------------------------------------------------------------------
 
     async def call(self, method: str, payload: bytes) -> bytes:
+        if type(payload) is not bytes or type(method) is not str:
+            check_call(method, payload)
         session = self._session
         pump = self._pump
         if session.outbox.pending > self._options.high_water:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wirecore import errors
 from wirecore.session import Backoff
 
 from .._dial import SocketOption, fail_after, open_socket
@@ -19,9 +18,11 @@ from .._errors import NotConnected, require_trio
 from .._link import Link
 from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
 from ..tls import ClientCredentials
+from ._address import name_failure, parse_address, show_address
 from ._channel import Channel
+from ._checks import require_type
 from ._options import Options
-from ._peer import Caller
+from ._peer import Caller, check_call
 from ._registry import NO_HANDLERS, Handlers, Registry, Serving
 from ._service import Service
 from ._states import State, StateWatch
@@ -70,6 +71,7 @@ class Client(Caller, Serving):
     async def call(self, method: str, payload: bytes) -> bytes:
         channel = self._channel
         if channel is None:
+            check_call(method, payload)
             await trio.lowlevel.checkpoint()
             raise NotConnected(self._why_not())
         return await channel.call(method, payload)
@@ -108,7 +110,7 @@ class Client(Caller, Serving):
 
     @property
     def _authority(self) -> str:
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        return show_address(self._host, self._port)
 
     async def open(self, workers: Workers) -> Channel:
         """One attempt to connect."""
@@ -118,6 +120,7 @@ class Client(Caller, Serving):
             with fail_after(self._options.open_timeout, f"no connection to {self._authority}"):
                 return await self._open()
         except RETRIED as error:
+            name_failure(error, self._host, self._port)
             self.last_error = error
             self._watch.set(State.TRANSIENT_FAILURE)
             raise
@@ -287,7 +290,8 @@ def connect(
 ) -> Connecting:
     """Connect to a wsrpc server: ``async with connect("127.0.0.1:1337", credentials) as client``.
 
-    *address*: host and port. *credentials*: our private key and the server's public key.
+    *address*: host and port, ``"[::1]:1337"`` for IPv6. *credentials*: our private key and the
+    server's public key.
     *services*, and *handlers* that take and give bytes, by their methods' names, are served to
     the server from the first moment on; so is what is registered with the returned object
     before it is entered, with all that ``register`` and ``handle`` can do.
@@ -298,9 +302,20 @@ def connect(
     Underneath it reconnects for ever: at once after a loss, unless the connection was
     short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %.
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
-    itself. Raises InvalidOption for an address that is none.
+    itself. What a dial raises names the address. Raises InvalidOption for an address that is
+    none, TypeError for arguments of a wrong type.
     """
-    host, port = _parse_address(address)
+    host, port = parse_address(address)
+    require_type(
+        "credentials",
+        credentials,
+        ClientCredentials,
+        hint="a client has ClientCredentials: its private key and the server's public key",
+    )
+    require_type("options", options, Options, optional=True)
+    require_type(
+        "retry", retry, RetryPolicy, optional=True, hint="as retry=RetryPolicy(attempts=3)"
+    )
     client = Client(
         host,
         port,
@@ -311,15 +326,3 @@ def connect(
     )
     client._registry.add(services, handlers)
     return Connecting(client, retry or _DEFAULT_POLICY, wait=wait)
-
-
-def _parse_address(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise errors.InvalidOption(f"an address is HOST:PORT, not {address!r}")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        host.encode("idna")  # what looking it up begins with
-    except UnicodeError as error:
-        raise errors.InvalidOption(f"{host!r} can't be a host's name: {error}") from None
-    return host, int(port)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wirecore.errors import InvalidOption
 from wirecore.protocols.wsrpc import PING_INTERVAL, PONG_TIMEOUT
 from wirecore.session.limits import check_above, check_at_least, check_seconds
+
+from ._checks import require_int, require_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Options:
     *write_timeout*: how long a peer may take nothing of what is owed to it.
     *open_timeout*: for TLS and upgrade (and, on a client, dialling) together.
 
-    Raises InvalidOption for a value out of its bounds.
+    Raises InvalidOption for a value out of its bounds, TypeError for one of a wrong type.
     """
 
     max_message_size: int | None = None
@@ -62,11 +65,14 @@ class Options:
             "high_water",
             "max_queued_bytes",
         ):
+            require_int(name, getattr(self, name))
             check_at_least(name, getattr(self, name), 1)
         if self.max_handler_threads is not None:
+            require_int("max_handler_threads", self.max_handler_threads)
             check_at_least("max_handler_threads", self.max_handler_threads, 1)
         for name in ("max_message_size", "max_send_size"):
             if getattr(self, name) is not None:
+                require_int(name, getattr(self, name))
                 check_above(name, getattr(self, name), 0)
         for name in (
             "call_timeout",
@@ -76,4 +82,9 @@ class Options:
             "write_timeout",
             "open_timeout",
         ):
+            require_seconds(name, getattr(self, name))
             check_seconds(name, getattr(self, name))
+        if self.on_disconnect not in ("finish", "cancel"):
+            raise InvalidOption(
+                f"on_disconnect must be 'finish' or 'cancel', not {self.on_disconnect!r}"
+            )

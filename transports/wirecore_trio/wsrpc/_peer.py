@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from ._service import MessageT, ProtoMessage, decode_message
+from ._checks import require_type
+from ._service import MessageT, ProtoMessage, decode_message, require_message_type
 
 
 class Caller(ABC):
@@ -21,7 +22,7 @@ class Caller(ABC):
 
         Raises RpcError (the remote handler's error text; UnknownMethod and Overloaded where the
         peer says so), NotConnected, CallLost (with ``execution``), CallTimeout,
-        LocalLimitExceeded.
+        LocalLimitExceeded; TypeError where the payload isn't bytes.
         """
 
     async def invoke(
@@ -29,9 +30,28 @@ class Caller(ABC):
     ) -> MessageT:
         """Call *method* with a message, and decode the reply; what generated stubs do.
 
-        Raises what :meth:`call` raises, and InvalidMessage where the reply isn't a *response*.
+        *response* is the reply's class. Raises what :meth:`call` raises, and InvalidMessage where
+        the reply isn't a *response*; TypeError where either argument is no such thing.
         """
+        if isinstance(request, type) or not hasattr(request, "SerializeToString"):
+            given = request.__name__ if isinstance(request, type) else type(request).__name__
+            raise TypeError(
+                f"a request must be a message, an object with SerializeToString, not {given}"
+            )
+        require_message_type("response", response)
         return decode_message(response, await self.call(method, request.SerializeToString()))
+
+
+def check_call(method: object, payload: object) -> None:
+    """Raise TypeError unless *method* is text and *payload* bytes, or a view of some."""
+    require_type("method", method, str)
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        hint = (
+            "invoke takes messages, and encodes them"
+            if hasattr(payload, "SerializeToString")
+            else "encode it"
+        )
+        raise TypeError(f"payload must be bytes, not {type(payload).__name__}: {hint}")
 
 
 class Peer(Caller):

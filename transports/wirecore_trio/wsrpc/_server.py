@@ -24,8 +24,9 @@ from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
 from ..tls.keys import PublicKey
 from ._channel import Channel
+from ._checks import require_int, require_type
 from ._options import Options
-from ._peer import Peer
+from ._peer import Peer, check_call
 from ._registry import NO_HANDLERS, Handlers, Registry, Serving
 from ._service import Service
 from ._upgrade import Secured, make_session, secure
@@ -79,9 +80,20 @@ class Server(Serving):
         max_threads: int = DEFAULT_THREADS,
         backend: Backend | None = None,
     ) -> None:
-        check_at_least("max_connections", max_connections, 1)
-        check_at_least("max_handshakes", max_handshakes, 1)
-        check_at_least("max_threads", max_threads, 1)
+        require_type(
+            "credentials",
+            credentials,
+            ServerCredentials,
+            hint="a server has ServerCredentials: its private key and the clients' public keys",
+        )
+        require_type("options", options, Options, optional=True)
+        for name, count in (
+            ("max_connections", max_connections),
+            ("max_handshakes", max_handshakes),
+            ("max_threads", max_threads),
+        ):
+            require_int(name, count)
+            check_at_least(name, count, 1)
         self._credentials = credentials
         self._options = options or Options()
         self._max_connections = max_connections
@@ -135,6 +147,8 @@ class Server(Serving):
         cancels the handlers. Raises OSError where it can't listen.
         """
         require_trio()
+        require_type("host", host, str, optional=True)
+        require_int("port", port)
         if self._closing:
             raise errors.InvalidState("this server was closed: make a new one")
         if listeners is None:
@@ -307,6 +321,7 @@ class ClientPeer(Peer):
         try:
             channel = self._server._channel(self._public_key)
         except NotConnected:
+            check_call(method, payload)
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             raise

@@ -1,0 +1,51 @@
+"""Where a server is: reading ``HOST:PORT``, and naming it in what a dial raises."""
+
+from __future__ import annotations
+
+from wirecore import errors
+
+from ._checks import require_type
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host, without brackets, and port of *address*. Raises TypeError, InvalidOption."""
+    require_type("address", address, str)
+    scheme, found, rest = address.partition("://")
+    if found:
+        raise errors.InvalidOption(
+            f"an address is HOST:PORT without a scheme, as {rest.partition('/')[0]!r}, "
+            f"not {scheme}://...: wsrpc is always over TLS"
+        )
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise errors.InvalidOption(
+            f"an address is HOST:PORT, as '127.0.0.1:1337' or '[::1]:1337', not {address!r}"
+        )
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host or "[" in host or "]" in host:
+        raise errors.InvalidOption(
+            f"an address is HOST:PORT, an IPv6 one in brackets, as '[::1]:1337', not {address!r}"
+        )
+    try:
+        host.encode("idna")  # what looking it up begins with
+    except UnicodeError as error:
+        raise errors.InvalidOption(f"{host!r} can't be a host's name: {error}") from None
+    return host, int(port)
+
+
+def show_address(host: str, port: int) -> str:
+    """*host* and *port* as :func:`parse_address` reads them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def name_failure(error: Exception, host: str, port: int) -> None:
+    """Have the text of *error*, which a dial raised, say where it was to."""
+    address = show_address(host, port)
+    text = str(error)
+    if address in text or f"{host} port {port}" in text:
+        return
+    if isinstance(error, OSError) and error.strerror is not None:
+        error.strerror = f"{address}: {error.strerror}"
+    else:
+        error.args = (f"{address}: {text or type(error).__name__}",)
