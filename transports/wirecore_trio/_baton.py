@@ -126,6 +126,8 @@ class Baton:
     def arrived(self, messages: list[Message]) -> None:
         """Queue *messages*; wakes who waits."""
         self.messages.extend(messages)
+        if len(messages) > 1:
+            self.pump.hold()
         self.wake()
 
     def wake(self) -> None:

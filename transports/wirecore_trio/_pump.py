@@ -167,7 +167,7 @@ class Pump:
         Empty, too, for what the session has put off.
         """
         self._sent_in_pass = False
-        now = trio.current_time()
+        now = self._clock.now()
         session = self.session
         try:
             happened = (
@@ -217,9 +217,16 @@ class Pump:
 
     # --- out --------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """What a read brought will be answered by several writes: let them leave together."""
+        self._sent_in_pass = True
+
     def write(self) -> None:
-        """The session has something to send: send it now, or with the others of this pass."""
-        if self._writing or self.ended:
+        """The session has something to send: send it now, or with the others of this pass.
+
+        What is written while a read is being handled leaves at its end.
+        """
+        if self._writing or self._reading or self.ended:
             return
         if self._sent_in_pass:
             if not self._listed:
@@ -249,11 +256,11 @@ class Pump:
             return
         if self.session.outbox.pending or self.link.owes:
             self._writing = True
-            self._write_deadline = trio.current_time() + self._write_timeout
+            self._write_deadline = self._clock.now() + self._write_timeout
             self.arm()
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
         elif self.session.finished and not self._reading:
-            self._finish(trio.current_time())
+            self._finish(self._clock.now())
 
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
@@ -297,7 +304,7 @@ class Pump:
             while not self.ended and (self.session.outbox.pending or self.link.owes):
                 await self.link.flush()
                 if not self.session.finished:  # _finish has set the last deadline
-                    self._write_deadline = trio.current_time() + self._write_timeout
+                    self._write_deadline = self._clock.now() + self._write_timeout
                 self._send_some()
                 self._wake_parked()
         except _LOSS as error:
