@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 
 from wirecore import errors
-from wirecore.websocket import Accepted, BadRequest, ClientHandshake, Request, ServerHandshake
 
 from ._link import Link
+
+if TYPE_CHECKING:
+    from wirecore.websocket import Accepted, ClientHandshake, Request, ServerHandshake
 
 #: Bytes read in one go during a handshake, which is short.
 _CHUNK = 16 * 1024
@@ -69,6 +73,8 @@ async def receive_request(link: Link, handshake: ServerHandshake) -> Request | N
     Raises HandshakeError for what isn't an HTTP request, after having answered it, and
     trio.BrokenResourceError.
     """
+    from wirecore.websocket import BadRequest  # a client doesn't load the server's side
+
     begun = False
     while True:
         data = await _receive_some(link)

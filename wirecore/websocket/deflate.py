@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from wirecore.errors import HandshakeError
 from wirecore.events import Buffer
 from wirecore.session.limits import check_at_least, check_at_most
-from wirecore.websocket.extensions import Extension
 
 if TYPE_CHECKING:
     from zlib import _Compress, _Decompress
+
+    from wirecore.websocket.extensions import Extension
 
 NAME: Final = "permessage-deflate"
 
@@ -72,6 +73,8 @@ class DeflateOffer:
 
     def request(self) -> Extension:
         """The client's offer. It always says that the server may bound the client's window."""
+        from wirecore.websocket.extensions import Extension  # only a handshake needs it
+
         bits = self.client_max_window_bits
         parameters: list[tuple[str, str | None]] = [
             ("client_max_window_bits", None if bits == MAX_WINDOW_BITS else str(bits))
@@ -127,6 +130,8 @@ class DeflateOffer:
         return self._answer(asked)
 
     def _answer(self, asked: _Parameters) -> tuple[Extension, DeflateParameters]:
+        from wirecore.websocket.extensions import Extension
+
         server_fresh = self.server_no_context_takeover or asked.server_no_context_takeover
         client_fresh = self.client_no_context_takeover or asked.client_no_context_takeover
         server_bits = min(

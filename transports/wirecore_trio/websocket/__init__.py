@@ -17,17 +17,24 @@ The server::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from wirecore._late import late_names
 from wirecore.errors import HandshakeError, UpgradeRejected
 from wirecore.events import Message, RawText
 from wirecore.session import Backoff, Limits
-from wirecore.websocket import DeflateOffer, Request, Response
+from wirecore.websocket import DeflateOffer
 
 from .._errors import AlreadyClosed, ConnectionClosed
 from .._supervise import RetryPolicy
-from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
 from ._connection import Streaming, WebSocket
 from ._options import Options
-from ._server import Accept, Handler, OnRequest, Server, serve, wrap_server
+
+if TYPE_CHECKING:
+    from wirecore.websocket import Request, Response
+
+    from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
+    from ._server import Accept, Handler, OnRequest, Server, serve, wrap_server
 
 __all__ = [
     "Accept",
@@ -57,3 +64,22 @@ __all__ = [
     "wrap_client",
     "wrap_server",
 ]
+
+if not TYPE_CHECKING:
+    # Most programs are a client or a server, not both: each side is loaded by the first who asks.
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "_client": ("DialOptions", "Prepared", "connect", "reconnecting", "wrap_client"),
+            "_server": (
+                "Accept",
+                "Handler",
+                "OnRequest",
+                "Request",
+                "Response",
+                "Server",
+                "serve",
+                "wrap_server",
+            ),
+        },
+    )

@@ -13,7 +13,7 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.events import Buffer, Message, RawText
 from wirecore.session import Heartbeat
-from wirecore.websocket import Accepted, Connection, Request, State
+from wirecore.websocket import Connection, State
 
 from .._baton import Baton
 from .._errors import AlreadyClosed, ConnectionClosed
@@ -23,6 +23,7 @@ from ._options import Options
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
+    from wirecore.websocket import Accepted, Request
 
 #: Close codes that end an iteration over messages quietly. A close frame without a code is how
 #: browsers close when the page doesn't name one.
