@@ -183,7 +183,7 @@ async def secure(link: Link, context: ssl.SSLContext | None, host: str) -> TLSLi
     """
     context = context or _default_context()
     tls = TLSLink(link, StdlibEngine(context, server_side=False, server_hostname=host))
-    await tls.handshake()
+    await tls.handshake(speaks_next=True)
     return tls
 
 

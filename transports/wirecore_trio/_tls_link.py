@@ -85,23 +85,27 @@ class TLSLink:
         # Set once ciphertext came, for an engine that can't encrypt before.
         self._starved: trio.Event | None = None
 
-    async def handshake(self) -> None:
+    async def handshake(self, *, speaks_next: bool = False) -> None:
         """Do the handshake. Raises HandshakeError, also where the connection breaks.
 
-        The alert that says why it failed is sent before this raises.
+        The alert that says why it failed is sent before this raises. *speaks_next*: the caller
+        sends something at once, and what this end still has to say leaves with it, which saves
+        either end a turn.
         """
         try:
-            await self._handshake()
+            await self._handshake(speaks_next)
         except trio.BrokenResourceError as error:
             raise errors.HandshakeError(f"no TLS handshake: {error}") from error
 
-    async def _handshake(self) -> None:
+    async def _handshake(self, speaks_next: bool) -> None:
         while True:
             try:
                 complete = self.engine.handshake()
             except errors.HandshakeError:
                 await self._send_alert()
                 raise
+            if complete and speaks_next:
+                return
             self._collect()
             while self.owes:
                 await self.flush()

@@ -36,7 +36,7 @@ async def secure(link: Link, credentials: ClientCredentials | ServerCredentials)
     """The TLS handshake over *link*. Raises PeerRefused, HandshakeError, BrokenResourceError."""
     engine = PinnedEngine(credentials)
     tls = TLSLink(link, engine)
-    await tls.handshake()
+    await tls.handshake(speaks_next=credentials.role == "client")
     return Secured(tls, engine.peer_public_key)
 
 
