@@ -101,6 +101,38 @@ def test_over_real_sockets(
     run_with_sockets(story)
 
 
+def test_each_side_has_credentials_of_its_own(
+    run: Run, client_credentials: ClientCredentials, server_credentials: ServerCredentials
+) -> None:
+    """They say which side of TLS one is: two servers would wait for each other."""
+
+    async def story() -> None:
+        with pytest.raises(TypeError, match="must be ClientCredentials, not ServerCredentials"):
+            await connect_pinned_tls("127.0.0.1", 1, server_credentials)  # type: ignore[arg-type] # the mistake is tested
+        ours, theirs = trio.testing.memory_stream_pair()
+        with pytest.raises(TypeError, match="must be ServerCredentials, not ClientCredentials"):
+            await wrap_server(ours, client_credentials)  # type: ignore[arg-type] # the mistake is tested
+        with pytest.raises(TypeError, match=r"must be Client\w+ or Server\w+, not bytes"):
+            PinnedTLSStream(ours, b"a key")  # type: ignore[arg-type] # the mistake is tested
+        await ours.send_all(b"as it was")
+        assert await theirs.receive_some() == b"as it was"
+
+    run(story)
+
+
+def test_none_is_no_bound(
+    run: Run, client_credentials: ClientCredentials, server_credentials: ServerCredentials
+) -> None:
+    async def story() -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(PinnedTLSStream(theirs, client_credentials).do_handshake)
+            stream = await wrap_server(ours, server_credentials, handshake_timeout=None)
+            assert stream.peer_public_key == client_credentials.public_key
+
+    run(story)
+
+
 def test_a_refusal_arrives_although_the_client_has_already_sent_something(
     run_with_sockets: Run,
     server_credentials: ServerCredentials,

@@ -66,6 +66,30 @@ def test_peers_of_one_key_are_equal() -> None:
     assert alice != something_else
 
 
+def test_what_is_shown_of_each_end(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        peers: list[Peer] = []
+
+        def note(payload: bytes, peer: Peer) -> bytes:
+            peers.append(peer)
+            return payload
+
+        async with open_world(handlers={"Note": note}) as world:
+            address = f"127.0.0.1:{world.port}"
+            async with world.connect() as client:
+                await client.call("Note", b"")
+                shown = f"with public key {public(ALICE).hex()}>"
+                assert repr(world.server.peer(public(ALICE))).endswith(shown)
+                assert repr(peers[0]).endswith(shown)
+                assert repr(client) == f"<Client of {address}, ready>"
+                assert repr(world.server) == (
+                    f"<Server with public key {public(SERVER).hex()}, 1 client connected>"
+                )
+            assert repr(client) == f"<Client of {address}, shutdown>"
+
+    run(main)
+
+
 def test_who_isnt_connected_is_named(run: Run) -> None:
     async def main() -> None:
         server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, [public(ALICE)]))

@@ -67,7 +67,8 @@ class PinnedTLSStream(trio.abc.Stream):
     """TLS 1.3 over *transport_stream*, with a peer whose Ed25519 key the credentials list.
 
     *transport_stream* belongs to this stream from now on: ``aclose`` closes it. The side follows
-    from the type of *credentials*. *engine* makes the sans-IO engine that does the work.
+    from the type of *credentials*; TypeError for any other. *engine* makes the sans-IO engine
+    that does the work.
 
     One task may send while another receives. The handshake runs with the first operation, or
     in `do_handshake`. Every operation may raise ``trio.BusyResourceError`` when another task is
@@ -87,6 +88,11 @@ class PinnedTLSStream(trio.abc.Stream):
         *,
         engine: EngineFactory = PinnedEngine,
     ) -> None:
+        if not isinstance(credentials, ClientCredentials | ServerCredentials):
+            raise TypeError(
+                "credentials must be ClientCredentials or ServerCredentials, not "
+                f"{type(credentials).__name__}"
+            )
         self.transport_stream = transport_stream
         self._engine = engine(credentials)
         self._secure = False

@@ -66,6 +66,9 @@ class Client(Caller, Serving):
         #: Why the last attempt failed or the last connection broke; None if neither did.
         self.last_error: BaseException | None = None
 
+    def __repr__(self) -> str:
+        return f"<Client of {self._authority}, {self.state.value}>"
+
     # --- calling --------------------------------------------------------------------------
 
     async def call(self, method: str, payload: bytes) -> bytes:
@@ -295,12 +298,15 @@ def connect(
     *services*, and *handlers* that take and give bytes, by their methods' names, are served to
     the server from the first moment on; so is what is registered with the returned object
     before it is entered, with all that ``register`` and ``handle`` can do.
-    Entering waits until the connection is there, trying again as *retry* says; it raises
+    Entering waits until the connection is there, trying again as *retry* says, by default for
+    ever; ``RetryPolicy(attempts=3)`` gives up, and so does ``await client.wait_ready()`` in a
+    cancel scope, with *wait* false. It raises
     PeerRefused where keys don't fit (unless the policy persists), UpgradeRejected, and what the
     policy's last attempt raised. With *wait* false it returns at once and connects in the
     background, for ever.
     Underneath it reconnects for ever: at once after a loss, unless the connection was
-    short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %.
+    short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %. A *retry* has
+    its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps these.
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
     itself. What a dial raises names the address. Raises InvalidOption for an address that is
     none, TypeError for arguments of a wrong type.

@@ -33,13 +33,23 @@ class Caller(ABC):
         *response* is the reply's class. Raises what :meth:`call` raises, and InvalidMessage where
         the reply isn't a *response*; TypeError where either argument is no such thing.
         """
-        if isinstance(request, type) or not hasattr(request, "SerializeToString"):
-            given = request.__name__ if isinstance(request, type) else type(request).__name__
-            raise TypeError(
-                f"a request must be a message, an object with SerializeToString, not {given}"
-            )
-        require_message_type("response", response)
-        return decode_message(response, await self.call(method, request.SerializeToString()))
+        try:
+            payload = request.SerializeToString()
+            response.FromString  # noqa: B018  # before the call, which may have effects
+        except (AttributeError, TypeError):
+            _check_messages(request, response)
+            raise
+        return decode_message(response, await self.call(method, payload))
+
+
+def _check_messages(request: object, response: object) -> None:
+    """Raise TypeError where one of them isn't what :meth:`Caller.invoke` takes."""
+    if isinstance(request, type) or not hasattr(request, "SerializeToString"):
+        given = request.__name__ if isinstance(request, type) else type(request).__name__
+        raise TypeError(
+            f"a request must be a message, an object with SerializeToString, not {given}"
+        )
+    require_message_type("response", response)
 
 
 def check_call(method: object, payload: object) -> None:
@@ -63,3 +73,6 @@ class Peer(Caller):
     @abstractmethod
     def public_key(self) -> bytes:
         """The peer's Ed25519 public key, 32 raw bytes."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with public key {self.public_key.hex()}>"

@@ -107,6 +107,13 @@ class Server(Serving):
         self._acceptors: list[Acceptor] = []
         self._closing = False
 
+    def __repr__(self) -> str:
+        count = len(self._channels)
+        return (
+            f"<Server with public key {self._credentials.public_key.hex()}, "
+            f"{count} {'client' if count == 1 else 'clients'} connected>"
+        )
+
     # --- its clients ----------------------------------------------------------------------
 
     @property
@@ -301,9 +308,6 @@ class ClientPeer(Peer):
     def __init__(self, server: Server, public_key: bytes) -> None:
         self._server = server
         self._public_key = public_key
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} with public key {self._public_key.hex()}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ClientPeer):
