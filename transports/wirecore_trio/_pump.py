@@ -94,6 +94,7 @@ class Pump:
         "ended",
         "flooded",
         "link",
+        "now",
         "session",
     )
 
@@ -120,6 +121,7 @@ class Pump:
         self._high_water = high_water
         self._view = _shared_buffer()
         self._clock = current_clock()
+        self.now = self._clock.now
         self._flusher = current_flusher()
         self._timer: Timer | None = None
         self._write_deadline = math.inf
@@ -167,7 +169,7 @@ class Pump:
         Empty, too, for what the session has put off.
         """
         self._sent_in_pass = False
-        now = self._clock.now()
+        now = self.now()
         session = self.session
         try:
             happened = (
@@ -256,11 +258,11 @@ class Pump:
             return
         if self.session.outbox.pending or self.link.owes:
             self._writing = True
-            self._write_deadline = self._clock.now() + self._write_timeout
+            self._write_deadline = self.now() + self._write_timeout
             self.arm()
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
         elif self.session.finished and not self._reading:
-            self._finish(self._clock.now())
+            self._finish(self.now())
 
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
@@ -304,7 +306,7 @@ class Pump:
             while not self.ended and (self.session.outbox.pending or self.link.owes):
                 await self.link.flush()
                 if not self.session.finished:  # _finish has set the last deadline
-                    self._write_deadline = self._clock.now() + self._write_timeout
+                    self._write_deadline = self.now() + self._write_timeout
                 self._send_some()
                 self._wake_parked()
         except _LOSS as error:

@@ -137,7 +137,7 @@ class Channel(Peer):
         try:
             if self._ended:
                 raise errors.NotConnected
-            session.call(waiter, method, payload, trio.current_time())
+            session.call(waiter, method, payload, pump.now())
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
@@ -159,14 +159,17 @@ class Channel(Peer):
         return errors.CallTimeout(f"{what} within call_timeout, {self._options.call_timeout:g} s")
 
     def _received(self, received: Received) -> None:
-        for waiter, payload, text in received.answers:
+        answers, requests = received.answers, received.requests
+        if len(answers) + len(requests) > 1:
+            self._pump.hold()  # their callers may call again, their handlers will answer
+        for waiter, payload, text in answers:
             if text:
                 waiter.fail(error_from_text(text))
             else:
                 waiter.answer(payload)
         for waiter in received.timed_out:
             waiter.fail(self._timed_out("no answer"))
-        for method, call_id, payload in received.requests:
+        for method, call_id, payload in requests:
             self._handle(method, call_id, payload)
 
     def _on_end(self, error: BaseException | None) -> None:

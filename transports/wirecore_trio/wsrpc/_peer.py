@@ -35,10 +35,12 @@ class Caller(ABC):
         """
         try:
             payload = request.SerializeToString()
-            response.FromString  # noqa: B018  # before the call, which may have effects
         except (AttributeError, TypeError):
             _check_messages(request, response)
             raise
+        # Before the call, which may have effects.
+        if not isinstance(response, type) or not hasattr(response, "FromString"):
+            _check_messages(request, response)
         return decode_message(response, await self.call(method, payload))
 
 

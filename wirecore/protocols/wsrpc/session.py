@@ -133,7 +133,8 @@ class Session:
         call_id = self._calls.open(call, now)
         try:
             envelope = self._encode_request(method, call_id, payload)
-            self._check_size(envelope)
+            if len(envelope) > self._max_send_size:
+                raise self._too_long(envelope)
             call.end = connection.send(envelope)
         finally:
             if not call.end:
@@ -155,7 +156,13 @@ class Session:
         Raises :class:`~wirecore.errors.LocalLimitExceeded` for too long a message
         (``max_send_size``), and where the peer leaves too much unread (``max_queued_bytes``).
         """
-        self._answer(self._encode_response(call_id, payload))
+        # A handler may end when its connection has: that is nobody's fault.
+        connection = self._connection
+        if connection.state is State.OPEN:
+            envelope = self._encode_response(call_id, payload)
+            if len(envelope) > self._max_send_size:
+                raise self._too_long(envelope)
+            connection.send(envelope)
 
     def reply_error(self, call_id: str, text: str, payload: bytes = b"") -> None:
         """Queue an error as the answer, its *text* made sendable by :func:`sendable_text`.
@@ -170,17 +177,13 @@ class Session:
         if excess > 0:
             text = sendable_text(text, max(len(text.encode()) - excess, 0))
             envelope = self._encode_response(call_id, payload, text)
-        self._answer(envelope)
-
-    def _answer(self, envelope: bytes) -> None:
-        # A handler may end when its connection has: that is nobody's fault.
+        if len(envelope) > self._max_send_size:
+            raise self._too_long(envelope)
         if self._connection.state is State.OPEN:
-            self._check_size(envelope)
             self._connection.send(envelope)
 
-    def _check_size(self, envelope: bytes) -> None:
-        if len(envelope) > self._max_send_size:
-            raise LocalLimitExceeded("max_send_size", len(envelope), self._max_send_size)
+    def _too_long(self, envelope: bytes) -> LocalLimitExceeded:
+        return LocalLimitExceeded("max_send_size", len(envelope), self._max_send_size)
 
     # --- what the transport does --------------------------------------------------------------
 
