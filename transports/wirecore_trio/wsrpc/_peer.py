@@ -39,9 +39,13 @@ class Caller(ABC):
             _check_messages(request, response)
             raise
         # Before the call, which may have effects.
-        if not isinstance(response, type) or not hasattr(response, "FromString"):
+        if not _decodes(response):
             _check_messages(request, response)
         return decode_message(response, await self.call(method, payload))
+
+
+def _decodes(response: object) -> bool:
+    return isinstance(response, type) and hasattr(response, "FromString")
 
 
 def _check_messages(request: object, response: object) -> None:
