@@ -183,11 +183,16 @@ class Server:
         try:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._open_and_run(link, sock)
+            websocket = await self._open(link)
+            if websocket is not None:
+                self._acceptor.opened(sock)
+                await self._run_handler(websocket)
         finally:
             link.close()
 
-    async def _open_and_run(self, link: Link, sock: socket.socket) -> None:
+    async def _open(self, link: Link) -> WebSocket | None:
+        """TLS and upgrade over *link*; None where nothing comes of it."""
+        # Not in the caller's frame, which lives as long as the connection.
         websocket = None
         timeout = self._upgrading.options.open_timeout
         with trio.CancelScope(deadline=deadline_after(timeout)) as scope:
@@ -202,9 +207,7 @@ class Server:
             logger.info("a connection wasn't opened within %s s", timeout)
         if websocket is None:
             link.close()  # TLS says goodbye here
-        else:
-            self._acceptor.opened(sock)
-            await self._run_handler(websocket)
+        return websocket
 
     async def _run_handler(self, websocket: WebSocket) -> None:
         self.connections.add(websocket)
