@@ -1,0 +1,103 @@
+"""Arguments of a wrong type: the error names the argument, what came, and what is wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from wirecore_trio._arguments import (
+    require_async,
+    require_int,
+    require_known,
+    require_seconds,
+    require_type,
+    require_words,
+)
+
+
+async def handler() -> None:
+    raise AssertionError("nobody calls it")
+
+
+def passes_on() -> Awaitable[None]:
+    return handler()
+
+
+async def generator() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        partial(require_type, "x", "a", str),
+        partial(require_type, "x", b"a", (str, bytes)),
+        partial(require_type, "x", None, str, optional=True),
+        partial(require_int, "x", 0),
+        partial(require_seconds, "x", 0.5),
+        partial(require_seconds, "x", None),
+        partial(require_async, "x", handler),
+        partial(require_async, "x", partial(handler)),
+        partial(require_async, "x", passes_on),
+        partial(require_async, "x", None, optional=True),
+        partial(require_words, "x", ["a", "b"]),
+        partial(require_words, "x", ()),
+        partial(require_known, "f", ["a"], {"a", "b"}),
+    ],
+)
+def test_what_fits_goes_in(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        (partial(require_type, "url", 5, str), "url must be str, not int"),
+        (partial(require_type, "x", str, str), "x must be str, not the class str"),
+        (
+            partial(require_type, "x", 5, (str, bytes), optional=True, hint="do so"),
+            "x must be str or bytes or None, not int: do so",
+        ),
+        (partial(require_int, "x", True), "x must be int, not bool"),
+        (partial(require_seconds, "x", "5"), "x must be a number of seconds or None, not str"),
+        (
+            partial(require_seconds, "x", None, optional=False),
+            "x must be a number of seconds, not NoneType",
+        ),
+        (partial(require_async, "x", None), "x must be an async function, not NoneType"),
+        (partial(require_async, "x", dict), "x must be an async function, not the class dict"),
+        (
+            partial(require_async, "x", generator),
+            "x must be an async function, not function: it has a yield, and so is a generator",
+        ),
+        (
+            partial(require_words, "x", "chat"),
+            "x must be a list of str, not str: put the one into a list",
+        ),
+        (partial(require_words, "x", 5), "x must be a list of str, not int"),
+        (partial(require_words, "x", ["a", b"b"]), "x must be a list of str: it holds bytes"),
+        (
+            partial(require_known, "f", ["a", "c"], {"a"}),
+            "f() got an unexpected keyword argument 'c'",
+        ),
+    ],
+)
+def test_what_doesnt_fit_is_named(check: Callable[[], None], text: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        check()
+
+
+def test_a_function_that_was_called_is_told_so_without_a_warning() -> None:
+    called: Any = handler()
+    with pytest.raises(TypeError, match="not coroutine: give the function itself"):
+        require_async("x", called)
+
+
+def test_a_value_is_never_shown() -> None:
+    with pytest.raises(TypeError) as caught:
+        require_type("psk", b"a secret", str)
+    assert "secret" not in str(caught.value)

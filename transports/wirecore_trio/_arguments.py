@@ -1,0 +1,91 @@
+"""Types of arguments, checked where they come in: later the error would name something else.
+
+A text names the argument and the type that came, never the value: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+
+def require_type(
+    name: str,
+    value: object,
+    kinds: type | tuple[type, ...],
+    *,
+    optional: bool = False,
+    hint: str = "",
+) -> None:
+    """Raise TypeError unless *value*, the argument *name*, is of *kinds*, or None if *optional*.
+
+    *hint*: what to give in its place.
+    """
+    if isinstance(value, kinds) or (optional and value is None):
+        return
+    wanted = [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    if optional:
+        wanted.append("None")
+    raise TypeError(_text(name, " or ".join(wanted), value, hint))
+
+
+def require_int(name: str, value: object) -> None:
+    """Raise TypeError unless *value*, the argument *name*, is a whole number."""
+    # True is an int for Python, and a mistake here.
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(_text(name, "int", value))
+
+
+def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
+    """Raise TypeError unless *value*, the argument *name*, is a number of seconds, or None."""
+    if optional and value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        wanted = "a number of seconds"
+        raise TypeError(_text(name, f"{wanted} or None" if optional else wanted, value))
+
+
+def require_async(name: str, value: object, *, optional: bool = False) -> None:
+    """Raise TypeError unless *value*, the argument *name*, may be an async function.
+
+    A function without ``async`` may return what another made: only its call tells.
+    """
+    if optional and value is None:
+        return
+    hint = ""
+    if inspect.iscoroutine(value):
+        value.close()  # or Python warns that nobody awaited it, which hides what is wrong
+        hint = "give the function itself, without calling it"
+    elif inspect.isasyncgenfunction(value):
+        hint = "it has a yield, and so is a generator"
+    elif callable(value) and not isinstance(value, type):
+        return
+    raise TypeError(_text(name, "an async function", value, hint))
+
+
+def require_words(name: str, value: object) -> None:
+    """Raise TypeError unless *value*, the argument *name*, holds ``str`` and isn't one."""
+    if isinstance(value, str):
+        # It is an iterable of one-letter strings for Python, and a mistake here.
+        raise TypeError(_text(name, "a list of str", value, "put the one into a list"))
+    if not isinstance(value, Iterable):
+        raise TypeError(_text(name, "a list of str", value))
+    for item in value:
+        if not isinstance(item, str):
+            raise TypeError(f"{name} must be a list of str: it holds {kind_of(item)}")
+
+
+def require_known(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError, in Python's words and for *function*, for a *given* name not *known*."""
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+
+
+def kind_of(value: object) -> str:
+    """What *value* is, for an error: its type, never what it says."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _text(name: str, wanted: str, value: object, hint: str = "") -> str:
+    return f"{name} must be {wanted}, not {kind_of(value)}" + (f": {hint}" if hint else "")
