@@ -6,7 +6,8 @@ standard library's (``_ssl_engine``). Neither does any I/O.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -20,6 +21,8 @@ _CIPHERTEXT: Final = 64 * 1024
 
 #: Reads in a row that may bring no plaintext before others of the run get their turn.
 _READS_FOR_NOTHING: Final = 4
+
+_NOTHING: Final = memoryview(b"")
 
 _buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.ciphertext")
 
@@ -80,7 +83,7 @@ class TLSLink:
         self.inner = inner
         self.engine = engine
         self._ciphertext = _shared_buffer()
-        self._unsent: memoryview = memoryview(b"")
+        self._unsent = _NOTHING
         self._closed = False
         # Set once ciphertext came, for an engine that can't encrypt before.
         self._starved: trio.Event | None = None
@@ -183,10 +186,11 @@ class TLSLink:
                 self._unsent = memoryview(made)[sent:]
 
     def _send_unsent(self) -> None:
-        self._unsent = self._unsent[self.inner.try_send(self._unsent) :]
+        # An empty rest would still hold all that was sent.
+        self._unsent = self._unsent[self.inner.try_send(self._unsent) :] or _NOTHING
 
-    async def wait_readable(self) -> None:
-        await self.inner.wait_readable()
+    def wait_readable(self) -> Coroutine[Any, Any, None]:
+        return self.inner.wait_readable()  # no frame of its own: most connections wait here
 
     async def flush(self) -> None:
         if self._starved is not None and not self.owes:
