@@ -129,6 +129,16 @@ def test_options_have_types(arguments: dict[str, Any], says: str) -> None:
         Options(**arguments)
 
 
+def test_sizes_have_bounds_which_are_told_before_any_connection() -> None:
+    for name in ("max_message_size", "max_send_size"):
+        with pytest.raises(InvalidOption, match=f"{name} must be at least 1, not 0"):
+            Options(**dict[str, Any]({name: 0}))
+    with pytest.raises(InvalidOption, match=f"max_message_size must be at most {2**63 - 1}, not"):
+        Options(max_message_size=2**63)
+    with pytest.raises(InvalidOption, match=f"max_queued_bytes must be at most {2**63 - 1}, not"):
+        Options(max_queued_bytes=2**63)
+
+
 def test_what_becomes_of_handlers_is_one_of_two_words() -> None:
     with pytest.raises(InvalidOption, match="on_disconnect must be 'finish' or 'cancel', not 'no'"):
         Options(on_disconnect="no")  # type: ignore[arg-type]  # the mistake is tested

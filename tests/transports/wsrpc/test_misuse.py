@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from wirecore.errors import LocalError, UpgradeRejected
+from wirecore.errors import InvalidState, LocalError, UpgradeRejected
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
 from wirecore_trio._listeners import open_listeners
@@ -76,6 +76,22 @@ def test_what_ends_a_server_comes_out_of_serve_as_itself(run: Run) -> None:
             nursery.start_soon(call)
             with pytest.raises(Enough):
                 await server.serve(listeners=listeners)
+
+    run(main)
+
+
+def test_what_connect_returns_is_entered_once(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            connecting = world.connect()
+            async with connecting as client:
+                with pytest.raises(InvalidState, match="entered already: call connect again"):
+                    async with connecting:
+                        pass
+                assert client.state is wsrpc.State.READY
+            with pytest.raises(InvalidState, match="entered already: call connect again"):
+                async with connecting:
+                    pass
 
     run(main)
 

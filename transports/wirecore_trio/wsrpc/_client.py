@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from wirecore import errors
 from wirecore.session import Backoff
 
 from .._dial import SocketOption, fail_after, open_socket
@@ -191,7 +192,7 @@ class Client(Caller, Serving):
 
 
 class Connecting(Serving):
-    """What :func:`connect` returns: ``async with`` it.
+    """What :func:`connect` returns: ``async with`` it, once. Raises InvalidState the second time.
 
     What is registered before is served from the first moment on, as the other end may call as
     soon as it is connected.
@@ -202,11 +203,15 @@ class Connecting(Serving):
         self._registry = client._registry
         self._policy = policy
         self._wait = wait
+        self._entered = False
         self._manager: AbstractAsyncContextManager[trio.Nursery]
         self._nursery: trio.Nursery
 
     async def __aenter__(self) -> Client:
         require_trio()
+        if self._entered:
+            raise errors.InvalidState("this connection was entered already: call connect again")
+        self._entered = True
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         # There is one peer only: its bound is that of all.

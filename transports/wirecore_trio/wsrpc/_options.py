@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from wirecore.errors import InvalidOption
 from wirecore.protocols.wsrpc import PING_INTERVAL, PONG_TIMEOUT
-from wirecore.session.limits import check_above, check_at_least, check_seconds
+from wirecore.session.limits import MAX_SIZE, check_at_least, check_at_most, check_seconds
 
 from ._checks import require_int, require_seconds
+
+#: None of these is the side's own default.
+_SIDE_KNOWS: Final = frozenset({"max_message_size", "max_send_size", "max_handler_threads"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +62,21 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in (
+            "max_message_size",
+            "max_send_size",
             "max_pending_calls",
             "max_handlers",
             "max_handler_bytes",
+            "max_handler_threads",
             "high_water",
             "max_queued_bytes",
         ):
-            require_int(name, getattr(self, name))
-            check_at_least(name, getattr(self, name), 1)
-        if self.max_handler_threads is not None:
-            require_int("max_handler_threads", self.max_handler_threads)
-            check_at_least("max_handler_threads", self.max_handler_threads, 1)
-        for name in ("max_message_size", "max_send_size"):
-            if getattr(self, name) is not None:
-                require_int(name, getattr(self, name))
-                check_above(name, getattr(self, name), 0)
+            value = getattr(self, name)
+            if value is None and name in _SIDE_KNOWS:
+                continue
+            require_int(name, value)
+            check_at_least(name, value, 1)
+            check_at_most(name, value, MAX_SIZE)
         for name in (
             "call_timeout",
             "handler_timeout",
