@@ -182,7 +182,7 @@ def test_a_call_has_a_name_and_bytes(
     ("request_", "response", "says"),
     [
         ("text", PingResponse, "a request must be a message, .*, not str"),
-        (PingRequest, PingResponse, "a request must be a message, .*, not PingRequest"),
+        (PingRequest, PingResponse, "a request must be a message, .*, not the class PingRequest"),
         (PingRequest(), int, "response must be a class of messages, .* not int"),
         (PingRequest(), PingResponse(), "response must be .* not an object of PingResponse"),
     ],

@@ -251,7 +251,7 @@ def test_types_of_messages_are_classes_of_messages(kind: Any) -> None:
     ("arguments", "says"),
     [
         ({"services": Plain()}, r"services must be a sequence of services, not Plain"),
-        ({"services": Plain}, r"services must be a sequence of services, not type"),
+        ({"services": Plain}, r"services must be a sequence of services, not the class Plain"),
         ({"services": {"Ping": Plain()}}, r"services must be a sequence of services, not dict"),
         ({"handlers": [shout]}, r"handlers must map names to functions, not list"),
         ({"handlers": shout}, r"handlers must map names to functions, not function"),

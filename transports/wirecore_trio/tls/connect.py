@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from .._arguments import require_type
 from .credentials import ClientCredentials, Credentials, ServerCredentials
 from .errors import StreamHandshakeError
 from .stream import PinnedTLSStream
@@ -59,11 +60,7 @@ async def wrap_server(
 
 
 def _require(credentials: Credentials, kind: type[Credentials]) -> None:
-    if not isinstance(credentials, kind):
-        raise TypeError(
-            f"credentials must be {kind.__name__}, not {type(credentials).__name__}: "
-            f"this is the {kind.role}'s end"
-        )
+    require_type("credentials", credentials, kind, hint=f"this is the {kind.role}'s end")
 
 
 async def _secure(

@@ -12,6 +12,7 @@ import trio
 from wirecore.errors import RemoteError
 from wirecore.events import Buffer
 
+from .._arguments import require_type
 from .._errors import AlreadyClosed
 from .contract import Engine
 from .credentials import ClientCredentials, ServerCredentials
@@ -88,11 +89,7 @@ class PinnedTLSStream(trio.abc.Stream):
         *,
         engine: EngineFactory = PinnedEngine,
     ) -> None:
-        if not isinstance(credentials, ClientCredentials | ServerCredentials):
-            raise TypeError(
-                "credentials must be ClientCredentials or ServerCredentials, not "
-                f"{type(credentials).__name__}"
-            )
+        require_type("credentials", credentials, (ClientCredentials, ServerCredentials))
         self.transport_stream = transport_stream
         self._engine = engine(credentials)
         self._secure = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wirecore import errors
 
-from ._checks import require_type
+from .._arguments import require_type
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ import trio
 from wirecore import errors
 from wirecore.session import Backoff
 
+from .._arguments import require_type
 from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, require_trio
@@ -21,7 +22,6 @@ from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
 from ..tls import ClientCredentials
 from ._address import name_failure, parse_address, show_address
 from ._channel import Channel
-from ._checks import require_type
 from ._options import Options
 from ._peer import Caller, check_call
 from ._registry import NO_HANDLERS, Handlers, Registry, Serving

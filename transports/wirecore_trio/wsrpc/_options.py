@@ -9,7 +9,7 @@ from wirecore.errors import InvalidOption
 from wirecore.protocols.wsrpc import PING_INTERVAL, PONG_TIMEOUT
 from wirecore.session.limits import MAX_SIZE, check_at_least, check_at_most, check_seconds
 
-from ._checks import require_int, require_seconds
+from .._arguments import require_int, require_seconds
 
 #: None of these is the side's own default.
 _SIDE_KNOWS: Final = frozenset({"max_message_size", "max_send_size", "max_handler_threads"})

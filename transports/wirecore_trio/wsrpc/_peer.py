@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from ._checks import require_type
+from .._arguments import kind_of, require_type
 from ._service import MessageT, ProtoMessage, decode_message, require_message_type
 
 
@@ -51,9 +51,8 @@ def _decodes(response: object) -> bool:
 def _check_messages(request: object, response: object) -> None:
     """Raise TypeError where one of them isn't what :meth:`Caller.invoke` takes."""
     if isinstance(request, type) or not hasattr(request, "SerializeToString"):
-        given = request.__name__ if isinstance(request, type) else type(request).__name__
         raise TypeError(
-            f"a request must be a message, an object with SerializeToString, not {given}"
+            f"a request must be a message, an object with SerializeToString, not {kind_of(request)}"
         )
     require_message_type("response", response)
 
@@ -67,7 +66,7 @@ def check_call(method: object, payload: object) -> None:
             if hasattr(payload, "SerializeToString")
             else "encode it"
         )
-        raise TypeError(f"payload must be bytes, not {type(payload).__name__}: {hint}")
+        raise TypeError(f"payload must be bytes, not {kind_of(payload)}: {hint}")
 
 
 class Peer(Caller):

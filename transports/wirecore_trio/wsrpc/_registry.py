@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from wirecore import errors
 
+from .._arguments import kind_of, require_type
 from ._service import Method, MethodTypes, Mode, ProtoMessage, Service, require_message_type
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ class Registry:
         if not isinstance(methods, Mapping):
             raise TypeError(
                 f"{kind}.wsrpc_methods must map the methods' names to MethodTypes, "
-                f"not {type(methods).__name__}"
+                f"not {kind_of(methods)}"
             )
         made = []
         for name, types in methods.items():
             if not isinstance(types, MethodTypes):
                 raise TypeError(
                     f"{kind}.wsrpc_methods[{name!r}] must be MethodTypes(request, response), "
-                    f"not {type(types).__name__}"
+                    f"not {kind_of(types)}"
                 )
             _check_name(name)
             if not hasattr(service, name):
@@ -116,11 +117,9 @@ class Registry:
     def add(self, services: Sequence[Service], handlers: Handlers) -> None:
         """Serve what the arguments *services* and *handlers* of a side say; raises alike."""
         if not isinstance(services, Sequence):
-            raise TypeError(
-                f"services must be a sequence of services, not {type(services).__name__}"
-            )
+            raise TypeError(f"services must be a sequence of services, not {kind_of(services)}")
         if not isinstance(handlers, Mapping):
-            raise TypeError(f"handlers must map names to functions, not {type(handlers).__name__}")
+            raise TypeError(f"handlers must map names to functions, not {kind_of(handlers)}")
         for service in services:
             self.register(service)
         for name, handler in handlers.items():
@@ -128,15 +127,14 @@ class Registry:
 
 
 def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"a method's name must be str, not {type(name).__name__}")
+    require_type("a method's name", name, str)
     if not name:
         raise errors.InvalidOption("a method needs a name")
 
 
 def _check_handler(name: str, handler: Callable[[Any, Peer], Any]) -> None:
     if not callable(handler):
-        raise TypeError(f"the handler of {name!r} must be callable, not {type(handler).__name__}")
+        raise TypeError(f"the handler of {name!r} must be callable, not {kind_of(handler)}")
     try:
         signature = inspect.signature(handler)
     except ValueError:

@@ -14,6 +14,7 @@ from wirecore.constants import CloseCode
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Response, ServerHandshake, origin_problem
 
+from .._arguments import require_int, require_type
 from .._dial import deadline_after
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
@@ -24,7 +25,6 @@ from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
 from ..tls.keys import PublicKey
 from ._channel import Channel
-from ._checks import require_int, require_type
 from ._options import Options
 from ._peer import Peer, check_call
 from ._registry import NO_HANDLERS, Handlers, Registry, Serving
