@@ -272,6 +272,19 @@ def test_events_that_are_not_taken_wait(codec: Backend) -> None:
     assert left[0] == left[1] == [described(TextMessage("cd"))]
 
 
+def test_events_may_be_taken_in_two_places_at_once(codec: Backend) -> None:
+    taken = []
+    for each in pair(True):
+        each.receive_data(b"\x81\x01a\x81\x01b\x81\x01c")
+        outer, inner = each.events(), each.events()
+        order = [next(outer), next(inner), next(outer)]
+        each.receive_data(b"\x81\x01d\x81\x01e\x81\x01f")
+        order += [next(inner), next(outer), *inner, *outer]
+        taken.append([described(event) for event in order])
+    assert taken[0] == taken[1]
+    assert len(taken[0]) == 6
+
+
 @pytest.mark.parametrize("data", ["text", 5])
 def test_what_is_no_bytes_is_refused(data: Any) -> None:
     for each in pair(True):

@@ -61,6 +61,16 @@ class Connection(_Connection):
             return self._proto.send_message(event.data, event.message_finished)
         return super().send(event)
 
+    def receive_data(self, data: bytes | None) -> None:
+        """Take what came from the peer, None for the end of the stream.
+
+        LocalProtocolError where the connection is closed already.
+        """
+        if self._state is ConnectionState.OPEN and data is not None:
+            self._proto.receive_bytes(data)
+        else:
+            super().receive_data(data)
+
     def events(self) -> Generator[Event, None, None]:
         """The events that came of what was received, and weren't taken yet."""
         frames = self._proto
@@ -69,9 +79,7 @@ class Connection(_Connection):
             return
         while self._events:
             yield self._events.popleft()
-        pending = frames.pending
-        while pending or frames.read():
-            item = pending.popleft()
+        for item in frames.items():
             if type(item) is CloseConnection:
                 # Not before it is taken: until then events are answered in the state they
                 # came in.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
@@ -49,6 +48,7 @@ __all__ = [
 #: What the decoder hands out.
 Item: TypeAlias = TextMessage | BytesMessage | Ping | Pong | CloseConnection | Failure
 
+_NOTHING: Final[Iterator[Item]] = iter(())
 _NO_BITS: Final = RsvBits(False, False, False)
 
 
@@ -67,17 +67,23 @@ class FrameProtocol(_FrameProtocol):
     #: Which modules do the work.
     backend: ClassVar[Backend] = default
 
+    #: Whether an extension that is not known here has all work left to wsproto's code.
+    foreign = False
+
+    #: What was read and not yet taken: whoever takes only some leaves the others to the next.
+    pending: Iterator[Item]
+
     def __init__(
         self, client: bool, extensions: list[Extension], *, max_message_size: int | None = None
     ) -> None:
         bound = sys.maxsize if max_message_size is None else max_message_size
         rules.check_limits(0, bound)
         enabled = [extension for extension in extensions if extension.enabled()]
-        #: What was read and not yet taken.
-        self.pending: deque[Item] = deque()
+        self.pending = _NOTHING
         self._held: list[bytes] = []
         self._decoder: StreamDecoder | None = None
         if len(enabled) > 1 or any(type(each) is not PerMessageDeflate for each in enabled):
+            self.foreign = True
             super().__init__(client, extensions)
             return
         # The base's constructor isn't called: it makes wsproto's decoders, a kilobyte of them
@@ -85,8 +91,6 @@ class FrameProtocol(_FrameProtocol):
         self.client = client
         self.extensions = enabled
         self._outbound_opcode = None
-        self._encode = self.backend.frames.encode_frame
-        self._encode_message = self.backend.frames.encode_message
         self._decoder = self.backend.stream.StreamDecoder(
             client=client,
             text=TextMessage,
@@ -96,11 +100,6 @@ class FrameProtocol(_FrameProtocol):
             inflater=_inflater(client, enabled),
         )
 
-    @property
-    def foreign(self) -> bool:
-        """Whether an extension that is not known here has all work left to wsproto's code."""
-        return self._decoder is None
-
     def receive_bytes(self, data: bytes) -> None:
         """Take what came from the peer, in any buffer of bytes; it isn't looked at yet."""
         if self._decoder is None:
@@ -109,22 +108,32 @@ class FrameProtocol(_FrameProtocol):
             self._held.append(data if type(data) is bytes else memoryview(data).tobytes())
 
     def read(self) -> bool:
-        """Decode what was received, to `pending`; whether there is anything now."""
+        """Decode what was received, to `pending`, of which nothing is left; False for nothing."""
         held = self._held
-        if held and self._decoder is not None:
-            data = held[0] if len(held) == 1 else b"".join(held)
-            held.clear()
-            self.pending += self._decoder.receive(data)
-        return bool(self.pending)
+        if not held or self._decoder is None:
+            return False
+        data = held[0] if len(held) == 1 else b"".join(held)
+        held.clear()
+        items = self._decoder.receive(data)
+        self.pending = iter(items)
+        return bool(items)
+
+    def items(self) -> Generator[Item, None, None]:
+        """What has come, one by one; more may be received meanwhile."""
+        while True:
+            pending = self.pending
+            yield from pending
+            # Another one may run at the same time, and have read more than it took.
+            if self.pending is pending and not self.read():
+                return
 
     def received_frames(self) -> Generator[Frame, None, None]:
         """The frames, and parts of frames, that have come; ParseFailed where one is wrong."""
         if self._decoder is None:
             yield from super().received_frames()
             return
-        pending = self.pending
-        while pending or self.read():
-            yield _frame(pending.popleft())
+        for item in self.items():
+            yield _frame(item)
 
     def send_message(self, data: bytes | bytearray | str, finished: bool) -> bytes:
         """A message or a part of one as it is sent; *finished*: it is all, or the end.
@@ -138,7 +147,7 @@ class FrameProtocol(_FrameProtocol):
             and not self.extensions
             and (kind is bytes or kind is str or kind is bytearray)
         ):
-            return self._encode_message(data, self.client)
+            return self.backend.frames.encode_message(data, self.client)
         return bytes(self.send_data(data, finished))
 
     def _serialize_frame(
@@ -152,7 +161,8 @@ class FrameProtocol(_FrameProtocol):
             bits, packed = extension.frame_outbound(self, opcode, bits, packed, fin)
         if opcode.iscontrol() and len(packed) > MAX_PAYLOAD_NORMAL:
             raise ValueError("payload too long for control frame")
-        return bytearray(self._encode(opcode, packed, self.client, fin, bits.rsv1))
+        encode = self.backend.frames.encode_frame
+        return bytearray(encode(opcode, packed, self.client, fin, bits.rsv1))
 
 
 def _inflater(client: bool, extensions: list[Extension]) -> Inflater | None:
