@@ -24,6 +24,7 @@ from wirecore._encode cimport (
 )
 from wirecore._entropy cimport fill_random
 from wirecore._gather cimport Gather, gather_drop, gather_reserve, gather_room, gather_take
+from wirecore._head cimport read_number, whole_frame
 from wirecore._mask cimport load_key, rotate_key, xor_copy
 from wirecore._text cimport decode_masked_text, decode_text, new_bytes_of
 from wirecore._utf8 cimport utf8_feed
@@ -38,15 +39,6 @@ cdef enum:
 
 cdef object inflate_error = zlib.error
 cdef object raw_text_class = RawText
-
-
-cdef inline unsigned long long read_number(const unsigned char* data, int size) noexcept nogil:
-    """*size* bytes, at most 8, in network order."""
-    cdef unsigned long long number = 0
-    cdef int i
-    for i in range(size):
-        number = number << 8 | data[i]
-    return number
 
 
 cdef class MessageDecoder:
@@ -168,32 +160,16 @@ cdef class MessageDecoder:
         that isn't whole, or of one that breaks some rule. Which it is, the careful path finds.
         """
         cdef unsigned char mask_bit = self.mask_bit
-        cdef Py_ssize_t shortest = 6 if mask_bit else 2
         cdef Py_ssize_t bound = min(self.max_frame_size, self.max_message_size)
-        cdef Py_ssize_t head, size
-        cdef unsigned long long wide
+        cdef Py_ssize_t head
+        cdef Py_ssize_t size = 0
         cdef unsigned char first
         cdef const unsigned char* source
         cdef unsigned char* room
         while end - at >= 2:
             first = data[at]
-            size = data[at + 1] ^ mask_bit
-            head = shortest
-            if size > 125:
-                if size == 126 and end - at >= 4:
-                    size = data[at + 2] << 8 | data[at + 3]
-                    head += 2
-                    if size < 126:
-                        break
-                elif size == 127 and end - at >= 10:
-                    wide = read_number(data + at + 2, 8)
-                    if wide < 0x10000 or wide > <unsigned long long>bound:
-                        break
-                    size = wide
-                    head += 8
-                else:
-                    break
-            if end - at - head < size or size > bound:
+            head = whole_frame(data + at, end - at, mask_bit, bound, &size)
+            if not head:
                 break
             source = data + at + head
             if first == FIN | TEXT and not self.raw_text:
