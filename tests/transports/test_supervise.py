@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
+import logging
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +102,38 @@ def test_the_last_attempts_error_is_raised(run: Run, caplog: pytest.LogCaptureFi
 
     run(story)
     assert "connecting to the peer failed for good" in caplog.text
+
+
+def test_an_error_drags_no_earlier_attempts_along(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "wirecore.connect")  # a record would hold its error
+
+    class Refused(OSError):
+        """Can be watched by a weak reference."""
+
+    gone: list[weakref.ref[Refused]] = []
+    gc.disable()  # a cycle of references must not be what is cleaned up
+
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        error = Refused(f"attempt {len(gone) + 1}")
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    async def story() -> None:
+        with pytest.raises(Refused, match="attempt 3") as caught:
+            await dial_until_open(fail, RetryPolicy(backoff=steady, attempts=3), what="x")
+        assert caught.value.__context__ is None
+        assert [one() for one in gone] == [None, None, caught.value]
+
+    try:
+        run(story)
+    finally:
+        gc.enable()
 
 
 PASSING = [

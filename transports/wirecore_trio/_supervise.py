@@ -121,4 +121,5 @@ async def dial_until_open(
             )
             if on_failure is not None:
                 on_failure(error, delay)
-            await trio.sleep(delay)
+        # Out of the block, or the next attempt's error would drag this one along as its context.
+        await trio.sleep(delay)
