@@ -310,6 +310,27 @@ def test_parts_belong_into_their_block(open_pair: OpenPair, run: Run) -> None:
     run(story)
 
 
+def test_one_object_is_one_message(open_pair: OpenPair, run: Run) -> None:
+    async def story() -> None:
+        client, server = open_pair()
+        message = client.streaming()
+        async with message:
+            await message.send(b"one")
+            with pytest.raises(InvalidState, match=r"call ws\.streaming\(\) again"):
+                async with message:
+                    pytest.fail("it was let in")
+            await message.send(b" two")
+        with pytest.raises(InvalidState, match=r"call ws\.streaming\(\) again"):
+            async with message:
+                pytest.fail("it was let in")
+        assert await server.receive() == b"one two"
+        await exchange(client, server, [b"fine"])
+        client.abort()
+        server.abort()
+
+    run(story)
+
+
 def test_giving_up_half_way_closes_the_connection(open_pair: OpenPair, run: Run) -> None:
     async def story() -> None:
         client, server = open_pair()

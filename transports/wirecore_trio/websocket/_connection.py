@@ -144,7 +144,7 @@ class WebSocket:
 
     def _nothing_queued(self) -> bool:
         """Whether a receiver that finds nothing queued may wait for more."""
-        if self._draining and self.sendable:
+        if self._draining and self._streaming is None and self.sendable:
             self._start_close(CloseCode.GOING_AWAY, "")
         return not self._closed_here
 
@@ -192,6 +192,8 @@ class WebSocket:
         self._connection.send_fragment(data, text=text, last=last)
         self._streaming = None if last else owner
         pump.write()
+        if last and self._draining:
+            self.drain()  # it was put off to the end of this message
 
     async def ping(self) -> float:
         """Send a ping and wait for its pong; the round-trip time in seconds.
@@ -290,7 +292,10 @@ class WebSocket:
             await self._ended.wait()
 
     def drain(self) -> None:
-        """Close with 1001 as soon as a receiver finds nothing queued; for servers that stop."""
+        """Close with 1001 as soon as a receiver finds nothing queued; for servers that stop.
+
+        A :meth:`streaming` message that has begun goes to its end before.
+        """
         self._draining = True
         if self._baton.waiting and not self._baton.messages:
             self._nothing_queued()
@@ -347,13 +352,14 @@ class _Ping:
 
 
 class Streaming:
-    """One outgoing message in the making; see :meth:`WebSocket.streaming`."""
+    """One outgoing message in the making, used once; see :meth:`WebSocket.streaming`."""
 
-    __slots__ = ("_begun", "_open", "_text", "_websocket")
+    __slots__ = ("_begun", "_entered", "_open", "_text", "_websocket")
 
     def __init__(self, websocket: WebSocket, *, text: bool) -> None:
         self._websocket = websocket
         self._text = text
+        self._entered = False
         self._open = False
         self._begun = False
 
@@ -369,7 +375,9 @@ class Streaming:
         self._begun = True
 
     async def __aenter__(self) -> Streaming:
-        self._open = True
+        if self._entered:
+            raise errors.InvalidState("this message was sent already: call ws.streaming() again")
+        self._entered = self._open = True
         return self
 
     async def __aexit__(
