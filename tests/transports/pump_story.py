@@ -23,6 +23,7 @@ class ScriptedLink:
         self.send_error: Exception | None = None
         self.owes = False
         self.closed = False
+        self.held: int | None = None
         self.moved = trio.Event()
 
     def change(self, *reads: bytes | Exception, room: float | None = None) -> None:
@@ -66,6 +67,9 @@ class ScriptedLink:
             await self.moved.wait()
         if self.closed:
             raise trio.ClosedResourceError
+
+    def backlog(self) -> int | None:
+        return self.held
 
     def close(self) -> None:
         self.closed = True

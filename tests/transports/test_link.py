@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,6 +57,26 @@ def test_a_socket_is_read_and_written_without_waiting(run_sockets: Run) -> None:
             assert not link.owes
             link.close()
             link.close()
+
+    run_sockets(story)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what waits in a socket")
+def test_a_sockets_backlog_shrinks_as_the_peer_reads(run_sockets: Run) -> None:
+    async def story() -> None:
+        link, other = sockets()
+        with other:
+            assert link.backlog() == 0
+            while link.try_send(bytes(MAX_SEND)):
+                pass
+            full = link.backlog()
+            assert full
+            other.recv(1 << 20)
+            left = link.backlog()
+            assert left is not None
+            assert left < full
+            link.close()
+            assert link.backlog() is None
 
     run_sockets(story)
 

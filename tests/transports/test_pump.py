@@ -239,6 +239,26 @@ def test_a_peer_that_takes_nothing_for_write_timeout_is_lost(run: Run) -> None:
     run(story)
 
 
+def test_a_peer_that_reads_slowly_isnt_lost_while_it_reads(run: Run) -> None:
+    """The system has no room for more long after the peer has begun to read what it holds."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink(room=1), write_timeout=7)
+        s.link.held = 1000
+        s.write(b"abc")
+        await trio.sleep(6)
+        s.link.held = 999
+        await trio.sleep(6)
+        s.link.held = 998
+        await trio.sleep(7)
+        assert s.ends == []
+        await trio.sleep(3)  # 21 s after the beginning it was seen to have taken nothing for 7
+        (error,) = s.ends
+        assert isinstance(error, trio.BrokenResourceError)
+
+    run(story)
+
+
 def test_nothing_more_is_read_once_the_session_has_finished(run: Run) -> None:
     async def story() -> None:
         finished: list[bool] = []

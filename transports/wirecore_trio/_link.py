@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from typing import Final, Protocol
 
 import trio
@@ -54,6 +55,12 @@ class Link(Protocol):
         Ask again while ``owes``. Raises as ``try_send``, and trio.ClosedResourceError.
         """
 
+    def backlog(self) -> int | None:
+        """Bytes that the peer's system hasn't taken yet, of all that was sent; None: unknown.
+
+        It shrinks as a peer reads, however slowly, long before the link can take more.
+        """
+
     def close(self) -> None:
         """Close now; whoever waits in here gets trio.ClosedResourceError. Idempotent.
 
@@ -65,6 +72,27 @@ def _broken(error: OSError) -> trio.BrokenResourceError:
     # Whatever the platform calls it (a reset, no route, a firewall's refusal, no memory for a
     # packet), a stream that fails once is gone.
     return trio.BrokenResourceError(f"the connection broke: {error.strerror or error}")
+
+
+if sys.platform == "linux":
+
+    def _unacknowledged(sock: socket.socket) -> int | None:
+        import fcntl
+        import termios
+
+        # SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ.
+        size = bytearray(4)
+        try:
+            fcntl.ioctl(sock, termios.TIOCOUTQ, size)
+        except OSError as error:
+            logger.debug("the system doesn't say what waits in a socket: %s", error)
+            return None
+        return int.from_bytes(size, sys.byteorder)
+
+else:
+
+    def _unacknowledged(sock: socket.socket) -> int | None:
+        return None
 
 
 class SocketLink:
@@ -106,6 +134,9 @@ class SocketLink:
             await trio.lowlevel.wait_writable(self.socket)
         except OSError as error:
             raise _broken(error) from error
+
+    def backlog(self) -> int | None:
+        return None if self._closed else _unacknowledged(self.socket)
 
     def close(self) -> None:
         if not self._closed:
@@ -189,6 +220,9 @@ class StreamLink:
             self._outgoing = b""
         else:
             await trio.lowlevel.checkpoint()
+
+    def backlog(self) -> int | None:
+        return None
 
     def close(self) -> None:
         if not self._closed:

@@ -66,14 +66,15 @@ class Pump:
     *on_events* gets what ``session.receive``, ``receive_eof`` and ``expire`` returned, when it
     is true; it must not block and must not raise. *on_end* is called once, when the link is
     closed: with the error that broke the connection, or with None after an orderly end.
-    *write_timeout*: seconds that a peer may take nothing of what is owed to it before the
-    connection counts as lost. *high_water*: bytes that may wait to be sent before ``drained``
-    makes senders wait. *on_finish* is called where the session has finished and its last bytes
+    *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
+    system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
+    to be sent before ``drained`` makes senders wait. *on_finish* is called where the session has finished and its last bytes
     can't be sent yet: nothing will be received any more.
     """
 
     __slots__ = (
         "_at_eof",
+        "_backlog",
         "_broken",
         "_clock",
         "_flusher",
@@ -125,6 +126,7 @@ class Pump:
         self._flusher = current_flusher()
         self._timer: Timer | None = None
         self._write_deadline = math.inf
+        self._backlog: int | None = None
         self._writing = False
         self._reading = False
         self._at_eof = False
@@ -258,7 +260,7 @@ class Pump:
             return
         if self.session.outbox.pending or self.link.owes:
             self._writing = True
-            self._write_deadline = self.now() + self._write_timeout
+            self._took_some(self.now())
             self.arm()
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
         elif self.session.finished and not self._reading:
@@ -305,9 +307,9 @@ class Pump:
         try:
             while not self.ended and (self.session.outbox.pending or self.link.owes):
                 await self.link.flush()
-                if not self.session.finished:  # _finish has set the last deadline
-                    self._write_deadline = self.now() + self._write_timeout
                 self._send_some()
+                if not self.session.finished:  # _finish has set the last deadline
+                    self._took_some(self.now())
                 self._wake_parked()
         except _LOSS as error:
             self._write_failed(error)
@@ -355,7 +357,7 @@ class Pump:
 
     def _on_time(self, now: float) -> None:
         self._timer = None
-        if self._write_deadline <= now:
+        if self._write_deadline <= now and not self._reads_slowly(now):
             self.end(
                 trio.BrokenResourceError(
                     f"the peer took nothing of what was sent for {self._write_timeout:g} s"
@@ -369,6 +371,22 @@ class Pump:
                 logger.exception(_DEFECT)
                 self.end(error)
         self.arm()
+
+    def _took_some(self, now: float) -> None:
+        self._write_deadline = now + self._write_timeout
+        self._backlog = self.link.backlog() if self._write_timeout < math.inf else None
+
+    def _reads_slowly(self, now: float) -> bool:
+        """Whether the peer has taken something although the link couldn't take more.
+
+        A system that holds megabytes says that it has room only when a third of them is gone.
+        """
+        before, finished = self._backlog, self.session.finished
+        left = self.link.backlog()
+        if finished or before is None or left is None or left >= before:
+            return False
+        self._took_some(now)
+        return True
 
     def _expire(self, now: float) -> None:
         stuck = self._writing

@@ -202,6 +202,9 @@ class TLSLink:
         if self._unsent:
             self._send_unsent()
 
+    def backlog(self) -> int | None:
+        return self.inner.backlog()
+
     def close(self) -> None:
         if self._closed:
             return

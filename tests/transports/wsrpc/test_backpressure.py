@@ -207,6 +207,9 @@ def test_sending_the_request_may_show_that_the_connection_is_gone(
         async def flush(self) -> None:
             raise AssertionError
 
+        def backlog(self) -> None:
+            raise AssertionError
+
         def close(self) -> None:
             pass
 
