@@ -88,6 +88,19 @@ def test_what_serve_takes_is_checked(run: Run) -> None:
     run(main)
 
 
+def test_a_server_that_cant_be_drained_so_goes_on(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world(handlers={"Echo": echo}) as world, world.connect() as client:
+            grace: Any = "30"
+            with pytest.raises(TypeError, match="grace must be a number of seconds or None"):
+                await world.server.drain(grace)
+            with pytest.raises(InvalidOption, match="grace must be at least 0, not -1"):
+                await world.server.drain(-1)
+            assert await client.call("Echo", b"x") == b"x"
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [

@@ -313,8 +313,10 @@ def connect(
     short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %. A *retry* has
     its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps these.
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
-    itself. What a dial raises names the address. Raises InvalidOption for an address that is
-    none, TypeError for arguments of a wrong type.
+    itself. What a dial raises names the address.
+    *socket_options* are what ``setsockopt`` takes: (level, name, value). *backend*: the codec,
+    for tests.
+    Raises InvalidOption for an address that is none, TypeError for arguments of a wrong type.
     """
     host, port = parse_address(address)
     require_type(

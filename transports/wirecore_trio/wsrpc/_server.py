@@ -14,7 +14,7 @@ from wirecore.constants import CloseCode
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Response, ServerHandshake, origin_problem
 
-from .._arguments import require_int, require_type
+from .._arguments import require_int, require_seconds, require_type
 from .._dial import deadline_after
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
@@ -66,6 +66,10 @@ class Server(Serving):
     *max_connections*: one more is closed at once. *max_handshakes*: so many of them may be
     anywhere before the end of TLS and upgrade, where anybody can get; one more is closed.
     *max_threads*: plain handlers that run at once, in threads, of all clients together.
+    *backend*: the codec, for tests.
+
+    Raises TypeError for arguments of a wrong type, InvalidOption for a bound below 1, or where
+    two of *services* and *handlers* have the same name.
     """
 
     def __init__(
@@ -197,8 +201,11 @@ class Server(Serving):
         """Stop in good order: no new connection, running handlers finish, then all close.
 
         What the handlers answered is sent first. After *grace* seconds (None: never) the rest is
-        cancelled and cut.
+        cancelled and cut. Raises InvalidOption for a *grace* below 0.
         """
+        require_seconds("grace", grace)
+        if grace is not None:
+            check_at_least("grace", grace, 0)
         self._closing = True
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
