@@ -68,8 +68,8 @@ class Pump:
     closed: with the error that broke the connection, or with None after an orderly end.
     *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
-    to be sent before ``drained`` makes senders wait. *on_finish* is called where the session has finished and its last bytes
-    can't be sent yet: nothing will be received any more.
+    to be sent before ``drained`` makes senders wait. *on_finish* is called where the session has
+    finished and its last bytes can't be sent yet: nothing will be received any more.
     """
 
     __slots__ = (
