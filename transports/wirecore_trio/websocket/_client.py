@@ -76,7 +76,7 @@ class DialOptions(TypedDict, total=False):
     backend: Backend | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dialer:
     """All that is needed to dial, any number of times; see :class:`DialOptions`."""
 

@@ -46,7 +46,7 @@ class Accept:
 OnRequest: TypeAlias = Callable[[Request], Awaitable[Response | Accept | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Upgrading:
     """How a server answers upgrade requests; see :func:`serve` for the fields."""
 
