@@ -19,6 +19,7 @@ from wsproto.events import (
 )
 
 from wirecore.dropin import wsproto as dropin
+from wirecore.dropin.wsproto._judge import Judge
 from wirecore.errors import InvalidState
 
 pytestmark = pytest.mark.usefixtures("_uninstalled")
@@ -162,3 +163,8 @@ def test_any_thread_may_call_it() -> None:
     assert not failed
     dropin.uninstall()
     assert type(Connection(CLIENT)) is Connection
+
+
+def test_nothing_is_wrong_with_frames_in_order() -> None:
+    with pytest.raises(ValueError, match="may come after"):
+        Judge(True, []).check_order(opcode=1, message=0)

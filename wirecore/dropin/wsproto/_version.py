@@ -11,8 +11,9 @@ from typing import Final
 
 import wsproto
 
-#: The first version that is known, and the first that isn't any more.
-FIRST: Final = (1, 3)
+#: The first version that is known (those before it handed out binary messages as bytearray), and
+#: the first that isn't any more.
+FIRST: Final = (1, 3, 2)
 BEYOND: Final = (1, 4)
 
 FOUND: Final = wsproto.__version__
@@ -20,7 +21,7 @@ FOUND: Final = wsproto.__version__
 
 def check(version: str) -> None:
     """Raise ImportError unless *version* of wsproto is one that is known."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if not FIRST <= numbers < BEYOND:
         first, beyond = (".".join(map(str, each)) for each in (FIRST, BEYOND))
         raise ImportError(
