@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import trio
 
 from wirecore import errors
 
+from ._arguments import require_type
 from ._link import Link, SocketLink, socket_link
 from ._ssl_engine import StdlibEngine
 from ._tls_link import TLSLink
@@ -45,11 +47,21 @@ class Target:
         return f"{scheme}://{self.authority}{self.resource.partition('?')[0]}"
 
 
+#: What is given in place of ws and wss, and what to do about it.
+_OTHER_SCHEMES: Final = {
+    "http": ", not http://: write ws:// in its place",
+    "https": ", not https://: write wss:// in its place",
+    "wsrpc": ", not wsrpc://: wsrpc is dialled by wsrpc.connect",
+}
+
+
 def parse_url(url: str) -> Target:
     """Take a WebSocket URL apart, RFC 6455 section 3.
 
-    Raises InvalidOption (a LocalError), which doesn't quote the URL: it may hold a password.
+    Raises TypeError for what isn't ``str``, and InvalidOption (a LocalError), which doesn't
+    quote the URL: it may hold a password.
     """
+    require_type("url", url, str)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -58,9 +70,12 @@ def parse_url(url: str) -> Target:
             "the URL can't be taken apart: its port isn't 0 to 65535, or a bracket is missing"
         ) from None
     if parts.scheme not in ("ws", "wss"):
-        raise errors.InvalidOption("a WebSocket URL begins with ws:// or wss://")
+        hint = _OTHER_SCHEMES.get(parts.scheme, "")
+        raise errors.InvalidOption(f"a WebSocket URL begins with ws:// or wss://{hint}")
     if not parts.hostname:
-        raise errors.InvalidOption("a WebSocket URL names a host")
+        raise errors.InvalidOption(
+            f"a WebSocket URL names a host, as {parts.scheme}://example.com/ does"
+        )
     if parts.fragment:
         raise errors.InvalidOption("a WebSocket URL has no fragment (RFC 6455 section 3)")
     secure = parts.scheme == "wss"
@@ -112,11 +127,11 @@ async def open_socket(
 
     All addresses of *host* are tried, as RFC 8305 (happy eyeballs) has it. *proxy* is a URL
     (``http://``, ``socks4://`` or ``socks5://``); it needs the extra ``proxy``. TCP_NODELAY is
-    set; *socket_options* are set as soon as the connection is there. Raises OSError.
+    set; *socket_options* are set as soon as the connection is there. Raises OSError, whose text
+    says where to.
     """
     if unix_path is not None:
-        stream = await trio.open_unix_socket(unix_path)
-        link = socket_link(stream)
+        link = await _open_unix(unix_path)
     elif proxy is not None:
         link = await _open_through_proxy(host, port, proxy)
     else:
@@ -135,18 +150,45 @@ async def open_socket(
 async def _open_tcp(host: str, port: int, happy_eyeballs_delay: float) -> SocketLink:
     try:
         stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=happy_eyeballs_delay)
+    except socket.gaierror as error:
+        unknown = socket.gaierror(error.errno, f"{host}:{port}: {error.strerror}")
+        unknown.add_note("check the spelling of the host, or give an address")
+        raise unknown from error
     except OSError as error:
-        group = error.__cause__
-        if isinstance(group, BaseExceptionGroup):
-            if group.split(ConnectionRefusedError)[1] is None:
-                raise ConnectionRefusedError(
-                    errno.ECONNREFUSED,
-                    f"{host} port {port} refused the connection: does it listen?",
-                ) from None
-        elif not isinstance(error, ConnectionRefusedError):
-            error.add_note(f"connecting to {host} port {port}")
-        raise
+        raise _refused(error, f"{host} port {port}") from error
     return socket_link(stream)
+
+
+async def _open_unix(path: str) -> SocketLink:
+    try:
+        stream = await trio.open_unix_socket(path)
+    except OSError as error:
+        raise _refused(error, f"the Unix socket {path!r}") from error
+    return socket_link(stream)
+
+
+def _refused(error: OSError, where: str) -> OSError:
+    """What *error* means for *where*, as an error of the same number, which decides its class.
+
+    trio's error for a host is the only one, or has those of all addresses as its cause.
+    """
+    found: list[OSError] = []
+    _collect(error.__cause__ or error, found)
+    number = found[0].errno
+    if all(one.errno == errno.ECONNREFUSED for one in found):
+        text = f"{where} refused the connection: does a server listen there?"
+    else:
+        reasons = dict.fromkeys(one.strerror or str(one) for one in found)
+        text = f"can't connect to {where}: {'; '.join(reasons)}"
+    return OSError(text) if number is None else OSError(number, text)
+
+
+def _collect(error: BaseException, found: list[OSError]) -> None:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            _collect(one, found)
+    elif isinstance(error, OSError):
+        found.append(error)
 
 
 async def _open_through_proxy(host: str, port: int, proxy: str) -> SocketLink:
