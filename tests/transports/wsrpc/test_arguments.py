@@ -11,6 +11,7 @@ from wirecore.errors import InvalidOption
 from wirecore_trio import wsrpc
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc import ClientCredentials, NotConnected, Options, Peer, ServerCredentials
+from wirecore_trio.wsrpc._address import parse_address, show_address
 from wirecore_trio.wsrpc.ping import PingRequest, PingResponse
 
 Opener = Callable[..., Any]
@@ -119,6 +120,15 @@ def test_an_address_that_is_none_is_told_what_one_looks_like(address: str, says:
         wsrpc.connect(address, of_the_client())
 
 
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("h:1", "h", 1), ("127.0.0.1:65535", "127.0.0.1", 65535), ("[::1]:1337", "::1", 1337)],
+)
+def test_an_address_is_read_and_shown(address: str, host: str, port: int) -> None:
+    assert parse_address(address) == (host, port)
+    assert show_address(host, port) == address
+
+
 @pytest.mark.parametrize("address", [("h", 1337), b"h:1337", None, 1337])
 def test_an_address_is_text(address: Any) -> None:
     with pytest.raises(TypeError, match=f"address must be str, not {type(address).__name__}"):
@@ -216,5 +226,18 @@ def test_an_invocation_has_messages(
             with pytest.raises(TypeError, match=says):
                 await client.invoke("Note", request_, response)
         assert called == []
+
+    run(main)
+
+
+def test_what_a_message_itself_raises_comes_out(open_world: Opener, run: Run) -> None:
+    class Broken(PingRequest):
+        def SerializeToString(self) -> bytes:  # noqa: N802 (protobuf's own name)
+            raise AttributeError("the message's own mistake")
+
+    async def main() -> None:
+        async with open_world() as world, world.connect() as client:
+            with pytest.raises(AttributeError, match="the message's own mistake"):
+                await client.invoke("Ping", Broken(), PingResponse)
 
     run(main)

@@ -115,7 +115,7 @@ def test_a_refusal_names_the_server_and_stays_what_it_is(run: Run) -> None:
             await server.aclose()
             closed = await _fail(alice, address)
             assert isinstance(closed, ConnectionRefusedError)
-            assert str(closed).count("127.0.0.1") == 1
+            assert str(closed).count(str(listening.port)) == 1
             nursery.cancel_scope.cancel()
 
     run(main)
@@ -136,7 +136,8 @@ def test_a_name_that_cant_be_looked_up_keeps_its_error(run: Run) -> None:
         error = await _fail(credentials, "server.test:1337")
         assert isinstance(error, socket.gaierror)
         assert error.errno == socket.EAI_NONAME
-        assert str(error).endswith("server.test:1337: Name or service not known")
+        assert re.search(r"server\.test\D+1337", str(error))
+        assert str(error).count("1337") == 1
 
     run(main)
 
@@ -150,7 +151,7 @@ def test_a_call_before_the_connection_says_where_it_should_go(run: Run) -> None:
             async with wsrpc.connect(f"127.0.0.1:{port}", credentials, wait=False) as client:
                 while client.last_error is None:
                     await client.wait_for_state_change(client.state)
-                with pytest.raises(NotConnected, match=rf"127\.0\.0\.1 port {port} refused"):
+                with pytest.raises(NotConnected, match=rf"127\.0\.0\.1\D+{port}"):
                     await client.call("Ping", b"")
 
     run(main)

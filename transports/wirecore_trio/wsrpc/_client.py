@@ -311,7 +311,8 @@ def connect(
     background, for ever.
     Underneath it reconnects for ever: at once after a loss, unless the connection was
     short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %. A *retry* has
-    its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps these.
+    its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps
+    these (Backoff is in ``wirecore.session``).
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
     itself. What a dial raises names the address.
     *socket_options* are what ``setsockopt`` takes: (level, name, value). *backend*: the codec,
