@@ -89,11 +89,12 @@ def codec_wanted(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def hypercorn(request: pytest.FixtureRequest, codec_wanted: str) -> Iterator[int]:
-    """The port of a hypercorn in a process of its own."""
-    pytest.importorskip("hypercorn", reason="hypercorn isn't installed")
-    program = Path(__file__).with_name("hypercorn_echo.py")
+@pytest.fixture(scope="module", params=["hypercorn-asyncio", "hypercorn-trio", "uvicorn"])
+def server(request: pytest.FixtureRequest, codec_wanted: str) -> Iterator[int]:
+    """The port of a server in a process of its own."""
+    library = request.param.partition("-")[0]
+    pytest.importorskip(library, reason=f"{library} isn't installed")
+    program = Path(__file__).with_name("echo_server.py")
     with subprocess.Popen(
         [sys.executable, program, request.param, codec_wanted],
         stdin=subprocess.PIPE,
@@ -115,8 +116,8 @@ def _client_installed(request: pytest.FixtureRequest, _uninstalled: None) -> Non
 
 @pytest.mark.usefixtures("_client_installed")
 @pytest.mark.parametrize("client", [httpx_ws_client, httpx2_client, trio_websocket_client])
-def test_clients_talk_to_hypercorn(hypercorn: int, codec_wanted: str, client: Client) -> None:
-    assert client(hypercorn) == ("wirecore" if codec_wanted == "installed" else "wsproto")
+def test_clients_talk_to_servers(server: int, codec_wanted: str, client: Client) -> None:
+    assert client(server) == ("wirecore" if codec_wanted == "installed" else "wsproto")
 
 
 @pytest.mark.usefixtures("_client_installed")

@@ -1,6 +1,8 @@
-"""hypercorn, serving an application that sends back every message: `LOOP stock|installed`.
+"""A server of ASGI applications, with one that sends back every message.
 
-Run as a program by test_frameworks.py. It prints its port, and ends when its input does.
+Run as a program by test_frameworks.py, with two arguments: the server, hypercorn-asyncio,
+hypercorn-trio or uvicorn, and `stock` or `installed`. It prints its port, and ends when its input
+does.
 """
 
 from __future__ import annotations
@@ -13,10 +15,7 @@ import sys
 import threading
 from typing import Any
 
-import hypercorn.asyncio
-import hypercorn.trio
 import trio
-from hypercorn.config import Config
 
 from wirecore.dropin import wsproto as dropin
 
@@ -52,18 +51,33 @@ def leave_with_parent() -> None:
     os._exit(0)
 
 
-def main(loop: str, codec_wanted: str) -> None:
+def main(server: str, codec_wanted: str) -> None:
     """Serves until the end."""
     if codec_wanted == "installed":
         dropin.install()
     listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)  # noqa: T201 - it is how the port is told
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    if server == "uvicorn":
+        import uvicorn
+
+        config = uvicorn.Config(application, ws="wsproto", log_level="critical")
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        run_hypercorn(server, listener)
+
+
+def run_hypercorn(server: str, listener: socket.socket) -> None:
+    """Serves on one of the loops that hypercorn has."""
+    import hypercorn.asyncio
+    import hypercorn.trio
+    from hypercorn.config import Config
+
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.accesslog = None
     config.errorlog = None
-    print(listener.getsockname()[1], flush=True)  # noqa: T201 - it is how the port is told
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    if loop == "trio":
+    if server == "hypercorn-trio":
         trio.run(hypercorn.trio.serve, application, config)
     else:
         asyncio.run(hypercorn.asyncio.serve(application, config))
