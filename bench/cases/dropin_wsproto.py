@@ -57,7 +57,7 @@ def rows() -> list[Row]:
     return [
         connection("single", "wsproto Connection, receive and take 64 B, a frame a time", 4, 6),
         connection("decode", "wsproto Connection, receive and take 64 B, 64 KiB a time", 20, 50),
-        connection("encode", "wsproto Connection, send 64 B, masked", 5, 8),
+        connection("encode", "wsproto Connection, make and send 64 B, masked", 4, 6),
         *(
             Row(
                 name=f"dropin_wsproto/trio-websocket-{in_flight}",
@@ -65,9 +65,10 @@ def rows() -> list[Row]:
                 unit="messages/s",
                 load=Load(size=64, in_flight=in_flight),
                 contenders=variants("dropin_trio_websocket", "dropin_trio_websocket"),
-                goals=(Goal("installed", "wsproto", 1.1, None),),
+                goals=(Goal("installed", "wsproto", floor, None),),
             )
-            for in_flight in (1, 100)
+            # With one message under way nearly all the time goes to trio and the sockets.
+            for in_flight, floor in ((1, 1.0), (100, 1.2))
         ),
         hypercorn("asyncio"),
         hypercorn("trio"),
