@@ -11,6 +11,7 @@ import asyncio
 import base64
 import datetime
 import inspect
+import itertools
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable
@@ -52,7 +53,7 @@ PROTOCOLS = {
 }
 
 #: A test that takes longer, in seconds, hangs.
-_FOR_EVER = 8.0
+_FOR_EVER = 30.0
 
 KEY = base64.b64encode(bytes(range(16)))
 #: RFC 6455 section 4.2.2, for that key.
@@ -257,6 +258,13 @@ class Served:
         """The protocol of the one connection there is."""
         (connection,) = self.state.connections
         return connection
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Lets the loop run until *condition* holds."""
+        for _ in itertools.count():
+            if condition():
+                return
+            await asyncio.sleep(0)
 
     async def idle(self) -> None:
         """Until no application runs any more."""
