@@ -36,7 +36,7 @@ def serve(task: Task) -> None:
     if task.options["loop"] == "uvloop":
         import uvloop  # noqa: F401  so that a missing one is told as such
     config = uvicorn.Config(
-        echo_back,  # type: ignore[arg-type]  # its types are private to uvicorn
+        echo_back,
         ws=task.options["ws"],
         loop=task.options["loop"],
         lifespan="off",

@@ -228,13 +228,9 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def _accept(self, message: Event) -> None:
         config = self.config
-        answer = self._handshake.accept(
-            subprotocol=message.get("subprotocol") or None,
-            headers=[*self._server_state.default_headers, *message.get("headers", ())],
-            compression=_COMPRESSION if config.ws_per_message_deflate else None,
-        )
         max_size: int | None = config.ws_max_size  # None where uvicorn is configured in code
         size = MAX_SIZE if max_size is None else max_size
+        limits = Limits(max_frame_size=size, max_message_size=size)
         if config.ws_ping_interval:
             timeout = config.ws_ping_timeout
             # A ping is due after each interval, its pong within the timeout from there.
@@ -242,9 +238,14 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
                 config.ws_ping_interval,
                 None if timeout is None else config.ws_ping_interval + timeout,
             )
+        answer = self._handshake.accept(
+            subprotocol=message.get("subprotocol") or None,
+            headers=[*self._server_state.default_headers, *message.get("headers", ())],
+            compression=_COMPRESSION if config.ws_per_message_deflate else None,
+        )
         conn = Connection(
             client=False,
-            limits=Limits(max_frame_size=size, max_message_size=size),
+            limits=limits,
             deflate=self._handshake.accepted.deflate,
             heartbeat=self._heartbeat,
             close_timeout=_CLOSE_TIMEOUT,
@@ -325,7 +326,8 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def _send_rarer(self, message: Event) -> None:
         """All but a message over an open connection."""
-        if self._lost:
+        unanswered = self._phase in (_Phase.CONNECT, _Phase.DENIAL)
+        if self._lost or (unanswered and self._outlet.closed):
             raise ClientDisconnected
         kind: str = message["type"]
         if self._phase is _Phase.CONNECT:

@@ -121,8 +121,9 @@ async def test_over_tls_the_scheme_is_wss(
     async with serve(app, ssl_certfile=certificate, ssl_keyfile=key) as served:
         peer = await served.connect(tls_client)
         await peer.open()
-        peer.text("over TLS")
-        assert (await peer.frame()).payload == b"over TLS"
+        text = "over TLS" * 50_000
+        peer.text(text)
+        assert (await peer.frame()).payload == text.encode()
         peer.close()
         assert (await peer.frame()).close == (1000, "")
         assert await peer.end() == b""

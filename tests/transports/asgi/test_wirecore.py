@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 
 from wirecore import errors
 from wirecore.constants import Opcode
@@ -193,6 +194,39 @@ async def test_a_response_with_fields_that_cant_be_sent_means_500(serve: Serve) 
         answer = await peer.request()
     assert answer.status == 500
     assert not answer.values(b"set-cookie")
+
+
+async def test_accepting_when_the_server_stops(serve: Serve) -> None:
+    go_on, errors = asyncio.Event(), []
+
+    async def app(scope: Event, receive: Receive, send: Send) -> None:
+        await receive()
+        await go_on.wait()
+        try:
+            await send({"type": "websocket.accept"})
+        except ClientDisconnected as error:
+            errors.append(error)
+
+    async with serve(app) as served:
+        peer = await served.connect()
+        asking = asyncio.create_task(peer.request())
+        await served.until(lambda: served.state.tasks)
+        served.only_connection().shutdown()
+        go_on.set()
+        assert (await asking).status == 500
+        await served.idle()
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize("option", [{"ws_max_size": 0}, {"ws_ping_interval": -1.0}])
+async def test_an_option_that_makes_no_sense_is_told_and_ends_the_connection(
+    serve: Serve, option: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(echo, **option) as served:
+        peer = await served.connect()
+        assert (await peer.request()).status == 500
+        assert await peer.end() == b""
+    assert "InvalidOption" in caplog.text
 
 
 async def test_a_head_of_more_than_64_kib_is_refused(serve: Serve) -> None:
