@@ -6,6 +6,7 @@ carries as its application data.
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Final
 
@@ -33,9 +34,11 @@ class Exchange:
     *key*: the 32 raw bytes of its public key, once it is known to be an Ed25519 key. *objection*:
     why it isn't accepted; None when it is, or when no certificate came. *alert_received* and
     *alert_sent*: numbers of the last alerts that ended the connection, None where there were none.
+    *steps_left*: how many steps more OpenSSL's state machine may take, set by whoever bounds
+    them; where it takes them all, the connection is ended as if the peer had.
     """
 
-    __slots__ = ("alert_received", "alert_sent", "credentials", "key", "objection")
+    __slots__ = ("alert_received", "alert_sent", "credentials", "key", "objection", "steps_left")
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
@@ -43,6 +46,7 @@ class Exchange:
         self.objection: str | None = None
         self.alert_received: int | None = None
         self.alert_sent: int | None = None
+        self.steps_left = math.inf
 
     def judge(self, certificate: crypto.X509 | None, count: int) -> None:
         """Judge a peer that sent *count* certificates, *certificate* being its own."""
@@ -125,7 +129,7 @@ def _new_context(credentials: Credentials) -> SSL.Context:
     context.use_certificate(credentials.certificate)
     context.use_privatekey(credentials.private_key)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
-    context.set_info_callback(_note_alert)
+    context.set_info_callback(_observe)
     if credentials.role == "server":
         context.set_alpn_select_callback(_select_protocol)
     return context
@@ -146,11 +150,17 @@ def _verify(
     return exchange.objection is None
 
 
-def _note_alert(connection: SSL.Connection, where: int, value: int) -> None:
+def _observe(connection: SSL.Connection, where: int, value: int) -> None:
+    """Called at every step of a handshake, and of the messages of TLS itself that follow it."""
+    exchange: Exchange = connection.get_app_data()
+    if not where & SSL.SSL_CB_ALERT:
+        exchange.steps_left -= 1
+        if exchange.steps_left <= 0:
+            connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
+        return
     # The text of an OpenSSL error depends on its version, the number of an alert doesn't.
     number = value & 0xFF
-    if where & SSL.SSL_CB_ALERT and number not in (Alert.CLOSE_NOTIFY, Alert.USER_CANCELED):
-        exchange: Exchange = connection.get_app_data()
+    if number not in (Alert.CLOSE_NOTIFY, Alert.USER_CANCELED):
         if where & SSL.SSL_CB_READ:
             exchange.alert_received = number
         else:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Final, TypeAlias
+from typing import Final
 
 from OpenSSL import SSL
 
-from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolError
+from wirecore.errors import HandshakeError, InvalidState, ProtocolError
 from wirecore.events import Buffer
 
-from .alerts import REFUSALS, Alert, alert_text
-from .context import Exchange, context_for, no_certificate
 from .credentials import Credentials
+from .endpoint import Endpoint
 from .records import MAX_PLAINTEXT, RecordCounter
-
-logger = logging.getLogger("wirecore.tls")
-
-_Kind: TypeAlias = type[HandshakeError] | type[ProtocolError]
 
 #: Most bytes that one `write` takes.
 MAX_WRITE: Final = 64 * 1024
@@ -48,12 +42,9 @@ class PinnedEngine:
         "_closed",
         "_connection",
         "_counter",
+        "_end",
         "_ended",
         "_eof",
-        "_exchange",
-        "_failure",
-        "_peer",
-        "_peer_public_key",
         "_records",
         "_sealed",
         "_unanswered",
@@ -63,16 +54,9 @@ class PinnedEngine:
 
     def __init__(self, credentials: Credentials) -> None:
         self.truncated = False
-        self._peer = credentials.peer
-        self._exchange = Exchange(credentials)
-        self._connection = SSL.Connection(context_for(credentials), None)
-        self._connection.set_app_data(self._exchange)
-        if credentials.role == "client":
-            self._connection.set_connect_state()
-        else:
-            self._connection.set_accept_state()
+        self._end = Endpoint(credentials)
+        self._connection = self._end.connection
         self._counter = RecordCounter()
-        self._peer_public_key: bytes | None = None
         # At least as many as there are whole records in OpenSSL's hands, never fewer.
         self._records = 0
         # Ciphertext that came and wasn't passed on to OpenSSL yet.
@@ -86,14 +70,17 @@ class PinnedEngine:
         self._eof = False
         self._ended = False
         self._closed = False
-        self._failure: tuple[_Kind, str] | None = None
 
     # --- ciphertext -----------------------------------------------------------------------
 
     @property
     def starving(self) -> bool:
         return not (
-            self._records or self._eof or self._backlog or self._ended or self._failure is not None
+            self._records
+            or self._eof
+            or self._backlog
+            or self._ended
+            or self._end.failure is not None
         )
 
     def receive(self, data: Buffer) -> None:
@@ -143,49 +130,43 @@ class PinnedEngine:
     # --- handshake ------------------------------------------------------------------------
 
     def handshake(self) -> bool:
-        self._check_failure()
-        while self._peer_public_key is None:
+        end = self._end
+        end.check()
+        while end.peer_key is None:
             self.unsent = True
             try:
-                self._connection.do_handshake()
+                end.handshake()
             except SSL.WantReadError:
                 if not self._feed_more():
                     return False
-            except HandshakeError as error:  # from our own ALPN callback
-                self._failure = (HandshakeError, str(error))
             except SSL.Error as error:
-                self._failure = self._explain(error, HandshakeError)
+                end.fail(error, HandshakeError, self._hint())
+                end.check()
             else:
-                self._judge_again()
-            self._check_failure()
+                if end.credentials.role == "server":
+                    # All that is left to send now are session tickets, which OpenSSL makes
+                    # although they are good for nothing. They leave with the first data: sent
+                    # alone, they would block a server whose client isn't reading yet.
+                    self.unsent = False
         return True
 
-    def _judge_again(self) -> None:
-        exchange = self._exchange
-        exchange.judge_again(self._connection)
-        if exchange.objection is None:
-            self._peer_public_key = exchange.key
-            if exchange.credentials.role == "server":
-                # All that is left to send now are session tickets, which OpenSSL makes although
-                # they are good for nothing. They leave with the first data: sent alone, they
-                # would block a server whose client isn't reading yet.
-                self.unsent = False
-        else:
-            # The handshake is over, and OpenSSL has no way to send an alert of one's own
-            # choice: a close_notify is what is left to say.
-            self._say_goodbye()
-            self._failure = (PeerRefused, exchange.objection)
+    def _hint(self) -> str:
+        """What is known of a failure that OpenSSL can't explain."""
+        peer = self._end.credentials.peer
+        if self._counter.broken:
+            return f"what the {peer} sent is not TLS"
+        return f"the {peer} has ended the stream" if self._eof else ""
 
     @property
     def peer_public_key(self) -> bytes:
-        if self._peer_public_key is None:
+        if self._end.peer_key is None:
             raise InvalidState("the peer's key isn't known before the handshake is complete")
-        return self._peer_public_key
+        return self._end.peer_key
 
     # --- plaintext ------------------------------------------------------------------------
 
     def read_into(self, buffer: memoryview) -> int | None:
-        self._check_ready()
+        self._end.check_ready()
         filled = 0
         room = len(buffer)
         while filled < room and not self._ended:
@@ -202,7 +183,8 @@ class PinnedEngine:
                 self._records = 0
                 if self._unanswered > _MAX_UNANSWERED:
                     self._say_goodbye()
-                    self._failure = (ProtocolError, f"the {self._peer} asks for new keys for ever")
+                    peer = self._end.credentials.peer
+                    self._end.failure = (ProtocolError, f"the {peer} asks for new keys for ever")
                     break
             except (SSL.ZeroReturnError, SSL.SysCallError):
                 # Which of the two comes for a close_notify isn't certain: after a user_canceled
@@ -210,7 +192,7 @@ class PinnedEngine:
                 self._ended = True
                 self.truncated = not self._connection.get_shutdown() & SSL.RECEIVED_SHUTDOWN
             except SSL.Error as error:
-                self._failure = self._explain(error, ProtocolError)
+                self._end.fail(error, ProtocolError, self._hint())
                 self.unsent = True
                 break
             else:
@@ -218,11 +200,11 @@ class PinnedEngine:
                 if size < wanted or not self._connection.pending():
                     self._records -= 1
         if not filled:
-            self._check_failure()
+            self._end.check()
         return filled
 
     def write(self, data: Buffer) -> int:
-        self._check_ready()
+        self._end.check_ready()
         if self._closed:
             raise InvalidState("nothing can be sent after close()")
         self.unsent = True
@@ -236,8 +218,8 @@ class PinnedEngine:
                 if not self._feed_more():
                     break
             except SSL.Error as error:
-                self._failure = self._explain(error, ProtocolError)
-                self._check_failure()
+                self._end.fail(error, ProtocolError, self._hint())
+                self._end.check()
             else:
                 if taken < size:
                     self._drain()
@@ -248,61 +230,9 @@ class PinnedEngine:
         if self._closed:
             return
         self._closed = True
-        if self._peer_public_key is not None and self._failure is None:
+        if self._end.peer_key is not None and self._end.failure is None:
             self._say_goodbye()
 
     def _say_goodbye(self) -> None:
         self.unsent = True
-        try:
-            self._connection.shutdown()
-        except SSL.Error:
-            # Half a message of TLS itself has come in: OpenSSL sends nothing before the rest.
-            logger.debug("no TLS close_notify: the %s stopped in the middle of one", self._peer)
-
-    # --- failure --------------------------------------------------------------------------
-
-    def _check_ready(self) -> None:
-        if self._failure is not None:
-            self._check_failure()
-        if self._peer_public_key is None:
-            raise InvalidState("the TLS handshake isn't complete")
-
-    def _check_failure(self) -> None:
-        if self._failure is not None:
-            kind, text = self._failure
-            raise kind(text)
-
-    def _explain(self, error: SSL.Error, kind: _Kind) -> tuple[_Kind, str]:
-        """Whose fault *error* is: what to raise for it, *kind* unless a key was refused."""
-        exchange = self._exchange
-        credentials = exchange.credentials
-        peer = self._peer
-        if exchange.alert_received is not None:
-            alert = alert_text(exchange.alert_received)
-            if exchange.alert_received in REFUSALS:
-                return PeerRefused, (
-                    f"the {peer} refused this {credentials.role}'s public key "
-                    f"{credentials.public_key.hex()}: {alert}"
-                )
-            if exchange.alert_received == Alert.PROTOCOL_VERSION:
-                return kind, f"the {peer} does not accept TLS 1.3: {alert}"
-            return kind, f"the {peer} gave the TLS connection up: {alert}"
-        if exchange.objection is not None:
-            return PeerRefused, exchange.objection
-        if isinstance(error, SSL.SysCallError):
-            return kind, f"the {peer} ended the stream in the middle of a TLS message"
-        if exchange.alert_sent == Alert.CERTIFICATE_REQUIRED:
-            return PeerRefused, no_certificate(peer)
-        if exchange.alert_sent == Alert.PROTOCOL_VERSION:
-            return kind, f"the {peer} does not offer TLS 1.3"
-        if self._counter.broken:
-            return kind, f"what the {peer} sent is not TLS"
-        if self._eof:
-            return kind, f"the {peer} has ended the stream"
-        return kind, f"the {peer} broke the rules of TLS: {_reason(error)}"
-
-
-def _reason(error: SSL.Error) -> str:
-    """What OpenSSL says of *error*, a list of (library, function, reason)."""
-    entries = error.args[0] if error.args else []
-    return "; ".join(str(entry[-1]) for entry in entries) or "no reason given"
+        self._end.say_goodbye()

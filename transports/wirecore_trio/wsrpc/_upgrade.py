@@ -10,10 +10,11 @@ from wirecore.protocols.wsrpc import CLIENT_READ_LIMIT, SERVER_READ_LIMIT, Sessi
 from wirecore.session import CallLimits, Heartbeat, Limits
 from wirecore.websocket import ClientHandshake
 
-from .._link import Link
+from .._link import Link, SocketLink
 from .._tls_link import TLSLink
 from .._upgrade import upgrade_client
 from ..tls import ClientCredentials, PinnedEngine, ServerCredentials
+from ..tls.socket_link import PinnedSocketLink
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -28,15 +29,20 @@ _TAKEN: Final = 200
 class Secured:
     """A link whose peer has shown its key."""
 
-    link: TLSLink
+    link: Link
     public_key: bytes
 
 
 async def secure(link: Link, credentials: ClientCredentials | ServerCredentials) -> Secured:
     """The TLS handshake over *link*. Raises PeerRefused, HandshakeError, BrokenResourceError."""
+    speaks_next = credentials.role == "client"
+    if isinstance(link, SocketLink):
+        direct = PinnedSocketLink(link, credentials)
+        await direct.handshake(speaks_next=speaks_next)
+        return Secured(direct, direct.peer_public_key)
     engine = PinnedEngine(credentials)
     tls = TLSLink(link, engine)
-    await tls.handshake(speaks_next=credentials.role == "client")
+    await tls.handshake(speaks_next=speaks_next)
     return Secured(tls, engine.peer_public_key)
 
 
