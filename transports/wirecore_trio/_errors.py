@@ -37,15 +37,20 @@ def require_trio() -> None:
         ) from None
 
 
+def unwrapped(error: BaseException) -> BaseException:
+    """*error* without the groups that hold nothing but it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Let a single exception out of the groups that the library's own nurseries put around it."""
     try:
         yield
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
+        error = unwrapped(group)
         if error is group:
             raise
         # Its own traceback tells where it came from; the groups' would only repeat that.

@@ -13,6 +13,8 @@ from wirecore import errors
 from wirecore.session import Backoff
 from wirecore.session.limits import check_at_least
 
+from ._arguments import kind_of, require_int
+
 logger = logging.getLogger("wirecore.connect")
 
 Opened = TypeVar("Opened")
@@ -34,6 +36,8 @@ class RetryPolicy:
     *attempts*: how many before the last error is raised; None: for ever.
     *fatal_statuses*: HTTP statuses that end the retrying: the server was reached and said no.
     *persist*: retry those too, and refused keys and certificates.
+
+    Raises TypeError for other types, InvalidOption for fewer attempts than 1.
     """
 
     backoff: Callable[[], Backoff] = Backoff.websocket
@@ -42,7 +46,16 @@ class RetryPolicy:
     persist: bool = False
 
     def __post_init__(self) -> None:
+        if not callable(self.backoff):
+            raise TypeError(
+                f"backoff must be a function that makes a Backoff, not {kind_of(self.backoff)}: "
+                "each series of attempts has its own (lambda: Backoff(...))"
+            )
+        statuses: object = self.fatal_statuses
+        if isinstance(statuses, str) or not isinstance(statuses, Collection):
+            raise TypeError(f"fatal_statuses must be a set of int, not {kind_of(statuses)}")
         if self.attempts is not None:
+            require_int("attempts", self.attempts)
             check_at_least("attempts", self.attempts, 1)
 
     def is_fatal(self, error: Exception) -> bool:

@@ -14,9 +14,17 @@ import trio
 from wirecore import errors
 from wirecore.websocket import ClientHandshake
 
+from .._arguments import (
+    require_async,
+    require_known,
+    require_seconds,
+    require_type,
+    require_words,
+)
 from .._dial import (
     SocketOption,
     Target,
+    deadline_after,
     environment_proxy,
     fail_after,
     open_socket,
@@ -28,20 +36,31 @@ from .._link import Link, link_for
 from .._supervise import Redial, RetryPolicy, dial_until_open
 from .._upgrade import upgrade_client
 from ._connection import WebSocket
+from ._headers import Header, Headers, header_fields
 from ._options import Options
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
 
-Header: TypeAlias = tuple[str | bytes, str | bytes]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
-    """What ``prepare`` returns: the URL and the headers of one attempt."""
+    """What ``prepare`` returns: the URL and the headers of one attempt.
+
+    *headers*: (name, value) pairs, or a mapping. Raises TypeError for other types, InvalidOption
+    for what is no WebSocket URL.
+    """
 
     url: str
-    headers: Sequence[Header] = ()
+    headers: Headers = ()
+
+    def __post_init__(self) -> None:
+        parse_url(self.url)
+        object.__setattr__(self, "headers", header_fields("headers", self.headers))
+
+    def __repr__(self) -> str:
+        # URL and headers are where credentials are.
+        return f"<Prepared for {parse_url(self.url).name}>"
 
 
 #: Asked before each attempt, so that no reconnect uses stale credentials.
@@ -52,7 +71,8 @@ class DialOptions(TypedDict, total=False):
     """What :func:`connect` and :func:`reconnecting` take besides the URL.
 
     *prepare*: an async function asked before each attempt for a :class:`Prepared` URL and
-    headers, so that no reconnect uses stale credentials. *headers* go with the request;
+    headers, so that no reconnect uses stale credentials. *headers* go with the request:
+    (name, value) pairs, or a mapping.
     *subprotocols* are offered, in order of preference; *origin* is the Origin field.
     *ssl_context*, *server_hostname*: trust for ``wss``; the default verifies chain and name.
     *proxy*: a URL (``http://``, ``socks5://``, ...), or True for the one the environment names;
@@ -63,7 +83,7 @@ class DialOptions(TypedDict, total=False):
     """
 
     prepare: Prepare | None
-    headers: Sequence[Header]
+    headers: Headers
     subprotocols: Sequence[str]
     origin: str | None
     ssl_context: ssl.SSLContext | None
@@ -82,7 +102,7 @@ class Dialer:
 
     url: str | None
     prepare: Prepare | None = None
-    headers: Sequence[Header] = ()
+    headers: Headers = ()
     subprotocols: Sequence[str] = ()
     origin: str | None = None
     ssl_context: ssl.SSLContext | None = None
@@ -95,10 +115,33 @@ class Dialer:
     backend: Backend | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if (self.url is None) == (self.prepare is None):
             raise errors.InvalidOption("give either a URL or prepare=, and not both")
-        if self.url is not None:
-            parse_url(self.url)
+        if self.url is not None and not parse_url(self.url).secure and self.ssl_context:
+            raise errors.InvalidOption(
+                "ssl_context= is for wss://, and the URL begins with ws://, which has no TLS"
+            )
+        if self.ssl_context and self.ssl_context.protocol is ssl.PROTOCOL_TLS_SERVER:
+            raise errors.InvalidOption(
+                "ssl_context is a server's: make it with ssl.create_default_context()"
+            )
+        object.__setattr__(self, "headers", header_fields("headers", self.headers))
+        object.__setattr__(self, "subprotocols", tuple(self.subprotocols))
+
+    def _check_types(self) -> None:
+        require_type("url", self.url, str, optional=True)
+        require_async("prepare", self.prepare, optional=True)
+        require_words("subprotocols", self.subprotocols)
+        for name in ("origin", "server_hostname", "unix_path"):
+            require_type(name, getattr(self, name), str, optional=True)
+        require_type("ssl_context", self.ssl_context, ssl.SSLContext, optional=True)
+        require_type("proxy", self.proxy, (str, bool), optional=True)
+        require_seconds("happy_eyeballs_delay", self.happy_eyeballs_delay, optional=False)
+        require_type("options", self.options, Options)
+
+    def __repr__(self) -> str:
+        return f"<Dialer of {self.name}>"  # the URL and the headers hold credentials
 
     @property
     def name(self) -> str:
@@ -107,17 +150,32 @@ class Dialer:
 
     async def dial(self) -> WebSocket:
         """One attempt. Raises OSError, HandshakeError, UpgradeRejected, a LocalError."""
-        with fail_after(self.options.open_timeout, "not connected"):
-            return await self._dial()
+        name = self.name
+        timeout = self.options.open_timeout
+        try:
+            with trio.CancelScope(deadline=deadline_after(timeout)):
+                url, headers = await self._prepared()
+                target = parse_url(url)
+                name = target.name
+                return await self._connect(target, headers)
+        except errors.RemoteError as error:
+            error.add_note(f"connecting to {name}")
+            raise
+        raise TimeoutError(
+            f"not connected to {name} within {timeout:g} s: is it reachable, and is "
+            "open_timeout long enough?"
+        )
 
-    async def _dial(self) -> WebSocket:
-        if self.prepare is not None:
-            prepared = await self.prepare()
-            url, headers = prepared.url, [*self.headers, *prepared.headers]
-        else:
+    async def _prepared(self) -> tuple[str, list[Header]]:
+        headers = [*header_fields("headers", self.headers)]
+        if self.prepare is None:
             assert self.url is not None
-            url, headers = self.url, [*self.headers]
-        target = parse_url(url)
+            return self.url, headers
+        prepared = await self.prepare()
+        require_type("what prepare returns", prepared, Prepared)
+        return prepared.url, [*headers, *header_fields("headers", prepared.headers)]
+
+    async def _connect(self, target: Target, headers: list[Header]) -> WebSocket:
         link: Link = await open_socket(
             target.host,
             target.port,
@@ -202,10 +260,11 @@ def connect(
     again as it says; None: one attempt. The other arguments: :class:`DialOptions`.
 
     Entering raises OSError (TimeoutError after ``open_timeout``), UpgradeRejected,
-    HandshakeError, or a LocalError for wrong arguments. Leaving closes the connection; an
+    HandshakeError, or a LocalError for wrong arguments; the call itself raises TypeError and
+    InvalidOption for those it can tell. Leaving closes the connection; an
     exception of the body arrives as itself.
     """
-    return Connecting(Dialer(url, **dialing), retry)
+    return Connecting(_dialer("connect", url, retry, dialing), retry)
 
 
 class Reconnecting:
@@ -266,14 +325,23 @@ def reconnecting(
     else is as in :func:`connect`. An abnormal end is raised inside the body (by ``receive`` or
     the iteration), and ends the loop unless it is caught there.
     """
-    return Reconnecting(Dialer(url, **dialing), retry or RetryPolicy())
+    dialer = _dialer("reconnecting", url, retry, dialing)
+    return Reconnecting(dialer, retry or RetryPolicy())
+
+
+def _dialer(
+    function: str, url: str | None, retry: RetryPolicy | None, dialing: DialOptions
+) -> Dialer:
+    require_known(function, dialing, DialOptions.__optional_keys__)
+    require_type("retry", retry, RetryPolicy, optional=True, hint="give RetryPolicy(attempts=...)")
+    return Dialer(url, **dialing)
 
 
 async def wrap_client(
     stream: trio.abc.Stream,
     url: str = "ws://localhost/",
     *,
-    headers: Sequence[Header] = (),
+    headers: Headers = (),
     subprotocols: Sequence[str] = (),
     origin: str | None = None,
     options: Options | None = None,
@@ -282,19 +350,23 @@ async def wrap_client(
     """The client's side of a WebSocket over any ``trio.abc.Stream``, which it then owns.
 
     *url* gives path and Host; its scheme doesn't matter (TLS is the stream's matter). Raises
-    UpgradeRejected, HandshakeError, TimeoutError; the stream is then closed.
+    UpgradeRejected, HandshakeError, TimeoutError; the stream is then closed. TypeError and
+    InvalidOption for wrong arguments leave it open.
     """
+    require_type("stream", stream, trio.abc.Stream)
     dialer = Dialer(
         url,
+        headers=headers,
         subprotocols=subprotocols,
         origin=origin,
-        options=options or Options(),
+        options=Options() if options is None else options,
         backend=backend,
     )
     link = link_for(stream)
     try:
         with fail_after(dialer.options.open_timeout, "no answer to the upgrade request"):
-            return await dialer.open_over(link, parse_url(url), headers)
+            target = parse_url(url)
+            return await dialer.open_over(link, target, header_fields("headers", headers))
     except BaseException:
         link.close()
         raise

@@ -15,6 +15,7 @@ from wirecore.events import Buffer, Message, RawText
 from wirecore.session import Heartbeat
 from wirecore.websocket import Connection, State
 
+from .._arguments import kind_of
 from .._baton import Baton
 from .._errors import AlreadyClosed, ConnectionClosed
 from .._link import Link
@@ -161,14 +162,18 @@ class WebSocket:
         nothing was queued; once queued, a message goes whole.
 
         Raises :class:`ConnectionClosed`; :class:`AlreadyClosed` after ``aclose``;
-        LocalLimitExceeded; InvalidState inside a half-sent :meth:`streaming` message.
+        LocalLimitExceeded; InvalidState inside a half-sent :meth:`streaming` message; TypeError
+        for what can't be a message.
         """
         pump = self._pump
         if self._connection.outbox.pending:
             await pump.drained()
         if pump.ended or self._connection.state is not State.OPEN:
             raise self._end_error()
-        self._connection.send(message)
+        try:
+            self._connection.send(message)
+        except TypeError as error:
+            raise _no_message(message) from error
         pump.write()
 
     def streaming(self, *, text: bool = False) -> Streaming:
@@ -180,7 +185,7 @@ class WebSocket:
         return Streaming(self, text=text)
 
     async def _send_fragment(
-        self, owner: Streaming, data: Buffer, *, text: bool, last: bool
+        self, owner: Streaming, data: str | Buffer, *, text: bool, last: bool
     ) -> None:
         pump = self._pump
         if self._connection.outbox.pending:
@@ -342,6 +347,14 @@ class WebSocket:
             self.abort(CloseCode.INTERNAL_ERROR if failed else CloseCode.GOING_AWAY)
 
 
+def _no_message(message: object) -> TypeError:
+    hint = ": make text or bytes of it, as json.dumps does" if isinstance(message, dict) else ""
+    return TypeError(
+        "a message is str, bytes or another buffer of bytes (bytearray, memoryview), "
+        f"not {kind_of(message)}{hint}"
+    )
+
+
 class _Ping:
     __slots__ = ("done", "round_trip", "sent")
 
@@ -363,15 +376,20 @@ class Streaming:
         self._open = False
         self._begun = False
 
-    async def send(self, data: Buffer) -> None:
-        """Send *data* as one fragment; of text, its UTF-8 (a character may be cut).
+    async def send(self, data: str | Buffer) -> None:
+        """Send *data* as one fragment; of text, ``str`` or its UTF-8 (a character may be cut).
 
         Waits and raises as :meth:`WebSocket.send`; InvalidState outside the ``async with``, and
-        while another message is half sent.
+        while another message is half sent; TypeError for what can't be part of the message.
         """
         if not self._open:
             raise errors.InvalidState("the message is sent within `async with ws.streaming()`")
-        await self._websocket._send_fragment(self, data, text=self._text, last=False)
+        if isinstance(data, str) and not self._text:
+            raise TypeError("a part of a binary message is bytes, not str: streaming(text=True)")
+        try:
+            await self._websocket._send_fragment(self, data, text=self._text, last=False)
+        except TypeError as error:
+            raise _no_message(data) from error
         self._begun = True
 
     async def __aenter__(self) -> Streaming:

@@ -9,6 +9,8 @@ from wirecore.session import Limits
 from wirecore.session.limits import check_above, check_at_least, check_seconds
 from wirecore.websocket import DeflateOffer
 
+from .._arguments import require_int, require_seconds, require_type
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -31,7 +33,7 @@ class Options:
     *fragment_size*: longer messages are sent in fragments of this size, so that pings and
     closes overtake them.
 
-    Raises InvalidOption for a value out of its bounds.
+    Raises InvalidOption for a value out of its bounds, TypeError for one of another type.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -48,6 +50,7 @@ class Options:
     fragment_size: int = 128 * 1024
 
     def __post_init__(self) -> None:
+        self._check_types()
         check_at_least("high_water", self.high_water, 1)
         check_at_least("max_queue", self.max_queue, 1)
         check_at_least("max_queue_bytes", self.max_queue_bytes, 1)
@@ -61,3 +64,14 @@ class Options:
                 f"ping_timeout must be above ping_interval, {interval} s, not {timeout}: it "
                 "counts from the last pong, and would be over before the next ping"
             )
+
+    def _check_types(self) -> None:
+        require_type("limits", self.limits, Limits)
+        for name in ("high_water", "max_queue", "max_queue_bytes", "fragment_size"):
+            require_int(name, getattr(self, name))
+        require_seconds("close_timeout", self.close_timeout, optional=False)
+        for name in ("ping_interval", "ping_timeout", "write_timeout", "open_timeout"):
+            require_seconds(name, getattr(self, name))
+        hint = "give DeflateOffer() for permessage-deflate"
+        require_type("compression", self.compression, DeflateOffer, optional=True, hint=hint)
+        require_type("raw_text", self.raw_text, bool)

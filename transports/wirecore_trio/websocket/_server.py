@@ -16,13 +16,15 @@ from wirecore.constants import CloseCode
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Request, Response, ServerHandshake, origin_problem
 
+from .._arguments import kind_of, require_async, require_int, require_type, require_words
 from .._dial import deadline_after, fail_after, secure_server
-from .._errors import ConnectionClosed, alone, require_trio
+from .._errors import ConnectionClosed, alone, require_trio, unwrapped
 from .._link import Link, SocketLink, link_for
 from .._listeners import open_listeners
 from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ._connection import WebSocket
+from ._headers import Headers, header_fields
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -35,10 +37,17 @@ Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """What an ``on_request`` hook returns to choose the headers or the subprotocol itself."""
+    """What an ``on_request`` hook returns to choose the headers or the subprotocol itself.
 
-    headers: Sequence[tuple[str | bytes, str | bytes]] = ()
+    *headers*: (name, value) pairs, or a mapping. Raises TypeError for other types.
+    """
+
+    headers: Headers = field(default=(), repr=False)  # cookies are among them
     subprotocol: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", header_fields("headers", self.headers))
+        require_type("subprotocol", self.subprotocol, str, optional=True)
 
 
 #: Asked for every HTTP request: a Response is sent instead of the upgrade (also to a request
@@ -56,6 +65,13 @@ class Upgrading:
     options: Options = field(default_factory=Options)
     backend: Backend | None = None
 
+    def __post_init__(self) -> None:
+        require_words("subprotocols", self.subprotocols)
+        if self.origins is not None:
+            require_words("origins", self.origins)
+        require_async("on_request", self.on_request, optional=True)
+        require_type("options", self.options, Options)
+
     async def upgrade(self, link: Link) -> WebSocket | None:
         """The HTTP part over *link*; None where it ended with an ordinary answer.
 
@@ -70,7 +86,7 @@ class Upgrading:
             try:
                 head = handshake.accept(
                     subprotocol=answer.subprotocol or self._choose(request),
-                    headers=answer.headers,
+                    headers=header_fields("headers", answer.headers),
                     compression=self.options.compression,
                 )
             except errors.InvalidOption:
@@ -186,7 +202,8 @@ class Server:
             websocket = await self._open(link)
             if websocket is not None:
                 self._acceptor.opened(sock)
-                await self._run_handler(websocket)
+                # Asked for now, as a socket knows no peer any more once it is closed.
+                await self._run_handler(websocket, _name(sock, websocket))
         finally:
             link.close()
 
@@ -209,21 +226,30 @@ class Server:
             link.close()  # TLS says goodbye here
         return websocket
 
-    async def _run_handler(self, websocket: WebSocket) -> None:
+    async def _run_handler(self, websocket: WebSocket, name: str) -> None:
         self.connections.add(websocket)
         if self.draining:
             websocket.drain()
         try:
             # By except* as handlers have nurseries, and so raise groups.
             try:
-                await self._handler(websocket)
+                running = self._handler(websocket)
+                if not isinstance(running, Awaitable):
+                    raise TypeError(f"the handler must be async: it returned {kind_of(running)}")
+                await running
             except* Exception as group:
                 # The loss of another connection, say a proxy's upstream, is a failure too.
                 if websocket.sendable or group.split(ConnectionClosed)[1] is not None:
-                    logger.exception("a handler failed; its connection is closed with 1011")
+                    logger.error(
+                        "a handler failed (%s); its connection is closed with 1011",
+                        name,
+                        exc_info=unwrapped(group),
+                    )
                     websocket.abort(CloseCode.INTERNAL_ERROR)
                 else:
-                    logger.debug("a handler ended with its connection: %r", group.exceptions)
+                    logger.debug(
+                        "a handler ended with its connection (%s): %r", name, group.exceptions
+                    )
             await websocket.aclose()
         except* trio.Cancelled:
             websocket.abort(CloseCode.GOING_AWAY)
@@ -231,6 +257,19 @@ class Server:
         finally:
             websocket.abort()
             self.connections.discard(websocket)
+
+
+def _name(sock: socket.socket, websocket: WebSocket) -> str:
+    """A connection's name for logs: without the query, which may be secret."""
+    try:
+        peer = sock.getpeername()
+    except OSError:
+        peer = None  # it is gone already
+    path = "" if websocket.request is None else websocket.request.path
+    if not isinstance(peer, tuple):
+        return f"{path} from {peer or 'a peer without an address'}"
+    host, port = peer[:2]
+    return f"{path} from [{host}]:{port}" if ":" in host else f"{path} from {host}:{port}"
 
 
 async def serve(
@@ -267,20 +306,34 @@ async def serve(
 
     ``task_status`` gives the :class:`Server`. Returns after ``server.drain()``; cancelled, it
     sends every peer a close frame (1001), waits for nothing and cancels the handlers. Raises
-    OSError where it can't listen.
+    OSError where it can't listen, TypeError and InvalidOption for wrong arguments.
     """
     require_trio()
+    require_async("handler", handler)
+    require_type("host", host, str, optional=True, hint="the port comes behind it")
+    require_type("ssl_context", ssl_context, ssl.SSLContext, optional=True)
+    if ssl_context is not None and ssl_context.protocol is ssl.PROTOCOL_TLS_CLIENT:
+        raise errors.InvalidOption(
+            "ssl_context is a client's: make it with "
+            "ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
+        )
+    for name, number in (
+        ("port", port),
+        ("max_connections", max_connections),
+        ("max_handshakes", max_handshakes),
+    ):
+        require_int(name, number)
     check_at_least("max_connections", max_connections, 1)
     check_at_least("max_handshakes", max_handshakes, 1)
-    if listeners is None:
-        listeners = await open_listeners(host, port, unix_path=unix_path)
     upgrading = Upgrading(
         subprotocols=subprotocols,
         origins=origins,
         on_request=on_request,
-        options=options or Options(),
+        options=Options() if options is None else options,
         backend=backend,
     )
+    if listeners is None:
+        listeners = await open_listeners(host, port, unix_path=unix_path)
     server = Server(
         handler,
         listeners,
@@ -308,11 +361,12 @@ async def wrap_server(
     None where the request was answered otherwise (not an upgrade, or by the hook). Raises
     HandshakeError, trio.BrokenResourceError, TimeoutError; the stream is then closed.
     """
+    require_type("stream", stream, trio.abc.Stream)
     upgrading = Upgrading(
         subprotocols=subprotocols,
         origins=origins,
         on_request=on_request,
-        options=options or Options(),
+        options=Options() if options is None else options,
         backend=backend,
     )
     link = link_for(stream)
