@@ -200,7 +200,7 @@ def test_a_full_queue_stops_the_reading_and_an_emptier_one_starts_it_again(
             await trio.testing.wait_all_tasks_blocked()
         await assert_silent(peer)
         assert keepers() == 0
-        assert len(baton_of(ws).messages) == 3
+        assert len(baton_of(ws).queued) == 3
         assert await ws.receive() == b"%10d" % 0
         await trio.sleep(A_MOMENT)
         assert await peer.next() == Pong(b"there?")
@@ -337,7 +337,7 @@ def test_what_is_taken_away_while_a_receiver_gives_others_their_turn(
     async def taken_by_another(baton: Baton) -> None:
         await trio.lowlevel.checkpoint()
         baton._credit = _CREDIT
-        baton.messages.clear()
+        baton.drop()
 
     async def story() -> None:
         ws, peer = open_raw()

@@ -8,8 +8,7 @@ ends as soon as a receiver is back, or when the queue is full.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -26,6 +25,11 @@ _ROUND: Final = 0.05
 #: costs one, a read that succeeds at once costs more.
 _CREDIT: Final = 64
 _READ_COST: Final = _CREDIT // READS_IN_A_ROW
+
+
+#: The queue of every connection that has none: an idle one keeps no list of its own. Never
+#: changed.
+_EMPTY: Final[list[Message]] = []
 
 
 class Rounds:
@@ -73,7 +77,9 @@ class Baton:
     """
 
     __slots__ = (
+        "_at",
         "_at_round",
+        "_batch",
         "_credit",
         "_keeping",
         "_listed",
@@ -86,7 +92,6 @@ class Baton:
         "_reading",
         "_receiver",
         "_rounds",
-        "messages",
         "pump",
     )
 
@@ -101,7 +106,9 @@ class Baton:
         on_pause: Callable[[float], None],
         on_resume: Callable[[float], None],
     ) -> None:
-        self.messages: deque[Message] = deque()
+        # What came in one read, as the decoder made it, and how many of it were handed out.
+        self._batch = _EMPTY
+        self._at = 0
         self._max_queue = max_queue
         self._max_queue_bytes = max_queue_bytes
         self._on_wait = on_wait
@@ -117,6 +124,16 @@ class Baton:
         self._at_round = 0
 
     @property
+    def queued(self) -> Sequence[Message]:
+        """What waits to be received."""
+        return self._batch[self._at :]
+
+    def drop(self) -> None:
+        """Forget what waits to be received."""
+        self._batch = _EMPTY
+        self._at = 0
+
+    @property
     def waiting(self) -> bool:
         """Whether somebody waits for a message."""
         return self._reading or self._receiver is not None
@@ -124,8 +141,13 @@ class Baton:
     # --- for the pump -------------------------------------------------------------------
 
     def arrived(self, messages: list[Message]) -> None:
-        """Queue *messages*; wakes who waits."""
-        self.messages.extend(messages)
+        """Queue *messages*, which is the queue's from now on; wakes who waits."""
+        if not self._batch:
+            self._batch = messages
+        else:
+            del self._batch[: self._at]
+            self._at = 0
+            self._batch.extend(messages)
         if len(messages) > 1:
             self.pump.hold()
         self.wake()
@@ -145,41 +167,49 @@ class Baton:
         lost. A checkpoint whenever it must wait, and after every so many messages that it
         needn't wait for.
         """
-        messages = self.messages
-        if not messages:
+        if not self._batch:
             await self._wait()
-            if not messages:
+            if not self._batch:
                 return None
         self._credit -= 1
         if self._credit <= 0:
             await self._pay()
-            if not messages:  # another task has taken them meanwhile
+            if not self._batch:  # another task has taken them meanwhile
                 return await self.next()
-        message = messages.popleft()
+        batch, at = self._batch, self._at
+        message = batch[at]
+        if at + 1 == len(batch):
+            self._batch = _EMPTY
+            self._at = 0
+        else:
+            batch[at] = b""  # it is the receiver's now, and may be large
+            self._at = at + 1
         if self._paused and not self._listed:
             self._leave()
         return message
 
     async def all(self) -> list[Message]:
         """All that is queued, at least one message; empty where :meth:`next` gives None."""
-        if not self.messages:
+        if not self._batch:
             await self._wait()
-            if not self.messages:
+            if not self._batch:
                 return []
         self._credit -= _READ_COST
         if self._credit <= 0:
             await self._pay()
-            if not self.messages:
+            if not self._batch:
                 return await self.all()
-        batch = list(self.messages)
-        self.messages.clear()
+        batch = self._batch
+        if self._at:
+            del batch[: self._at]
+        self.drop()
         if self._paused and not self._listed:
             self._leave()
         return batch
 
     async def skip(self) -> None:
         """Drop what is queued, and wait for more or for the end."""
-        self.messages.clear()
+        self.drop()
         if self._keeping:
             self._check_alone()
             await self._wait_for_keeper()
@@ -198,7 +228,7 @@ class Baton:
                 return
             self._check_alone()
             await self._wait_for_keeper()
-            if self.messages:
+            if self._batch:
                 return
 
     async def _read_on(self) -> None:
@@ -210,7 +240,7 @@ class Baton:
         self._go_on()
         self._reading = True
         try:
-            while not self.messages and not pump.ended:
+            while not self._batch and not pump.ended:
                 if pump.read():
                     self._credit -= _CREDIT if pump.flooded else _READ_COST
                     if self._credit <= 0:
@@ -271,8 +301,8 @@ class Baton:
 
     def _full(self) -> bool:
         return (
-            len(self.messages) >= self._max_queue
-            or sum(map(len, self.messages)) >= self._max_queue_bytes
+            len(self._batch) - self._at >= self._max_queue
+            or sum(map(len, self.queued)) >= self._max_queue_bytes
         )
 
     def _pause(self) -> None:

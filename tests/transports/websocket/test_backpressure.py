@@ -183,7 +183,7 @@ def test_a_user_that_doesnt_receive_slows_the_peer_down(
             await trio.sleep(1000)
             assert sender.sent == stopped_at
             assert not server.closed
-            queued = sum(map(len, server._baton.messages))
+            queued = sum(map(len, server._baton.queued))
             assert 50_000 <= queued <= 50_000 + RECEIVE_BUFFER
             assert server._connection._decoder.buffered <= len(MESSAGE) + 14
             # It receives again, and all goes on.
@@ -214,7 +214,7 @@ def test_small_messages_are_bounded_by_their_number(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(flood)
             await trio.sleep(10)
-            queued = len(server._baton.messages)
+            queued = len(server._baton.queued)
             assert 100 <= queued <= 100 + RECEIVE_BUFFER // len(b"\x82\x80mask")
             nursery.cancel_scope.cancel()
         client.abort()

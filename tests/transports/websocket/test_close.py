@@ -218,7 +218,7 @@ def test_a_peer_that_sends_for_ever_is_waited_for_only_so_long(open_raw: OpenRaw
             nursery.start_soon(flood)
             await ws.aclose()
             assert trio.current_time() - start == pytest.approx(7)
-            assert len(ws._baton.messages) == 0
+            assert len(ws._baton.queued) == 0
 
     run(story)
 

@@ -168,10 +168,10 @@ def test_draining_closes_nobody_who_has_a_message_to_handle(world: World, run_so
         async with world.serving(hold) as server, world.connect(server) as ws:
             await settle()
             (connection,) = server.connections
-            connection._baton.messages.append(b"just came")
+            connection._baton.arrived([b"just came"])
             connection.drain()
             assert connection.sendable
-            connection._baton.messages.clear()
+            connection._baton.drop()
             connection.drain()
             assert not connection.sendable
             assert (await end_of(ws)).code == 1001

@@ -282,7 +282,7 @@ class WebSocket:
             self._pump.push_last()
         self._closed_here = True
         self._pump.end(None)
-        self._baton.messages.clear()
+        self._baton.drop()
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended.
@@ -302,7 +302,7 @@ class WebSocket:
         A :meth:`streaming` message that has begun goes to its end before.
         """
         self._draining = True
-        if self._baton.waiting and not self._baton.messages:
+        if self._baton.waiting and not self._baton.queued:
             self._nothing_queued()
 
     def _start_close(self, code: int, reason: str) -> None:
