@@ -27,6 +27,38 @@ HANDSHAKE_FIELDS: Final = FRAMING_FIELDS | {
     b"upgrade",
 }
 
+#: One object of each name and value that almost every handshake has: connections keep them.
+_COMMON: Final = {
+    text: text
+    for text in (
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"connection",
+        b"cookie",
+        b"host",
+        b"origin",
+        b"pragma",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+        b"user-agent",
+        b"Upgrade",
+        b"keep-alive, Upgrade",
+        b"websocket",
+        b"13",
+        b"no-cache",
+    )
+}
+
+
+def shared(text: bytes) -> bytes:
+    """*text*, as one object for all that say the same, if it is common."""
+    return _COMMON.get(text, text)
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import intern
+
 from wirecore.errors import HandshakeError, InvalidState
 from wirecore.events import Buffer
 from wirecore.websocket.deflate import DeflateOffer
@@ -10,6 +12,7 @@ from wirecore.websocket.handshake import (
     HANDSHAKE_FIELDS,
     MAX_QUOTE,
     Accepted,
+    shared,
 )
 from wirecore.websocket.http import Response, UserFields, check_fields
 from wirecore.websocket.request import Request, problem_response
@@ -67,10 +70,10 @@ class ServerHandshake:
         if self._received - len(self.leftover) > self._max_head_size:
             raise self._bad(431, "the head is too large")
         self._request = Request(
-            method=event.method.decode("ascii"),
+            method=intern(event.method.decode("ascii")),
             target=event.target.decode("ascii"),
-            headers=[(bytes(name), bytes(value)) for name, value in event.headers],
-            http_version=event.http_version.decode("ascii"),
+            headers=[(shared(bytes(name)), shared(bytes(value))) for name, value in event.headers],
+            http_version=intern(event.http_version.decode("ascii")),
         )
         return self._request
 

@@ -22,7 +22,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from wirecore.errors import HandshakeError, InvalidOption
 from wirecore.websocket.deflate import NAME, DeflateOffer, DeflateParameters
 from wirecore.websocket.extensions import Extension, parse_extensions
-from wirecore.websocket.handshake import MAX_QUOTE, VERSION, Accepted
+from wirecore.websocket.handshake import MAX_QUOTE, VERSION, Accepted, shared
 from wirecore.websocket.http import Fields, encode_head, find_field
 from wirecore.websocket.request import Request
 
@@ -173,7 +173,7 @@ def accept_upgrade(
     lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:-2]]
     return head, Accepted(
         subprotocol,
-        [(name.lower(), value) for name, _, value in lines],
+        [(shared(name.lower()), shared(value)) for name, _, value in lines],
         None if deflate is None else deflate.agreed,
     )
 
