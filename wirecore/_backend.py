@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 BackendName: TypeAlias = Literal["c", "py"]
 
 #: Compiled module `wirecore._NAME` and pure twin `wirecore_py.NAME`, for each NAME.
-MODULES: Final = ("calls", "entropy", "envelope", "frames", "mask", "stream", "utf8")
+MODULES: Final = ("calls", "entropy", "envelope", "frames", "mask", "outbox", "stream", "utf8")
 
 
 if TYPE_CHECKING:
-    from wirecore_py import calls, entropy, envelope, frames, mask, stream, utf8
+    from wirecore_py import calls, entropy, envelope, frames, mask, outbox, stream, utf8
 
     # A module can't be a type: these name what each of them offers, and the pure twins type it.
 
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     class _Mask:
         apply_mask = staticmethod(mask.apply_mask)
 
+    class _Outbox:
+        Outbox = outbox.Outbox
+
     class _Stream:
         StreamDecoder = stream.StreamDecoder
 
@@ -67,6 +70,7 @@ class Backend:
         envelope: _Envelope
         frames: _Frames
         mask: _Mask
+        outbox: _Outbox
         stream: _Stream
         utf8: _Utf8
 

@@ -1,112 +1,14 @@
-"""What waits to be sent, in two lanes, and how much of it has left.
-
-The control lane goes first, between whole data frames; the data lane counts bytes, so that it
-is a fact and no guess whether a message has left when the connection breaks.
-"""
+"""What waits to be sent; see :class:`Outbox`, which comes from the backend."""
 
 from __future__ import annotations
 
-from wirecore.errors import InvalidState
+from typing import TYPE_CHECKING
 
+from wirecore import _backend
 
-class Outbox:
-    """A queue of encoded frames.
+if TYPE_CHECKING:
+    from wirecore_py.outbox import Outbox
+else:
+    Outbox = _backend.default.outbox.Outbox
 
-    Offsets count the bytes of the data lane from the connection's start. *queued*: all that was
-    put. *flushed*: up to here bytes may have left; beyond it certainly none has. Between
-    ``take`` and ``sent`` all that was taken counts, for the link may have it; after ``sent`` it
-    is exact. *pending*: bytes of both lanes that haven't left, those taken included.
-    """
-
-    # Lists, as an empty one is a tenth of an empty deque and most connections are idle: _data
-    # takes what comes, and is turned into _ready, last frame first, when that has run out.
-    __slots__ = (
-        "_control",
-        "_data",
-        "_left",
-        "_ready",
-        "_taken",
-        "_taken_control",
-        "flushed",
-        "pending",
-        "queued",
-    )
-
-    def __init__(self) -> None:
-        self.queued = 0
-        self.flushed = 0
-        self.pending = 0
-        self._control: list[bytes] = []
-        self._data: list[bytes] = []
-        self._ready: list[bytes] = []
-        self._left = 0  # bytes of the data lane that have left
-        self._taken: bytes | memoryview = b""  # handed out and not yet sent
-        self._taken_control = 0  # how many of its first bytes are control frames
-
-    def put(self, frames: bytes) -> int:
-        """Queue one or more whole data frames; their end offset in the data lane."""
-        self._data.append(frames)
-        size = len(frames)
-        self.pending += size
-        self.queued += size
-        return self.queued
-
-    def put_control(self, frame: bytes) -> None:
-        """Queue a whole control frame: it goes before all data that isn't taken yet."""
-        self._control.append(frame)
-        self.pending += len(frame)
-
-    def take(self, limit: int) -> bytes | memoryview:
-        """What to send next; ``b""`` where there is nothing.
-
-        First what is owed of the last one; else all control frames and behind them data frames
-        up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
-        whole, as a memoryview. The same again until :meth:`sent` was told.
-        """
-        if not self._taken:
-            self._taken = self._next(limit)
-        self.flushed = self._left + len(self._taken) - self._taken_control
-        return self._taken
-
-    def _next(self, limit: int) -> bytes | memoryview:
-        parts, self._control = self._control, []
-        self._taken_control = sum(map(len, parts))
-        if self.pending <= limit and not self._ready:
-            parts += self._data
-            self._data = []
-        else:
-            if not self._ready:
-                self._ready, self._data = self._data, []
-                self._ready.reverse()
-            ready = self._ready
-            room = limit - self._taken_control
-            if not parts and ready and len(ready[-1]) > room:
-                return memoryview(ready.pop())
-            while ready and len(ready[-1]) <= room:
-                room -= len(ready[-1])
-                parts.append(ready.pop())
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def sent(self, n: int) -> None:
-        """*n* bytes of what was taken last have left; the rest is owed.
-
-        Raises :class:`~wirecore.errors.InvalidState` for more than was taken.
-        """
-        size = len(self._taken)
-        if not 0 <= n <= size:
-            raise InvalidState(f"{n} bytes can't have left of {size} that were taken")
-        control = min(n, self._taken_control)
-        self._taken_control -= control
-        self._left += n - control
-        self.flushed = self._left
-        self.pending -= n
-        self._taken = b"" if n == size else memoryview(self._taken)[n:]
-
-    def clear(self) -> None:
-        """Forget all that waits, as nothing more will be sent. Offsets stay as they are."""
-        self._control = []
-        self._data = []
-        self._ready = []
-        self._taken = b""
-        self._taken_control = 0
-        self.pending = 0
+__all__ = ["Outbox"]

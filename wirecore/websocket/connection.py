@@ -17,7 +17,6 @@ from wirecore.errors import ConnectionClosed, InvalidState, LocalLimitExceeded
 from wirecore.events import Buffer, Close, Failure, Message, Ping, Pong
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import Limits, check_at_least, check_seconds
-from wirecore.session.outbox import Outbox
 from wirecore.websocket.closing import close_payload, closed_error, make_close
 from wirecore.websocket.deflate import DeflateParameters
 from wirecore.websocket.pings import PendingPings, check_payload
@@ -134,7 +133,7 @@ class Connection:
         self.state = State.OPEN
         self.deferred = False
         self.finished = False
-        self.outbox = Outbox()
+        self.outbox = self._backend.outbox.Outbox()
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.failure: Failure | None = None

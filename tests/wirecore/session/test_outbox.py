@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
 import pytest
 
+from wirecore._backend import Backend
 from wirecore.errors import InvalidState
-from wirecore.session import Outbox
+
+if TYPE_CHECKING:
+    from wirecore.session import Outbox
+
+New: TypeAlias = "Callable[[], Outbox]"
+
+
+@pytest.fixture
+def new(backend: Backend) -> New:
+    """Makes an outbox of one of the backends."""
+    return backend.outbox.Outbox
 
 
 def drain(outbox: Outbox, limit: int) -> list[bytes]:
@@ -17,15 +31,15 @@ def drain(outbox: Outbox, limit: int) -> list[bytes]:
     return pieces
 
 
-def test_an_empty_outbox_has_nothing_to_send() -> None:
-    outbox = Outbox()
+def test_an_empty_outbox_has_nothing_to_send(new: New) -> None:
+    outbox = new()
     assert outbox.take(100) == b""
     assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 0, 0)
     outbox.sent(0)
 
 
-def test_what_was_put_between_two_sends_leaves_in_one() -> None:
-    outbox = Outbox()
+def test_what_was_put_between_two_sends_leaves_in_one(new: New) -> None:
+    outbox = new()
     assert [outbox.put(frame) for frame in (b"one", b"three", b"two")] == [3, 8, 11]
     assert (outbox.pending, outbox.queued, outbox.flushed) == (11, 11, 0)
     assert outbox.take(100) == b"onethreetwo"
@@ -34,15 +48,15 @@ def test_what_was_put_between_two_sends_leaves_in_one() -> None:
     assert outbox.take(100) == b""
 
 
-def test_a_single_frame_is_not_copied() -> None:
-    outbox = Outbox()
+def test_a_single_frame_is_not_copied(new: New) -> None:
+    outbox = new()
     frame = b"frame" * 3
     outbox.put(frame)
     assert outbox.take(100) is frame
 
 
-def test_control_frames_go_before_all_data() -> None:
-    outbox = Outbox()
+def test_control_frames_go_before_all_data(new: New) -> None:
+    outbox = new()
     outbox.put(b"data")
     outbox.put_control(b"ping")
     outbox.put_control(b"pong")
@@ -52,23 +66,23 @@ def test_control_frames_go_before_all_data() -> None:
     assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 8, 8)
 
 
-def test_frames_are_joined_up_to_the_limit_and_never_cut() -> None:
-    outbox = Outbox()
+def test_frames_are_joined_up_to_the_limit_and_never_cut(new: New) -> None:
+    outbox = new()
     for frame in (b"aaaa", b"bbbb", b"cc", b"dddd"):
         outbox.put(frame)
     assert drain(outbox, 9) == [b"aaaabbbb", b"ccdddd"]
 
 
-def test_control_counts_towards_the_limit_and_data_follows_as_far_as_it_fits() -> None:
-    outbox = Outbox()
+def test_control_counts_towards_the_limit_and_data_follows_as_far_as_it_fits(new: New) -> None:
+    outbox = new()
     for frame in (b"aaaa", b"bbbb"):
         outbox.put(frame)
     outbox.put_control(b"PING")
     assert drain(outbox, 8) == [b"PINGaaaa", b"bbbb"]
 
 
-def test_control_overtakes_data_that_is_not_taken_yet() -> None:
-    outbox = Outbox()
+def test_control_overtakes_data_that_is_not_taken_yet(new: New) -> None:
+    outbox = new()
     for frame in (b"aaaa", b"bbbb", b"cccc"):
         outbox.put(frame)
     assert outbox.take(8) == b"aaaabbbb"
@@ -78,8 +92,8 @@ def test_control_overtakes_data_that_is_not_taken_yet() -> None:
     assert drain(outbox, 8) == [b"PONGcccc", b"dddd"]
 
 
-def test_a_frame_longer_than_the_limit_comes_alone_whole_and_uncopied() -> None:
-    outbox = Outbox()
+def test_a_frame_longer_than_the_limit_comes_alone_whole_and_uncopied(new: New) -> None:
+    outbox = new()
     long = b"x" * 50
     outbox.put(b"aa")
     outbox.put(long)
@@ -97,16 +111,16 @@ def test_a_frame_longer_than_the_limit_comes_alone_whole_and_uncopied() -> None:
     assert drain(outbox, 10) == [b"bb"]
 
 
-def test_control_frames_beyond_the_limit_still_leave_at_once() -> None:
-    outbox = Outbox()
+def test_control_frames_beyond_the_limit_still_leave_at_once(new: New) -> None:
+    outbox = new()
     outbox.put(b"data")
     for _ in range(3):
         outbox.put_control(b"PING")
     assert drain(outbox, 10) == [b"PINGPINGPING", b"data"]
 
 
-def test_what_is_owed_comes_first_and_is_not_cut_into() -> None:
-    outbox = Outbox()
+def test_what_is_owed_comes_first_and_is_not_cut_into(new: New) -> None:
+    outbox = new()
     outbox.put(b"half-sent")
     outbox.take(100)
     outbox.sent(4)
@@ -117,8 +131,8 @@ def test_what_is_owed_comes_first_and_is_not_cut_into() -> None:
     assert outbox.take(100) == b"PING"
 
 
-def test_flushed_counts_what_was_taken_until_it_is_known_what_left() -> None:
-    outbox = Outbox()
+def test_flushed_counts_what_was_taken_until_it_is_known_what_left(new: New) -> None:
+    outbox = new()
     outbox.put_control(b"PING")
     first, second = outbox.put(b"first"), outbox.put(b"second")
     outbox.take(9)
@@ -138,8 +152,8 @@ def test_flushed_counts_what_was_taken_until_it_is_known_what_left() -> None:
     assert outbox.flushed == outbox.queued == second
 
 
-def test_more_than_was_taken_cannot_have_left() -> None:
-    outbox = Outbox()
+def test_more_than_was_taken_cannot_have_left(new: New) -> None:
+    outbox = new()
     outbox.put(b"data")
     with pytest.raises(InvalidState, match="1 bytes can't have left of 0"):
         outbox.sent(1)
@@ -151,8 +165,8 @@ def test_more_than_was_taken_cannot_have_left() -> None:
     assert outbox.pending == 4
 
 
-def test_clear_forgets_everything_but_the_offsets() -> None:
-    outbox = Outbox()
+def test_clear_forgets_everything_but_the_offsets(new: New) -> None:
+    outbox = new()
     for frame in (b"aaaa", b"bbbb", b"cccc"):
         outbox.put(frame)
     outbox.take(4)

@@ -12,7 +12,7 @@ import pytest
 from wirecore._backend import Backend, default
 from wirecore.errors import InvalidOption, InvalidState, LocalLimitExceeded
 from wirecore.events import Buffer, Failure, Item, RawText
-from wirecore.session import Heartbeat, Limits, Outbox, Session
+from wirecore.session import Heartbeat, Limits, Session
 from wirecore.websocket import Connection, DeflateParameters, State
 
 Frames: TypeAlias = Callable[[Connection], list[tuple[int, bytes]]]
@@ -33,7 +33,7 @@ def plain(first: int, payload: bytes = b"") -> bytes:
 
 def test_it_is_a_session(backend: Backend) -> None:
     session: Session = Connection(client=True, backend=backend)
-    assert isinstance(session.outbox, Outbox)
+    assert isinstance(session.outbox, backend.outbox.Outbox)
     assert session.next_deadline() == math.inf
     assert Connection(client=True)._backend is default
 

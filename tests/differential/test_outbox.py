@@ -1,0 +1,46 @@
+"""Both outboxes, step by step: the same bytes in the same pieces, the same offsets and errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wirecore._backend import Backend
+from wirecore.errors import InvalidState
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["put", "put_control"]), st.integers(0, 12)),
+        st.tuples(st.just("take"), st.integers(0, 20)),
+        st.tuples(st.just("sent"), st.integers(-1, 14)),
+        st.tuples(st.just("clear"), st.none()),
+    ),
+    max_size=60,
+)
+
+
+def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
+    if number is None:
+        return outbox.clear()
+    if verb == "take":
+        piece = outbox.take(number)
+        return type(piece), bytes(piece)
+    if verb == "sent":
+        try:
+            return outbox.sent(number)
+        except InvalidState as error:
+            return str(error)
+    return getattr(outbox, verb)(bytes([mark % 256]) * number)
+
+
+@given(steps=STEPS)
+def test_outboxes_agree_after_every_step(
+    backends: tuple[Backend, Backend], steps: list[tuple[str, int | None]]
+) -> None:
+    compiled, pure = (backend.outbox.Outbox() for backend in backends)
+    for mark, (verb, number) in enumerate(steps):
+        assert perform(compiled, verb, number, mark) == perform(pure, verb, number, mark)
+        for name in ("queued", "flushed", "pending"):
+            assert getattr(compiled, name) == getattr(pure, name), name

@@ -1,0 +1,134 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What waits to be sent, in two lanes: the compiled twin of ``wirecore_py.outbox``."""
+
+from cpython.list cimport PyList_Append, PyList_GET_SIZE
+
+from wirecore.errors import InvalidState
+
+
+cdef class Outbox:
+    """A queue of encoded frames.
+
+    Offsets count the bytes of the data lane from the connection's start. *queued*: all that was
+    put. *flushed*: up to here bytes may have left; beyond it certainly none has. Between
+    ``take`` and ``sent`` all that was taken counts, for the link may have it; after ``sent`` it
+    is exact. *pending*: bytes of both lanes that haven't left, those taken included.
+    """
+
+    cdef readonly long long queued
+    cdef readonly long long flushed
+    cdef readonly long long pending
+    # None where empty, as most are: _data takes what comes, and is turned into _ready, last frame
+    # first, when that has run out.
+    cdef list _control
+    cdef list _data
+    cdef list _ready
+    cdef long long _left  # bytes of the data lane that have left
+    cdef object _taken  # handed out and not yet sent
+    cdef Py_ssize_t _taken_size
+    cdef Py_ssize_t _taken_control  # how many of its first bytes are control frames
+
+    def __cinit__(self):
+        self._taken = b""
+
+    cpdef object put(self, object frames):
+        """Queue one or more whole data frames; their end offset in the data lane."""
+        cdef Py_ssize_t size = len(frames)
+        if self._data is None:
+            self._data = [frames]
+        else:
+            PyList_Append(self._data, frames)
+        self.pending += size
+        self.queued += size
+        return self.queued
+
+    cpdef object put_control(self, object frame):
+        """Queue a whole control frame: it goes before all data that isn't taken yet."""
+        cdef Py_ssize_t size = len(frame)
+        if self._control is None:
+            self._control = [frame]
+        else:
+            PyList_Append(self._control, frame)
+        self.pending += size
+
+    cpdef object take(self, Py_ssize_t limit):
+        """What to send next; ``b""`` where there is nothing.
+
+        First what is owed of the last one; else all control frames and behind them data frames
+        up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
+        whole, as a memoryview. The same again until :meth:`sent` was told.
+        """
+        if not self._taken_size:
+            self._taken = self._next(limit)
+            self._taken_size = len(self._taken)
+        self.flushed = self._left + self._taken_size - self._taken_control
+        return self._taken
+
+    cdef object _next(self, Py_ssize_t limit):
+        cdef list parts = self._control
+        self._control = None
+        self._taken_control = 0
+        if parts is None:
+            parts = []
+        else:
+            for frame in parts:
+                self._taken_control += len(frame)
+        if self.pending <= limit and self._ready is None:
+            if self._data is not None:
+                parts = self._data if not PyList_GET_SIZE(parts) else parts + self._data
+                self._data = None
+        else:
+            if self._ready is None:
+                self._ready, self._data = self._data, None
+                if self._ready is not None:
+                    self._ready.reverse()
+            if self._ready is not None:
+                whole = self._move(parts, limit - self._taken_control)
+                if not PyList_GET_SIZE(self._ready):
+                    self._ready = None
+                if whole is not None:
+                    return memoryview(whole)
+        if PyList_GET_SIZE(parts) == 1:
+            return parts[0]
+        return b"".join(parts)
+
+    cdef object _move(self, list parts, Py_ssize_t room):
+        """Move what fits into *room* to *parts*; what alone doesn't is given back instead."""
+        cdef list ready = self._ready
+        cdef Py_ssize_t size, last = PyList_GET_SIZE(ready) - 1
+        if last >= 0 and not PyList_GET_SIZE(parts) and len(ready[last]) > room:
+            return ready.pop()
+        while last >= 0:
+            size = len(ready[last])
+            if size > room:
+                break
+            room -= size
+            PyList_Append(parts, ready.pop())
+            last -= 1
+        return None
+
+    cpdef object sent(self, Py_ssize_t n):
+        """*n* bytes of what was taken last have left; the rest is owed.
+
+        Raises :class:`~wirecore.errors.InvalidState` for more than was taken.
+        """
+        cdef Py_ssize_t control
+        if not 0 <= n <= self._taken_size:
+            raise InvalidState(f"{n} bytes can't have left of {self._taken_size} that were taken")
+        control = min(n, self._taken_control)
+        self._taken_control -= control
+        self._left += n - control
+        self.flushed = self._left
+        self.pending -= n
+        if n == self._taken_size:
+            self._taken = b""
+        elif n:
+            self._taken = memoryview(self._taken)[n:]
+        self._taken_size -= n
+
+    cpdef object clear(self):
+        """Forget all that waits, as nothing more will be sent. Offsets stay as they are."""
+        self._control = self._data = self._ready = None
+        self._taken = b""
+        self._taken_size = self._taken_control = 0
+        self.pending = 0
