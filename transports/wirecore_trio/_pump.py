@@ -92,6 +92,7 @@ class Pump:
         "_write_deadline",
         "_write_timeout",
         "_writing",
+        "armed",
         "ended",
         "flooded",
         "link",
@@ -125,6 +126,8 @@ class Pump:
         self.now = self._clock.now
         self._flusher = current_flusher()
         self._timer: Timer | None = None
+        #: When it will look at its deadlines again; ``math.inf`` for never.
+        self.armed = math.inf
         self._write_deadline = math.inf
         self._backlog: int | None = None
         self._writing = False
@@ -344,7 +347,7 @@ class Pump:
     # --- time and end -----------------------------------------------------------------
 
     def arm(self) -> None:
-        """Keep the session's next deadline: call it when one may have come nearer."""
+        """Keep the session's next deadline: call it when one is nearer than *armed*."""
         deadline = min(self.session.next_deadline(), self._write_deadline)
         timer = self._timer
         if deadline == math.inf or self.ended:
@@ -354,9 +357,11 @@ class Pump:
                 return  # it will look again when it fires
             timer.cancel()
         self._timer = self._clock.call_at(deadline, self._on_time)
+        self.armed = deadline
 
     def _on_time(self, now: float) -> None:
         self._timer = None
+        self.armed = math.inf
         if self._write_deadline <= now and not self._reads_slowly(now):
             self.end(
                 trio.BrokenResourceError(

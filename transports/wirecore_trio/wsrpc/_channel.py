@@ -37,6 +37,7 @@ class Channel(Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
+        "_call_timeout",
         "_changed",
         "_closed_here",
         "_ended",
@@ -71,6 +72,8 @@ class Channel(Peer):
         self._workers = workers
         self._threads = workers.threads_of(public_key)
         self._options = options
+        timeout = options.call_timeout
+        self._call_timeout = math.inf if timeout is None else timeout
         self._handling = 0
         self._handling_bytes = 0
         self._refusing = False
@@ -137,20 +140,25 @@ class Channel(Peer):
         try:
             if self._ended:
                 raise errors.NotConnected
-            session.call(waiter, method, payload, pump.now())
+            now = pump.now()
+            session.call(waiter, method, payload, now)
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             raise NotConnected from None
-        if session.pending_calls == 1:
+        if now + self._call_timeout < pump.armed:
             pump.arm()
         pump.write()
-        return await waiter.wait()
+        if waiter.done:  # sending the request showed that the connection is gone
+            await trio.lowlevel.checkpoint()
+            return waiter.unwrap()
+        waiter.task = trio.lowlevel.current_task()
+        # The answer's payload, or the call's error; cancelled, the call is forgotten.
+        return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
 
     async def _wait_for_room(self) -> None:
-        timeout = self._options.call_timeout
         # A scope of its own is fine here: this call waits anyway.
-        with trio.move_on_after(math.inf if timeout is None else timeout) as scope:
+        with trio.move_on_after(self._call_timeout) as scope:
             await self._pump.drained()
         if scope.cancelled_caught:
             raise self._timed_out("the request couldn't be sent")

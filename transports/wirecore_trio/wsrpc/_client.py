@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import trio
 
@@ -72,13 +72,17 @@ class Client(Caller, Serving):
 
     # --- calling --------------------------------------------------------------------------
 
-    async def call(self, method: str, payload: bytes) -> bytes:
+    def call(self, method: str, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        # The channel's own coroutine: one frame less to resume for every call.
         channel = self._channel
         if channel is None:
-            check_call(method, payload)
-            await trio.lowlevel.checkpoint()
-            raise NotConnected(self._why_not())
-        return await channel.call(method, payload)
+            return self._refuse_call(method, payload)
+        return channel.call(method, payload)
+
+    async def _refuse_call(self, method: str, payload: bytes) -> NoReturn:
+        check_call(method, payload)
+        await trio.lowlevel.checkpoint()
+        raise NotConnected(self._why_not())
 
     def _why_not(self) -> str:
         """Why calls don't go through now."""

@@ -29,15 +29,6 @@ class Waiter(Call):
         self.payload = b""
         self.error: Exception | None = None
 
-    async def wait(self) -> bytes:
-        """The answer's payload. Raises the call's error; cancelled, the call is forgotten."""
-        if self.done:  # sending the request showed that the connection is gone
-            await trio.lowlevel.checkpoint()
-            return self.unwrap()
-        self.task = trio.lowlevel.current_task()
-        payload: bytes = await trio.lowlevel.wait_task_rescheduled(self)
-        return payload
-
     def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self.task = None
         self.session.forget(self)
