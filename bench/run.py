@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.harness import catalog, machine, placement, plot, report
+from bench.harness import addresses, catalog, machine, placement, plot, report
 from bench.harness.measure import Timing
 from bench.harness.model import PLACEMENTS, Row
 from bench.harness.rounds import RowResult, run_row
@@ -57,6 +57,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--placement",
         choices=PLACEMENTS,
         help="both processes on one core, one each, or unpinned (default: what the row says)",
+    )
+    parser.add_argument(
+        "--random-addresses",
+        action="store_true",
+        help="leave it to Linux where programs are loaded, which tells what that costs here",
     )
     parser.add_argument("--json", metavar="FILE", help="write every figure there")
     parser.add_argument("--plot", metavar="FILE", help="draw the medians there (needs matplotlib)")
@@ -141,7 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         show_list(rows)
         return 0
-    facts = machine.describe()
+    fixed = not options.random_addresses and addresses.fix()
+    facts = {**machine.describe(), "addresses": "fixed" if fixed else "random"}
     warn(facts, options)
     results = run(options, rows)
     if options.json:
