@@ -21,5 +21,6 @@ def fix() -> bool:
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    current = libc.personality(ctypes.c_ulong(_ASK))
-    return current != -1 and libc.personality(ctypes.c_ulong(current | _ADDR_NO_RANDOMIZE)) != -1
+    current: int = libc.personality(ctypes.c_ulong(_ASK))
+    before: int = libc.personality(ctypes.c_ulong(current | _ADDR_NO_RANDOMIZE))
+    return before != -1
