@@ -97,6 +97,20 @@ def test_a_broken_link_ends_it_with_the_error(run: Run, error: Exception) -> Non
     run(story)
 
 
+def test_a_link_that_the_system_cant_watch_ends_it(run: Run) -> None:
+    class Unwatched(ScriptedLink):
+        async def wait_readable(self) -> None:
+            raise OSError("no more watches")
+
+    async def story() -> None:
+        s = Story(Unwatched())
+        await s.pump.run_reader()
+        (error,) = s.ends
+        assert str(error) == "no more watches"
+
+    run(story)
+
+
 def test_a_link_closed_by_somebody_else_ends_it(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink())

@@ -15,7 +15,8 @@ import trio.testing
 from wirecore.errors import InvalidOption
 from wirecore_trio import _dial, websocket, wsrpc
 from wirecore_trio._serve import Acceptor
-from wirecore_trio.tls import PinnedEngine, load_private_key, public_key_of
+from wirecore_trio.tls import load_private_key, public_key_of
+from wirecore_trio.tls.socket_link import PinnedSocketLink
 from wirecore_trio.wsrpc import _upgrade as wsrpc_upgrade
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ class Counted:
 def test_wsrpc_makes_no_tls_for_who_sends_nothing(
     run_sockets: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engines = Counted(PinnedEngine)
-    monkeypatch.setattr(wsrpc_upgrade, "PinnedEngine", engines)
+    links = Counted(PinnedSocketLink)
+    monkeypatch.setattr(wsrpc_upgrade, "PinnedSocketLink", links)
 
     async def story() -> None:
         async with (
@@ -119,10 +120,10 @@ def test_wsrpc_makes_no_tls_for_who_sends_nothing(
         ):
             await settle()
             assert acceptor.connections == 1
-            assert engines.made == 0
+            assert links.made == 0
             await silent.send_all(b"\x16")
             await settle()
-            assert engines.made == 1
+            assert links.made == 1
 
     run_sockets(story)
 

@@ -168,7 +168,11 @@ class Baton:
         needn't wait for.
         """
         if not self._batch:
-            await self._wait()
+            # Not a word too much on the way of a receiver that waits for each message.
+            if self._keeping or not self._on_wait():
+                await self._wait()
+            else:
+                await self._read_on()
             if not self._batch:
                 return None
         self._credit -= 1
@@ -190,11 +194,12 @@ class Baton:
 
     async def all(self) -> list[Message]:
         """All that is queued, at least one message; empty where :meth:`next` gives None."""
-        if not self._batch:
+        if self._batch:
+            self._credit -= _READ_COST
+        else:
             await self._wait()
             if not self._batch:
                 return []
-        self._credit -= _READ_COST
         if self._credit <= 0:
             await self._pay()
             if not self._batch:
@@ -236,8 +241,10 @@ class Baton:
         pump = self.pump
         if pump.ended:
             return
-        self._check_alone()
-        self._go_on()
+        if self._reading or self._receiver is not None:
+            self._check_alone()
+        if self._paused:
+            self._go_on()
         self._reading = True
         try:
             while not self._batch and not pump.ended:
@@ -250,7 +257,9 @@ class Baton:
                     self._credit = _CREDIT
         finally:
             self._reading = False
-            self._leave()
+            self._at_round = self._rounds.number
+            if not self._listed:
+                self._leave()
 
     def _check_alone(self) -> None:
         if self.waiting:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -46,8 +47,12 @@ class Link(Protocol):
         Raises trio.BrokenResourceError where the connection broke, or a RemoteError (TLS).
         """
 
-    async def wait_readable(self) -> None:
-        """Wait until ``try_recv_into`` may have something. Cancelled, it has lost nothing."""
+    def wait_readable(self) -> Coroutine[Any, Any, None]:
+        """Wait until ``try_recv_into`` may have something. Cancelled, it has lost nothing.
+
+        Raises trio.BrokenResourceError where the connection broke, trio.ClosedResourceError
+        after ``close``, and OSError where the system can't watch one connection more.
+        """
 
     async def flush(self) -> None:
         """Pass on some of what is owed, or wait until something can be taken again.
@@ -123,11 +128,9 @@ class SocketLink:
         except OSError as error:
             raise _broken(error) from error
 
-    async def wait_readable(self) -> None:
-        try:
-            await trio.lowlevel.wait_readable(self.socket)
-        except OSError as error:  # the system watches no more sockets for us
-            raise _broken(error) from error
+    def wait_readable(self) -> Coroutine[Any, Any, None]:
+        # No frame of its own: most connections wait here.
+        return trio.lowlevel.wait_readable(self.socket)  # noqa: ASYNC105  # the caller awaits it
 
     async def flush(self) -> None:
         try:

@@ -219,7 +219,7 @@ class Pump:
             return
         try:
             await self.link.wait_readable()
-        except _LOSS as error:
+        except (*_LOSS, OSError) as error:  # the last: the system watches no more sockets for us
             self.end(error)
 
     # --- out --------------------------------------------------------------------------
