@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Final, TypeAlias
 
+from cryptography.hazmat.bindings.openssl.binding import Binding
 from OpenSSL import SSL
 
 from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolError
@@ -21,7 +22,15 @@ Kind: TypeAlias = type[HandshakeError] | type[ProtocolError]
 
 # What OpenSSL says of bytes that are no TLS record at all.
 _NO_RECORD: Final = frozenset(
-    {"http request", "https proxy request", "wrong version number", "packet length too long"}
+    {
+        "bad record type",
+        "data length too long",
+        "encrypted length too long",
+        "http request",
+        "https proxy request",
+        "packet length too long",
+        "wrong version number",
+    }
 )
 
 
@@ -73,11 +82,11 @@ class Endpoint:
         """Make a close_notify."""
         try:
             self.connection.shutdown()
-        except SSL.Error:
-            # Half a message of TLS itself has come in: OpenSSL sends nothing before the rest.
-            logger.debug(
-                "no TLS close_notify: the %s stopped in the middle of one", self.credentials.peer
-            )
+        except SSL.Error as error:
+            # The connection broke, or has no room; or half a message of TLS itself has come in,
+            # before the rest of which OpenSSL sends nothing.
+            forget_errors()
+            logger.debug("no TLS close_notify for the %s: %r", self.credentials.peer, error)
 
     def check(self) -> None:
         """Raise the failure that there was."""
@@ -115,7 +124,7 @@ class Endpoint:
             return kind, f"the {peer} gave the TLS connection up: {alert}"
         if exchange.objection is not None:
             return PeerRefused, exchange.objection
-        if isinstance(error, SSL.SysCallError):
+        if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
             return kind, f"the {peer} ended the stream in the middle of a TLS message"
         if exchange.alert_sent == Alert.CERTIFICATE_REQUIRED:
             return PeerRefused, no_certificate(peer)
@@ -124,6 +133,15 @@ class Endpoint:
         if _is_no_record(error):
             return kind, f"what the {peer} sent is not TLS"
         return kind, hint or f"the {peer} broke the rules of TLS: {_reason(error)}"
+
+
+def forget_errors() -> None:
+    """Empty OpenSSL's queue of errors, which all connections of a thread share.
+
+    pyOpenSSL leaves the system's errors in it, and OpenSSL before 4.0 takes what lies in there
+    for the next connection's own.
+    """
+    Binding.lib.ERR_clear_error()
 
 
 def _is_no_record(error: SSL.Error) -> bool:

@@ -8,34 +8,40 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from typing import Final, NoReturn
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, NoReturn
 
 import trio
 from OpenSSL import SSL
 
-from wirecore.errors import HandshakeError, ProtocolError
+from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolError
 from wirecore.events import Buffer
 
 from .._link import MAX_SEND, SocketLink
 from .credentials import Credentials
-from .endpoint import Endpoint
+from .endpoint import Endpoint, forget_errors
 from .records import MAX_PLAINTEXT
 
 # Holds back what doesn't fill a packet until it is taken off. Linux alone has it; elsewhere the
 # end of the handshake leaves in a packet of its own.
 _CORK: Final[int | None] = getattr(socket, "TCP_CORK", None)
+_TCP: Final = (socket.AF_INET, socket.AF_INET6)
 
 # What TLS itself may have to say in a read before others get their turn: OpenSSL goes on and on
-# with key updates while there are some, and an update is six steps of its state machine.
+# with key updates while there are some, and an update is seven steps of its state machine.
 _STEPS_IN_A_READ: Final = 4096
+
+# What a peer that is refused may have sent behind its certificate and before it knew.
+_UNREAD: Final = 64 * 1024
 
 
 class PinnedSocketLink:
     """A `Link` whose peer must hold a key that the credentials list; it takes over *inner*.
 
     The rules are those of `PinnedEngine`. What ``try_send`` couldn't take must be what it is
-    given next, for OpenSSL may have encrypted it already.
+    given next, for OpenSSL may have encrypted it already. After ``close`` everything raises
+    trio.ClosedResourceError.
     """
 
     __slots__ = (
@@ -43,8 +49,11 @@ class PinnedSocketLink:
         "_corked",
         "_end",
         "_exchange",
+        "_probe",
         "_read",
+        "_room",
         "_starved",
+        "_stuck",
         "_write",
         "inner",
         "socket",
@@ -57,10 +66,17 @@ class PinnedSocketLink:
         self.socket = inner.socket
         self._end = Endpoint(credentials, inner.socket)
         self._exchange = self._end.exchange
-        self._read: Callable[[memoryview, int], int] = self._end.connection.recv_into
-        self._write: Callable[[Buffer], int] = self._end.connection.send
+        # OpenSSL's own, while it can be asked: it would do the handshake by itself, and once it
+        # has failed it doesn't say again why.
+        self._read: Callable[[memoryview, int], int] = self._cannot
+        self._write: Callable[[Buffer], int] = self._cannot
+        self._probe: Callable[[Buffer], int] = self._cannot
         # Set once something came, where half a message of TLS itself holds up what is to be sent.
         self._starved: trio.Event | None = None
+        # An answer of TLS itself found no room: nothing can be read before it has left.
+        self._stuck = False
+        # Set once the socket has room: the system wakes one task only, and two may wait.
+        self._room: trio.Event | None = None
         self._corked = False
         self._closed = False
 
@@ -78,27 +94,57 @@ class PinnedSocketLink:
         sends something at once, and what this end still has to say leaves with it, so that a
         server which refuses this end has both and can close without resetting the connection.
         """
+        end = self._end
         try:
-            while self._end.peer_key is None:
-                try:
-                    self._end.handshake()
-                except SSL.WantReadError:
-                    if speaks_next:
-                        self._cork(True)
-                    await self.inner.wait_readable()
-                except SSL.WantWriteError:
-                    await self.inner.flush()
-                except SSL.Error as error:
-                    _check_broken(error)
-                    self._end.fail(error, HandshakeError)
-                    self._end.check()
+            self._check_open()
+            end.check()
+            while end.peer_key is None:
+                await self._go_on(speaks_next)
         except trio.BrokenResourceError as error:
-            raise HandshakeError(f"no TLS handshake: {error}") from error
+            end.failure = (HandshakeError, f"no TLS handshake: {error}")
+            raise HandshakeError(end.failure[1]) from error
+        except (HandshakeError, PeerRefused):
+            self._let_it_be_heard()
+            raise
+
+    async def _go_on(self, speaks_next: bool) -> None:
+        end = self._end
+        try:
+            end.handshake()
+        except SSL.WantReadError:
+            if speaks_next:
+                self._cork(True)
+            await self.wait_readable()
+        except SSL.WantWriteError:
+            await self.flush()
+        except SSL.Error as error:
+            _check_broken(error)
+            end.fail(error, HandshakeError)
+            end.check()
+        else:
+            self._read = end.connection.recv_into
+            self._write = end.connection.send
+            self._probe = self.inner.try_send
+            return
+        # Closed by another task when this one was to go on already.
+        self._check_open()
 
     def _cork(self, held: bool) -> None:
-        if _CORK is not None and held is not self._corked and self.socket.family != socket.AF_UNIX:
+        if _CORK is not None and held is not self._corked and self.socket.family in _TCP:
             self._corked = held
             self.socket.setsockopt(socket.IPPROTO_TCP, _CORK, held)
+
+    def _let_it_be_heard(self) -> None:
+        """See to it that the peer gets the alert although the socket is closed next.
+
+        Closing while something unread lies in our buffer resets the connection, and OpenSSL
+        reads a record at a time: behind the certificate there is more.
+        """
+        self._cork(False)
+        try:
+            self.inner.try_recv_into(memoryview(bytearray(_UNREAD)))
+        except trio.BrokenResourceError:
+            pass  # nobody is left to hear it
 
     def try_recv_into(self, buffer: memoryview) -> int | None:
         """See `Link`. Raises PeerRefused, ProtocolError, trio.BrokenResourceError."""
@@ -113,31 +159,49 @@ class PinnedSocketLink:
                     return filled
         except SSL.WantReadError:
             return filled or None
+        except SSL.WantWriteError:
+            self._stuck = True
+            return filled or None
         except SSL.Error as error:
-            # What came before the fault is good; the next read says it again.
-            return filled or self._end_of_stream(error)
+            self._end_reading(error)
+            # What came before the fault is good; the next read tells of it.
+            return filled or self._read(buffer, 0)
         finally:
             if self._starved is not None:
                 self._feed_starved()
 
-    def _end_of_stream(self, error: SSL.Error) -> int:
-        """0 at the end of what the peer sends; raises what else *error* means."""
+    def _end_reading(self, error: SSL.Error) -> None:
+        """Remember what *error* means for whoever reads, or writes, from now on."""
         end = self._end
-        end.check()
-        _check_broken(error)
-        if end.exchange.steps_left <= 0:
-            peer = end.credentials.peer
-            end.failure = (ProtocolError, f"the {peer} asks for new keys for ever")
-        elif not isinstance(error, SSL.ZeroReturnError | SSL.SysCallError):
+        if _system_error(error) or not isinstance(error, SSL.ZeroReturnError | SSL.SysCallError):
+            self._fail(error)
+        elif self._exchange.steps_left <= 0:
+            end.failure = (ProtocolError, f"the {end.credentials.peer} asks for new keys for ever")
+            self._read = self._write = self._probe = self._cannot
+        else:
             # Which of the two comes for a close_notify isn't certain: after a user_canceled
             # alert it is the wrong one.
-            end.fail(error, ProtocolError)
-        end.check()
-        return 0
+            self._read = _nothing_more
+            if not end.connection.get_shutdown() & SSL.RECEIVED_SHUTDOWN:
+                text = f"the {end.credentials.peer} ended the stream without a TLS close_notify"
+                self._write = self._probe = partial(_broken, text)
+
+    def _fail(self, error: SSL.Error) -> None:
+        """OpenSSL has failed, in both directions and for good: remember why."""
+        try:
+            _check_broken(error)
+        except trio.BrokenResourceError as broken:
+            self._read = self._write = self._probe = partial(_broken, str(broken))
+        else:
+            self._end.fail(error, ProtocolError)
+            self._read = self._write = self._probe = self._cannot
 
     def try_send(self, data: Buffer) -> int:
         """See `Link`, and above. Raises PeerRefused, ProtocolError, trio.BrokenResourceError."""
         size = len(data)
+        # Nothing, but it fails where the connection is gone. A send that fails within OpenSSL
+        # ends reading too, and with it what the peer said before it went.
+        self._probe(b"")
         try:
             taken = self._write(data) if size <= MAX_PLAINTEXT else self._send_records(data)
         except SSL.WantWriteError:
@@ -147,10 +211,10 @@ class PinnedSocketLink:
                 self._starved = trio.Event()
             return 0
         except SSL.Error as error:
-            _check_broken(error)
-            self._end.fail(error, ProtocolError)
-            self._end.check()
-            raise
+            if not size:
+                return 0  # how OpenSSL takes nothing
+            self._fail(error)
+            return self._write(data)
         if self._corked:
             self._cork(False)
         return taken
@@ -161,7 +225,7 @@ class PinnedSocketLink:
         try:
             while taken < len(view):
                 taken += self._write(view[taken : taken + MAX_PLAINTEXT])
-        except SSL.Error:
+        except (SSL.WantWriteError, SSL.WantReadError):
             if not taken:
                 raise  # else the next call says it again
         return taken
@@ -171,17 +235,38 @@ class PinnedSocketLink:
             self._starved.set()
             self._starved = None
 
-    async def wait_readable(self) -> None:
-        await self.inner.wait_readable()
+    def wait_readable(self) -> Coroutine[Any, Any, None]:
+        """See `Link`."""
+        # No frame of its own: most connections wait here.
+        self._check_open()
+        if self._stuck:
+            self._stuck = False
+            return self._wait_for_room()
+        return self.inner.wait_readable()
 
     async def flush(self) -> None:
+        """See `Link`."""
+        self._check_open()
         if self._starved is not None:
             # The reader brings what TLS lacks; the socket has room all the time.
             await self._starved.wait()
         else:
+            await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        if self._room is not None:
+            await self._room.wait()
+            return
+        self._room = trio.Event()
+        try:
             await self.inner.flush()
+        finally:
+            # Where this task was cancelled, the other finds no room and waits in its place.
+            self._room.set()
+            self._room = None
 
     def backlog(self) -> int | None:
+        """See `Link`."""
         return self.inner.backlog()
 
     def close(self) -> None:
@@ -193,16 +278,38 @@ class PinnedSocketLink:
         if self._end.peer_key is not None and self._end.failure is None:
             self._end.say_goodbye()
         # The socket's number is soon another's: nothing may reach it through OpenSSL any more.
-        self._read = self._write = _refuse
+        self._read = self._write = self._probe = _closed
         self.inner.close()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            _closed()
 
-def _refuse(*_: object) -> NoReturn:
+    def _cannot(self, *_: object) -> NoReturn:
+        self._end.check()
+        raise InvalidState("the TLS handshake isn't complete")
+
+
+def _closed(*_: object) -> NoReturn:
     raise trio.ClosedResourceError("this link was closed")
+
+
+def _broken(text: str, *_: object) -> NoReturn:
+    raise trio.BrokenResourceError(text)
+
+
+def _nothing_more(*_: object) -> int:
+    return 0
+
+
+def _system_error(error: SSL.Error) -> int:
+    """The number of the system's error; 0 where TLS is what failed, or the stream has ended."""
+    return max(error.args[0], 0) if isinstance(error, SSL.SysCallError) else 0
 
 
 def _check_broken(error: SSL.Error) -> None:
     """Raise BrokenResourceError where the system, and not TLS, is what failed."""
-    if isinstance(error, SSL.SysCallError) and error.args[0] > 0:
-        text = os.strerror(error.args[0])
-        raise trio.BrokenResourceError(f"the connection broke: {text}") from error
+    number = _system_error(error)
+    if number:
+        forget_errors()
+        raise trio.BrokenResourceError(f"the connection broke: {os.strerror(number)}") from error
