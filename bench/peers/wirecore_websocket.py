@@ -23,8 +23,7 @@ VERSION = f"wirecore {wirecore.__version__}, backend {default.name}"
 async def echo_many(ws: websocket.WebSocket) -> None:
     """Sends back all that has arrived."""
     while True:
-        for message in await ws.receive_many():
-            await ws.send(message)
+        await ws.send_many(await ws.receive_many())
 
 
 async def echo_single(ws: websocket.WebSocket) -> None:
@@ -70,9 +69,7 @@ def drive(task: Task) -> Outcome:
 async def drive_many(task: Task, ws: websocket.WebSocket) -> Outcome:
     """Answers all that has arrived, then waits again."""
     batches = Batches(task)
-    for message in batches.first():
-        await ws.send(message)
+    await ws.send_many(batches.first())
     while batches.under_way:
-        for message in batches.next(await ws.receive_many()):
-            await ws.send(message)
+        await ws.send_many(batches.next(await ws.receive_many()))
     return batches.meter.outcome()

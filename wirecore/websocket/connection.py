@@ -296,8 +296,10 @@ class Connection:
         queued.
         """
         self._check_sendable()
-        if self._plain and not self._fragment_size:
-            encoded = self._backend.frames.encode_messages(messages, self._masked)
+        if self._plain and sum(map(len, messages)) <= PART:
+            encoded = self._backend.frames.encode_messages(
+                messages, self._masked, self._fragment_size
+            )
             return self.outbox.put(encoded) if encoded else self.outbox.queued
         for message in messages:
             self._writer.put_message(message, None)

@@ -115,6 +115,47 @@ def test_all_that_came_can_be_had_at_once(open_pair: OpenPair, run: Run) -> None
 DEFLATE = Options(compression=DeflateOffer(threshold=10))
 
 
+def test_many_messages_are_sent_at_once(open_pair: OpenPair, run: Run) -> None:
+    async def story() -> None:
+        client, server = open_pair()
+        await client.send_many([])
+        batches: list[list[Any]] = [["a", b"b", RawText(b"c")], MESSAGES]
+        for batch in batches:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.send_many, batch)
+                received: list[Any] = []
+                while len(received) < len(batch):
+                    received += await server.receive_many()
+            assert received == [m.decode() if isinstance(m, RawText) else m for m in batch]
+        await client.aclose()
+        with pytest.raises(AlreadyClosed):
+            await client.send_many([b"late"])
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("text", "takes several messages, not str: use send"),
+        (b"bytes", "takes several messages, not bytes: use send"),
+        (5, "takes a list of messages, not int"),
+        ([b"good", {"no": 1}], "a message is str, bytes .* not dict: make text"),
+    ],
+)
+def test_what_are_no_messages(open_pair: OpenPair, run: Run, wrong: Any, says: str) -> None:
+    async def story() -> None:
+        client, server = open_pair()
+        with pytest.raises(TypeError, match=says):
+            await client.send_many(wrong)
+        await client.send("after that")
+        while await server.receive() != "after that":
+            pass
+        await client.aclose()
+
+    run(story)
+
+
 @pytest.mark.parametrize("ours", [None, DEFLATE.compression], ids=["plain", "deflate"])
 @pytest.mark.parametrize("theirs", [None, DEFLATE.compression], ids=["plain", "deflate"])
 def test_compression_is_used_where_both_want_it(
