@@ -84,6 +84,40 @@ def test_an_end_that_the_session_puts_off_is_seen_to_before_more_is_read(run: Ru
     run(story)
 
 
+def test_reads_that_most_likely_find_nothing_are_left_out(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        pump, link = s.pump, s.link
+        assert not pump.read_if_likely()
+        assert link.read_count == 1
+        link.reads += [b"one", b"two", b"three"]
+        for _ in range(_pump._LEFT_OUT):
+            assert not pump.read_if_likely()
+        assert link.read_count == 1
+        assert pump.read_if_likely()  # now it is tried again, and for as long as it finds something
+        assert pump.read_if_likely()
+        pump.end(None)
+
+    run(story)
+
+
+def test_what_the_session_or_the_link_holds_is_never_left_out(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        assert not s.pump.read_if_likely()
+        s.link.reads += [bytes(_pump.RECEIVE_BUFFER), b"rest", b"last"]
+        assert s.pump.read()
+        assert s.pump.read_if_likely()  # there was no room for more in the first
+        assert not s.pump.read_if_likely()
+        assert s.pump.read()
+        assert s.session.deferred
+        assert s.pump.read_if_likely()
+        assert s.session.finished
+        s.pump.end(None)
+
+    run(story)
+
+
 @pytest.mark.parametrize("error", [trio.BrokenResourceError("reset"), errors.ProtocolError("TLS")])
 def test_a_broken_link_ends_it_with_the_error(run: Run, error: Exception) -> None:
     async def story() -> None:

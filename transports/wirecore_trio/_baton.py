@@ -248,13 +248,14 @@ class Baton:
         self._reading = True
         try:
             while not self._batch and not pump.ended:
-                if pump.read():
-                    self._credit -= _CREDIT if pump.flooded else _READ_COST
-                    if self._credit <= 0:
-                        await self._pay()
-                else:
+                if not pump.read_if_likely():
                     await pump.wait_readable()
                     self._credit = _CREDIT
+                    if not pump.read():
+                        continue
+                self._credit -= _CREDIT if pump.flooded else _READ_COST
+                if self._credit <= 0:
+                    await self._pay()
         finally:
             self._reading = False
             self._at_round = self._rounds.number

@@ -31,6 +31,10 @@ RECEIVE_BUFFER: Final = 64 * 1024
 #: stops cancellation and every other task of the run.
 READS_IN_A_ROW: Final = 4
 
+#: A read that finds nothing costs a tenth of a small message. Where one has, most likely the
+#: next do too: so many are left out, and waiting comes first.
+_LEFT_OUT: Final = 15
+
 #: Bytes that one push may send before the writer task goes on, for the same reason.
 _PUSH_BUDGET: Final = 1024 * 1024
 
@@ -79,6 +83,7 @@ class Pump:
         "_clock",
         "_flusher",
         "_high_water",
+        "_left_out",
         "_listed",
         "_on_end",
         "_on_events",
@@ -132,6 +137,7 @@ class Pump:
         self._backlog: int | None = None
         self._writing = False
         self._reading = False
+        self._left_out = 0
         self._at_eof = False
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
@@ -193,14 +199,29 @@ class Pump:
         if self.session.finished and not self.ended:
             self._finish(now)
 
+    def read_if_likely(self) -> bool:
+        """Read once, unless that would most likely find nothing; False: wait first.
+
+        What links hold themselves is never left there: they give all that has come, as long as
+        there is room for it.
+        """
+        if self._left_out and not self.flooded and not self.session.deferred:
+            self._left_out -= 1
+            return False
+        if self.read():
+            return True
+        self._left_out = _LEFT_OUT
+        return False
+
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         in_a_row = 0
         while not self.ended:
-            if not self.read():
+            if not self.read_if_likely():
                 await self.wait_readable()
                 in_a_row = 0
-                continue
+                if not self.read():
+                    continue
             in_a_row += 1
             if in_a_row == READS_IN_A_ROW or self.flooded:
                 in_a_row = 0

@@ -49,6 +49,7 @@ class PinnedSocketLink:
         "_corked",
         "_end",
         "_exchange",
+        "_fresh",
         "_probe",
         "_read",
         "_room",
@@ -73,6 +74,8 @@ class PinnedSocketLink:
         self._probe: Callable[[Buffer], int] = self._cannot
         # Set once something came, where half a message of TLS itself holds up what is to be sent.
         self._starved: trio.Event | None = None
+        # Something was read since the last send: the connection is there, most likely.
+        self._fresh = False
         # An answer of TLS itself found no room: nothing can be read before it has left.
         self._stuck = False
         # Set once the socket has room: the system wakes one task only, and two may wait.
@@ -156,6 +159,7 @@ class PinnedSocketLink:
                 filled += size
                 # Behind a full record there is more, most likely.
                 if size < MAX_PLAINTEXT or len(buffer) - filled < MAX_PLAINTEXT:
+                    self._fresh = True
                     return filled
         except SSL.WantReadError:
             return filled or None
@@ -199,9 +203,12 @@ class PinnedSocketLink:
     def try_send(self, data: Buffer) -> int:
         """See `Link`, and above. Raises PeerRefused, ProtocolError, trio.BrokenResourceError."""
         size = len(data)
-        # Nothing, but it fails where the connection is gone. A send that fails within OpenSSL
-        # ends reading too, and with it what the peer said before it went.
-        self._probe(b"")
+        if self._fresh:
+            self._fresh = False
+        else:
+            # Nothing, but it fails where the connection is gone. A send that fails within OpenSSL
+            # ends reading too, and with it what the peer said before it went.
+            self._probe(b"")
         try:
             taken = self._write(data) if size <= MAX_PLAINTEXT else self._send_records(data)
         except SSL.WantWriteError:
