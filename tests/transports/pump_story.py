@@ -89,6 +89,7 @@ class TestSession:
         self.expiries: list[float] = []
         self.error: Exception | None = None
         self.finish_on_expiry = False
+        self.farewell = b""
 
     def receive(self, data: Buffer, now: float) -> list[bytes]:
         if self.error is not None:
@@ -97,6 +98,8 @@ class TestSession:
         if self.deferred:
             self.deferred = False
             self.finished = True
+            if self.farewell:
+                self.outbox.put_control(self.farewell)
             return []
         self.deferred = got == b"last"
         if got.startswith(b"echo "):

@@ -211,6 +211,21 @@ def test_a_send_that_fails_within_a_read_waits_for_its_end(run: Run) -> None:
     run(story)
 
 
+def test_a_send_that_fails_while_an_end_that_was_put_off_is_seen_to(run: Run) -> None:
+    """A close frame came behind messages, and its answer finds the peer gone."""
+
+    async def story() -> None:
+        s = failing([b"last"])
+        s.session.farewell = b"close frame"
+        assert s.pump.read()
+        assert s.session.deferred
+        assert s.pump.read()
+        assert s.pump.ended
+        assert s.ends == [s.link.send_error]
+
+    run(story)
+
+
 def test_a_peer_that_sends_for_ever_isnt_read_for_ever(run: Run) -> None:
     async def story() -> None:
         s = failing([b"x"] * 10_000)

@@ -156,22 +156,26 @@ class Pump:
         try:
             if self.session.deferred:
                 self.feed(b"")
-                return True
-            try:
-                size = self.link.try_recv_into(self._view)
-            except _LOSS as error:
-                self.end(error)
-                return True
-            if not size:
-                if size is None or self._at_eof:
-                    return False
-                self._at_eof = True
-            self.flooded = size == RECEIVE_BUFFER
-            self.feed(self._view[:size])
+            elif not self._read_link():
+                return False
         finally:
             self._reading = False
         if self._broken is not None:
             self._read_the_rest()
+        return True
+
+    def _read_link(self) -> bool:
+        try:
+            size = self.link.try_recv_into(self._view)
+        except _LOSS as error:
+            self.end(error)
+            return True
+        if not size:
+            if size is None or self._at_eof:
+                return False
+            self._at_eof = True
+        self.flooded = size == RECEIVE_BUFFER
+        self.feed(self._view[:size])
         return True
 
     def feed(self, data: memoryview | bytes) -> None:
@@ -356,6 +360,11 @@ class Pump:
         # Woken one by one, each wakes the next: all at once they would fight for the room.
         if self._parked is not None:
             self._parked.unpark()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether ``drained`` would wait."""
+        return not self._may_queue(self._high_water)
 
     def _may_queue(self, mark: int) -> bool:
         session = self.session
