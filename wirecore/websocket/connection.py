@@ -305,6 +305,23 @@ class Connection:
             self._writer.put_message(message, None)
         return self.outbox.queued
 
+    def send_shared(self, message: Sendable, encoded: dict[int, list[bytes]]) -> int:
+        """Queue *message* without compression; its end offset in the data lane.
+
+        *encoded* keeps its frames, as a server sends them, for other connections: they are made
+        once for each size of fragments. A client masks each message anew (RFC 6455 section
+        5.3). Raises as :meth:`send`.
+        """
+        self._check_sendable()
+        if self._masked:
+            return self._writer.put_message(message, False)
+        parts = encoded.get(self._fragment_size)
+        if parts is None:
+            parts = encoded[self._fragment_size] = self._writer.parts(message)
+        for part in parts:
+            self.outbox.put(part)
+        return self.outbox.queued
+
     def send_fragment(
         self,
         data: Sendable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wirecore.constants import Opcode
@@ -73,10 +74,24 @@ class MessageWriter:
         rsv1 = compress and self._deflater is not None
         if rsv1 and self._deflater is not None:
             payload = self._deflater.deflate(payload)
+        for part in self._cut(opcode, payload, rsv1):
+            self._outbox.put(part)
+        return self._outbox.queued
+
+    def parts(self, message: Sendable) -> list[bytes]:
+        """The frames of a whole message that isn't compressed, in parts that are queued one by one.
+
+        Raises as :meth:`put_message`.
+        """
+        opcode, payload = _split(message)
+        return list(self._cut(opcode, payload, False))
+
+    def _cut(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> Iterator[bytes]:
         size = self._fragment_size
         total = len(payload)
         if not 0 < size < total:
-            return self._outbox.put(self._encode(opcode, payload, self._masked, True, rsv1))
+            yield self._encode(opcode, payload, self._masked, True, rsv1)
+            return
         frames: list[bytes] = []
         held = 0
         for start in range(0, total, size):
@@ -86,9 +101,8 @@ class MessageWriter:
             opcode, rsv1 = Opcode.CONTINUATION, False
             held += size
             if held >= PART or stop >= total:
-                self._outbox.put(b"".join(frames))
+                yield b"".join(frames)
                 frames, held = [], 0
-        return self._outbox.queued
 
     def put_fragment(
         self, data: Sendable, *, last: bool, text: bool | None, compress: bool | None

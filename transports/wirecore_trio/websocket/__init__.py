@@ -33,6 +33,7 @@ from ._options import Options
 if TYPE_CHECKING:
     from wirecore.websocket import Request, Response
 
+    from ._broadcast import broadcast
     from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
     from ._server import Accept, Handler, OnRequest, Server, serve, wrap_server
 
@@ -58,6 +59,7 @@ __all__ = [
     "Streaming",
     "UpgradeRejected",
     "WebSocket",
+    "broadcast",
     "connect",
     "reconnecting",
     "serve",
@@ -70,6 +72,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = late_names(
         __name__,
         {
+            "_broadcast": ("broadcast",),
             "_client": ("DialOptions", "Prepared", "connect", "reconnecting", "wrap_client"),
             "_server": (
                 "Accept",

@@ -173,7 +173,7 @@ class WebSocket:
         try:
             self._connection.send(message)
         except TypeError as error:
-            raise _no_message(message) from error
+            raise no_message(message) from error
         pump.write()
 
     async def send_many(self, messages: Collection[str | Buffer | RawText]) -> None:
@@ -196,6 +196,17 @@ class WebSocket:
             raise _no_messages(messages) from error
         finally:
             pump.write()
+
+    def _send_shared(
+        self, message: str | Buffer | RawText, encoded: dict[int, list[bytes]]
+    ) -> bool:
+        """Queue *message* for a broadcast, if there is room for it."""
+        pump, connection = self._pump, self._connection
+        if not self.sendable or self._streaming is not None or pump.crowded:
+            return False
+        connection.send_shared(message, encoded)
+        pump.write()
+        return True
 
     def streaming(self, *, text: bool = False) -> Streaming:
         """Send one message in fragments of your own: ``async with ws.streaming() as m: ...``.
@@ -368,7 +379,8 @@ class WebSocket:
             self.abort(CloseCode.INTERNAL_ERROR if failed else CloseCode.GOING_AWAY)
 
 
-def _no_message(message: object) -> TypeError:
+def no_message(message: object) -> TypeError:
+    """What to raise for a *message* that is none."""
     hint = ": make text or bytes of it, as json.dumps does" if isinstance(message, dict) else ""
     return TypeError(
         "a message is str, bytes or another buffer of bytes (bytearray, memoryview), "
@@ -383,7 +395,7 @@ def _no_messages(messages: object) -> TypeError:
         return TypeError(f"send_many takes a list of messages, not {kind_of(messages)}")
     buffers = str | bytes | bytearray | memoryview | RawText
     wrong = (message for message in messages if not isinstance(message, buffers))
-    return _no_message(next(wrong, messages))
+    return no_message(next(wrong, messages))
 
 
 class _Ping:
@@ -420,7 +432,7 @@ class Streaming:
         try:
             await self._websocket._send_fragment(self, data, text=self._text, last=False)
         except TypeError as error:
-            raise _no_message(data) from error
+            raise no_message(data) from error
         self._begun = True
 
     async def __aenter__(self) -> Streaming:
