@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import trio
 import trio.testing
 
 from wirecore._backend import Backend
+from wirecore.errors import InvalidState
 from wirecore.websocket import ClientHandshake
 from wirecore_trio import wsrpc
 from wirecore_trio._link import Link
@@ -71,6 +73,34 @@ def test_it_serves_on_sockets_that_were_bound_before(backend: Backend, run: Run)
             for _, port in listening.addresses:
                 async with wsrpc.connect(f"127.0.0.1:{port}", credentials) as client:
                     assert await client.call("Echo", b"x") == b"x"
+            await server.aclose()
+
+    run(main)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no Unix sockets")
+def test_it_serves_on_a_unix_socket(backend: Backend, run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, [public(ALICE)]), backend=backend)
+        serve_echo(server)
+        path = str(tmp_path / "socket")
+        sockets = [socket.socket(socket.AF_UNIX)]
+        sockets[0].bind(path)
+        sockets[0].listen()
+        async with trio.open_nursery() as nursery:
+            listening = await nursery.start(partial(server.serve, listeners=sockets))
+            assert listening.addresses == [path]
+            with pytest.raises(InvalidState, match="listens on no port"):
+                _ = listening.port
+            stream = PinnedTLSStream(
+                await trio.open_unix_socket(path), wsrpc.ClientCredentials(ALICE, public(SERVER))
+            )
+            handshake = ClientHandshake(host="localhost", target="/")
+            await stream.send_all(handshake.request())
+            while handshake.receive(await stream.receive_some(65536)) is None:
+                pass
+            assert server.connected_keys == [public(ALICE)]
+            await trio.aclose_forcefully(stream)
             await server.aclose()
 
     run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -50,9 +50,11 @@ class Listening:
 
     @property
     def port(self) -> int:
-        """The port of the first address."""
-        address: Any = self.addresses[0]
-        return int(address[1])
+        """The port of the first TCP address. Raises InvalidState where there is none."""
+        for address in self.addresses:
+            if isinstance(address, tuple):
+                return int(address[1])
+        raise errors.InvalidState("this server listens on no port: it has a Unix socket")
 
 
 class Server(Serving):
@@ -238,7 +240,8 @@ class Server(Serving):
     async def _connected(self, sock: socket.socket, workers: Workers, acceptor: Acceptor) -> None:
         link: Link = SocketLink(sock)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = None
             with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
                 try:
