@@ -23,6 +23,10 @@ from .keys import kind_of
 #: The only protocol that may be negotiated; a client that offers none gets none.
 _HTTP_1_1: Final = b"http/1.1"
 
+#: SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER of openssl/ssl.h. pyOpenSSL has no public name for it, and
+#: its older releases, 24.3 among them, don't set it by themselves.
+_MODE_ACCEPT_MOVING_WRITE_BUFFER: Final = 0x2
+
 # Building a context loads a key and a certificate, and takes longer than all the rest of a
 # connection but its key exchange; and connections share most of its memory.
 _contexts: weakref.WeakKeyDictionary[Credentials, SSL.Context] = weakref.WeakKeyDictionary()
@@ -125,7 +129,8 @@ def _new_context(credentials: Credentials) -> SSL.Context:
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     # The record buffers of a connection go back to the allocator whenever they are empty:
     # they are most of what an idle one holds.
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    # What couldn't be sent may be offered again from another place in memory.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS | _MODE_ACCEPT_MOVING_WRITE_BUFFER)
     context.use_certificate(credentials.certificate)
     context.use_privatekey(credentials.private_key)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
