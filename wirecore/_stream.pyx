@@ -24,6 +24,7 @@ from wirecore._mask cimport load_key, rotate_key, xor_copy
 from wirecore._text cimport decode_masked_text, decode_text
 
 cdef extern from "Python.h":
+    PyTypeObject PyBaseObject_Type
     object PyUnicode_DecodeUTF8Stateful(
         const char* data, Py_ssize_t size, const char* errors, Py_ssize_t* consumed)
 
@@ -58,8 +59,11 @@ cdef struct Head:
 
 
 cdef inline object new_piece(object kind, object data, bint frame_finished, bint message_finished):
-    """An instance of *kind* with the three attributes, made without the call of a constructor."""
-    piece = (<PyTypeObject*>kind).tp_new(kind, <PyObject*>no_arguments, NULL)
+    """An instance of *kind* with the three attributes, made without the call of a constructor.
+
+    Of object's own maker: the class may have one that runs code, or wants arguments.
+    """
+    piece = PyBaseObject_Type.tp_new(kind, <PyObject*>no_arguments, NULL)
     PyObject_GenericSetAttr(piece, "data", data)
     PyObject_GenericSetAttr(piece, "frame_finished", frame_finished)
     PyObject_GenericSetAttr(piece, "message_finished", message_finished)
@@ -120,9 +124,7 @@ cdef class StreamDecoder:
         self, *, bint client, text, binary, judge, max_message_size, inflater=None
     ):
         rules.check_limits(0, max_message_size)
-        for kind in (text, binary):
-            if not isinstance(kind, type):
-                raise TypeError(f"text and binary must be classes, got {kind!r}")
+        rules.check_piece_classes(text, binary)
         self.mask_bit = 0 if client else 0x80
         self.text = text
         self.binary = binary

@@ -129,3 +129,19 @@ def check_limits(max_frame_size: int, max_message_size: int) -> None:
     for name, value in (("max_frame_size", max_frame_size), ("max_message_size", max_message_size)):
         if not 0 <= value <= sys.maxsize:
             raise ValueError(f"{name} must be between 0 and {sys.maxsize}, got {value}")
+
+
+def check_piece_classes(text: type, binary: type) -> None:
+    """Raise TypeError where a class can't be that of pieces of messages.
+
+    Its instances are made past its constructor and given attributes past its own ways of setting
+    them, so it must be a plain class with a ``__dict__``, and no subclass of a built-in one.
+    """
+    for kind in (text, binary):
+        if not isinstance(kind, type):
+            raise TypeError(f"text and binary must be classes, got {kind!r}")
+        object.__new__(kind)  # TypeError where it would make half an object
+        if not kind.__dictoffset__:
+            raise TypeError(
+                f"text and binary must be classes whose instances have a __dict__, got {kind!r}"
+            )

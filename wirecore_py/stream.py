@@ -118,9 +118,7 @@ class StreamDecoder:
         inflater: Inflater | None = None,
     ) -> None:
         rules.check_limits(0, max_message_size)
-        for kind in (text, binary):
-            if not isinstance(kind, type):
-                raise TypeError(f"text and binary must be classes, got {kind!r}")
+        rules.check_piece_classes(text, binary)
         self._mask_bit = 0 if client else 0x80
         self._text = text
         self._binary = binary

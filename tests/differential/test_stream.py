@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from types import GeneratorType
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -137,3 +139,43 @@ def test_both_hand_out_the_same_pieces(
                 got = str(error)
             outcomes.append((got, decoder.failed, decoder.closed))
         assert outcomes[0] == outcomes[1]
+
+
+class Slotted:
+    __slots__ = ("data", "frame_finished", "message_finished")
+
+
+class Bytes(bytes):
+    pass
+
+
+class Maker(Text):
+    """Has a maker of its own, which isn't called."""
+
+    def __new__(cls, needed: str) -> Maker:
+        raise AssertionError(needed)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Text, Maker, Slotted, Bytes, GeneratorType, int, object, type, type(None), "Text", None],
+)
+def test_both_take_the_same_classes_for_pieces(
+    backends: tuple[Backend, Backend], kind: Any
+) -> None:
+    """One whose instances can't be made by hand is refused before there is anything to make."""
+    outcomes = []
+    for text, binary in ((kind, Binary), (Text, kind)):
+        for backend in backends:
+            try:
+                decoder = backend.stream.StreamDecoder(
+                    client=True, text=text, binary=binary, judge=Judge(), max_message_size=100
+                )
+            except TypeError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append(str(described(decoder.receive(b"\x81\x01a\x82\x01b"))))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[2] == outcomes[3]
+    taken = kind in (Text, Maker)
+    assert [outcome.startswith("[") for outcome in outcomes] == [taken] * 4
