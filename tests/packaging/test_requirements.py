@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from wirecore.dropin.wsproto import _version
+
 
 @pytest.fixture(scope="module")
 def settings(root: Path) -> dict[str, Any]:
@@ -38,3 +40,19 @@ def test_what_the_tests_use_includes_every_extra_that_adds_to_the_library(
     extras = settings["project"]["optional-dependencies"]
     (own,) = (r for r in extras["test"] if r.startswith("wirecore["))
     assert {"codegen", "proxy", "uvicorn"} <= set(own[len("wirecore[") : -1].split(","))
+
+
+def test_whatever_wsproto_is_installed_the_replacement_for_it_works(
+    settings: dict[str, Any],
+) -> None:
+    first = ".".join(map(str, _version.FIRST))
+    assert f"wsproto>={first}" in settings["project"]["dependencies"]
+
+
+def test_the_benchmarks_come_with_the_servers_that_they_measure(settings: dict[str, Any]) -> None:
+    """A row whose peer isn't installed is left out: nobody would notice."""
+    names = {
+        re.split(r"[>\[]", each)[0]
+        for each in settings["project"]["optional-dependencies"]["bench"]
+    }
+    assert {"hypercorn", "uvicorn", "uvloop"} <= names

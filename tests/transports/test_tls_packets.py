@@ -11,14 +11,13 @@ import trio.testing
 
 from wirecore.events import Buffer
 from wirecore_trio._dial import secure, secure_server
-from wirecore_trio._link import StreamLink
+from wirecore_trio._link import Link, StreamLink
 from wirecore_trio._upgrade import send_all
 from wirecore_trio.tls import ClientCredentials, ServerCredentials, load_private_key, public_key_of
 from wirecore_trio.wsrpc import _upgrade as wsrpc
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Authority, Run
-    from wirecore_trio._tls_link import TLSLink
 
 SERVER, CLIENT = (bytes([number]) * 32 for number in (1, 2))
 
@@ -37,7 +36,7 @@ class CountingLink(StreamLink):
         return super().try_send(data)
 
 
-async def receive(link: TLSLink) -> bytes:
+async def receive(link: Link) -> bytes:
     buffer = memoryview(bytearray(1000))
     while (size := link.try_recv_into(buffer)) is None:
         await link.wait_readable()
@@ -56,7 +55,7 @@ def links() -> tuple[CountingLink, StreamLink]:
 def test_wsrpcs_request_leaves_with_the_end_of_the_handshake(run: Run) -> None:
     async def story() -> None:
         counting, plain = links()
-        ends: dict[str, TLSLink] = {}
+        ends: dict[str, Link] = {}
 
         async def serve() -> None:
             credentials = ServerCredentials(SERVER, [public(CLIENT)])
@@ -88,7 +87,7 @@ def test_so_does_the_request_over_wss(
         context = authority.client_context()
         context.maximum_version = newest
         counting, plain = links()
-        ends: dict[str, TLSLink] = {}
+        ends: dict[str, Link] = {}
 
         async def serve() -> None:
             ends["server"] = await secure_server(plain, authority.server_context())
