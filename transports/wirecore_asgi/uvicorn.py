@@ -56,6 +56,9 @@ _CLOSE_TIMEOUT: Final = 10.0
 #: Unread messages may hold so much, in bytes, until no more are decoded of the same read.
 _DECODED: Final = 1024 * 1024
 
+#: Clients may send so much, in bytes, before they are accepted; hardly any sends anything.
+_EARLY: Final = 64 * 1024
+
 #: As uvicorn's own protocols have it: small windows, for many connections.
 _COMPRESSION: Final = DeflateOffer(
     server_max_window_bits=12, client_max_window_bits=12, mem_level=5
@@ -192,9 +195,12 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
         if self._outlet.closed:
             return
         if self._phase is not _Phase.REQUEST:
+            # Read on: who doesn't read never learns that the client has gone.
             self._early += data
-            # No client sends before it is accepted; one that does shall not fill the memory.
-            self.transport.pause_reading()
+            if len(self._early) > _EARLY:
+                self._early = b""
+                self._log("[sent too much before it was accepted]")
+                self.transport.abort()
             return
         try:
             request = self._handshake.receive(data)
@@ -259,7 +265,6 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
         self._deadline.set(conn.next_deadline())
         if self._early:
             early, self._early = self._early, b""
-            self.transport.resume_reading()
             self.data_received(early)
 
     def _deny(self, response: Response) -> None:

@@ -138,6 +138,60 @@ async def test_what_the_client_says_before_it_is_accepted_is_kept(serve: Serve) 
         assert (await peer.frame()).payload == b"early"
 
 
+@pytest.mark.parametrize("size", [1, 65_536])
+async def test_a_client_that_spoke_early_and_leaves_before_it_is_accepted(
+    serve: Serve, size: int
+) -> None:
+    events: list[Event] = []
+    waiting = asyncio.Event()
+
+    async def app(scope: Event, receive: Receive, send: Send) -> None:
+        await receive()
+        waiting.set()
+        events.append(await receive())
+        with pytest.raises(ClientDisconnected):
+            await send({"type": "websocket.accept"})
+
+    async with serve(app) as served:
+        peer = await served.connect()
+        asking = asyncio.create_task(peer.request())
+        await waiting.wait()
+        peer.writer.write(bytes(size))
+        connection = served.only_connection()
+        await served.until(lambda: len(connection._early) == size)
+        await peer.leave()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await asking
+        await served.idle()
+    assert events == [{"type": "websocket.disconnect", "code": 1006}]
+
+
+async def test_a_client_that_says_too_much_before_it_is_accepted_is_left(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "uvicorn.error")
+    events: list[Event] = []
+    waiting = asyncio.Event()
+
+    async def app(scope: Event, receive: Receive, send: Send) -> None:
+        await receive()
+        waiting.set()
+        events.append(await receive())
+
+    async with serve(app) as served:
+        peer = await served.connect()
+        asking = asyncio.create_task(peer.request())
+        await waiting.wait()
+        connection = served.only_connection()
+        peer.writer.write(bytes(65_537))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await asking
+        await served.idle()
+        assert connection._early == b""
+    assert events == [{"type": "websocket.disconnect", "code": 1006}]
+    assert caplog.text.count("sent too much before it was accepted") == 1
+
+
 async def test_a_subprotocol_nobody_asked_for_is_the_applications_error(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
