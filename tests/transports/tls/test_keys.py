@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,14 @@ def test_every_form_of_a_public_key_is_the_same_key(client_key: KeyPair) -> None
         loaded = load_public_key(form)
         assert type(loaded) is bytes
         assert loaded == client_key.public
+
+
+def test_the_public_key_of_every_form_of_a_private_key(client_key: KeyPair) -> None:
+    pem = pkcs8(Ed25519PrivateKey.from_private_bytes(client_key.seed))
+    for form in (client_key.seed, client_key.seed + client_key.public, pem, pem.decode()):
+        assert public_key_of(form) == client_key.public
+    with pytest.raises(InvalidKey, match="private key: invalid key length: 5, expected: 64"):
+        public_key_of(b"short")
 
 
 def test_generated_keys_differ() -> None:
@@ -159,6 +168,14 @@ def test_text_that_isnt_pem_is_refused() -> None:
     for load in (load_private_key, load_public_key):
         with pytest.raises(InvalidKey, match=r"^p\w+ key: text must be PEM, and this isn't"):
             load("keys/server.pem")
+        with pytest.raises(InvalidKey, match=r"isn't: if it is a file's name, give what the"):
+            load("keys/server.pem")
+
+
+@pytest.mark.parametrize("load", [load_private_key, load_public_key])
+def test_a_path_is_told_how_to_be_read(load: Callable[[Any], object]) -> None:
+    with pytest.raises(InvalidKey, match=r"got a path: give what its file holds, .*read_bytes\(\)$"):
+        load(Path("keys/server.pem"))
 
 
 def as_hex(key: bytes) -> str:
@@ -217,8 +234,15 @@ def test_der_and_openssh_name_what_reads_them(client_key: KeyPair) -> None:
         for form in (ssh, ssh.decode()):
             with pytest.raises(InvalidKey, match="OpenSSH public key: load it with"):
                 load(form)
+    ssh_private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     with pytest.raises(InvalidKey, match="has the label 'OPENSSH PRIVATE KEY', and holds no"):
-        load_public_key(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+        load_public_key(ssh_private)
+    for form in (ssh_private, ssh_private.decode()):
+        with pytest.raises(
+            InvalidKey,
+            match="^private key: an OpenSSH private key: load it with .*load_ssh_private_key$",
+        ):
+            load_private_key(form)
 
 
 def test_pem_may_be_indented_or_have_text_before_it(client_key: KeyPair) -> None:

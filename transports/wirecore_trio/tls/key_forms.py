@@ -17,6 +17,9 @@ PUBLIC_FORMS: Final = "32 raw bytes, PEM (SubjectPublicKeyInfo), or an Ed25519Pu
 
 PEM_START: Final = b"-----BEGIN"
 
+#: How ssh-keygen's files begin: PEM outside, and a format of OpenSSH's own inside.
+OPENSSH_PRIVATE: Final = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+
 #: What PEM labels are made of (RFC 7468 section 3); nothing of the content gets in.
 _LABEL: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,30})-----")
 

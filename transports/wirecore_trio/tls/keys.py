@@ -7,6 +7,7 @@ private key.
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from wirecore.errors import InvalidKey
 from wirecore.events import Buffer
 
-from .key_forms import PEM_START, PRIVATE_FORMS, PUBLIC_FORMS, form_of, label_of
+from .key_forms import (
+    OPENSSH_PRIVATE,
+    PEM_START,
+    PRIVATE_FORMS,
+    PUBLIC_FORMS,
+    form_of,
+    label_of,
+)
 
 PrivateKey: TypeAlias = Buffer | str | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = Buffer | str | ed25519.Ed25519PublicKey
@@ -128,9 +136,12 @@ def generate_private_key() -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.generate()
 
 
-def public_key_of(private_key: ed25519.Ed25519PrivateKey) -> bytes:
-    """The 32 raw bytes of the public key that belongs to *private_key*."""
-    return private_key.public_key().public_bytes_raw()
+def public_key_of(private_key: PrivateKey) -> bytes:
+    """The 32 raw bytes of the public key that belongs to *private_key*.
+
+    It comes in any form that :func:`load_private_key` takes. Raises InvalidKey as that does.
+    """
+    return load_private_key(private_key).public_key().public_bytes_raw()
 
 
 def kind_of(key: object) -> str:
@@ -166,9 +177,15 @@ def _to_bytes(key: object, name: str, side: str, forms: str) -> bytes:
             raise InvalidKey(
                 f"{name}: {form}"
                 if form is not None
-                else f"{name}: text must be PEM, and this isn't (a {side} key is given as {forms})"
+                else f"{name}: text must be PEM, and this isn't: if it is a file's name, give what "
+                f"the file holds (a {side} key is given as {forms})"
             )
         return key.encode()
+    if isinstance(key, PathLike):
+        raise InvalidKey(
+            f"{name}: expected an Ed25519 {side} key, got a path: "
+            "give what its file holds, its read_bytes()"
+        )
     hint = "give its public_key(); " if isinstance(key, ed25519.Ed25519PrivateKey) else ""
     raise InvalidKey(
         f"{name}: expected an Ed25519 {side} key, got: {kind_of(key)} "
@@ -177,6 +194,10 @@ def _to_bytes(key: object, name: str, side: str, forms: str) -> bytes:
 
 
 def _private_from_pem(pem: bytes, name: str) -> ed25519.Ed25519PrivateKey:
+    if OPENSSH_PRIVATE in pem:
+        raise InvalidKey(
+            f"{name}: an OpenSSH private key: load it with cryptography's load_ssh_private_key"
+        )
     # "from None": what the parser says of a private key stays out of the traceback.
     try:
         private = serialization.load_pem_private_key(pem, password=None)
