@@ -93,21 +93,37 @@ def test_what_somebody_else_put_there_before_is_kept(monkeypatch: pytest.MonkeyP
     assert Connection(CLIENT) in made
 
 
-def test_what_somebody_else_wraps_after_is_not_torn_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dressed", [True, False], ids=["functools.wraps", "bare"])
+def test_what_somebody_else_wraps_after_is_not_torn_out(
+    monkeypatch: pytest.MonkeyPatch, dressed: bool
+) -> None:
     dropin.install()
     with monkeypatch.context() as patch:
         ours = Connection.__init__
 
-        @wraps(ours)
         def traced(self: Connection, *arguments: Any) -> None:
             ours(self, *arguments)
 
-        patch.setattr(Connection, "__init__", traced)
+        patch.setattr(Connection, "__init__", wraps(ours)(traced) if dressed else traced)
         assert dropin.installed()
+        assert type(Connection(CLIENT)) is dropin.Connection
         for change in (dropin.uninstall, dropin.install):
             with pytest.raises(InvalidState, match="wrapped by somebody else"):
                 change()
+        assert Connection.__init__ is not ours
     dropin.uninstall()
+    assert not dropin.installed()
+
+
+def test_what_is_put_back_by_hand_is_uninstalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who keeps and restores the constructor, as tests do, takes ours out with it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "__init__", Connection.__init__)
+        dropin.install()
+    assert not dropin.installed()
+    dropin.uninstall()
+    dropin.install()
+    assert type(Connection(CLIENT)) is dropin.Connection
 
 
 def test_subclasses_stay_what_they_are_and_get_our_frames() -> None:

@@ -2,41 +2,81 @@
 
 All of it is one attribute, the constructor of ``wsproto.connection.Connection``: whoever makes a
 Connection, wsproto's handshake or a framework that imported the class long before, comes through
-it. One assignment can't be seen half done, so no lock is needed.
+it.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from wsproto.connection import Connection as _Connection
 from wsproto.connection import ConnectionType
 from wsproto.extensions import Extension
 
-from wirecore import rules
+from wirecore.dropin.wsproto._bound import check_bound
 from wirecore.dropin.wsproto.connection import Connection, set_up
 from wirecore.errors import InvalidState
 
 Constructor: TypeAlias = Callable[..., None]
 
-#: What a constructor of ours holds: itself, and the one it replaced.
-_MARK: Final = "wirecore_replaced"
+
+class Place:
+    """The place of the constructor, and what stood there before ours.
+
+    What is found there is compared with these two, and not asked for marks: a wrapper of
+    somebody else's may carry over all attributes, or none.
+    """
+
+    def __init__(self) -> None:
+        self.lock: Final = threading.Lock()
+        self._ours: Constructor | None = None
+        self._replaced: Constructor | None = None
+
+    def taken(self) -> bool:
+        """Whether connections that are made now come through ours; call it with the lock held."""
+        # Whoever put back by hand what they had kept took ours out.
+        return self._ours is not None and _Connection.__init__ is not self._replaced
+
+    def free(self) -> Constructor:
+        """What wsproto has without us; call it with the lock held. Raises InvalidState."""
+        current: Constructor = _Connection.__init__
+        if self._replaced is None or not self.taken():
+            return current
+        if current is not self._ours:
+            raise InvalidState(
+                "the constructor of wsproto's Connection was wrapped by somebody else after "
+                "install(): have that undone first"
+            )
+        return self._replaced
+
+    def put(self, constructor: Constructor, *, over: Constructor | None) -> None:
+        """Put *constructor* there: ours, *over* another one, or (None) what is to stay."""
+        self._ours, self._replaced = (None, None) if over is None else (constructor, over)
+        # As text: type checkers rightly find it odd to assign to a method.
+        setattr(_Connection, "__init__", constructor)  # noqa: B010
+
+
+_place: Final = Place()
 
 
 def install(*, max_message_size: int | None = None) -> None:
     """Put our frames under wsproto, for all connections that are made from now on.
 
     Those that exist keep what they have. *max_message_size*: the most bytes a message may have,
-    on the wire and decompressed, 0 to sys.maxsize (else ValueError is raised); None for any
-    number, which leaves all bounds to the framework, as wsproto does.
+    on the wire and decompressed, 1 to sys.maxsize; None for any number, which leaves all bounds
+    to the framework, as wsproto does.
 
-    May be called again, with another bound if wanted, and from any thread. Raises InvalidState
-    as :func:`uninstall` does.
+    May be called again, with another bound if wanted, and from any thread. Raises TypeError and
+    InvalidOption for what is no such bound, InvalidState as :func:`uninstall` does; then nothing
+    has changed.
     """
-    rules.check_limits(0, max_message_size or 0)
-    _put(_constructor(_original(), max_message_size))
+    check_bound(max_message_size)
+    with _place.lock:
+        replaced = _place.free()
+        _place.put(_constructor(replaced, max_message_size), over=replaced)
 
 
 def uninstall() -> None:
@@ -45,29 +85,17 @@ def uninstall() -> None:
     Connections that were made meanwhile go on as they are. Raises InvalidState where somebody
     else has wrapped the constructor since then: that has to be taken back first.
     """
-    _put(_original())
+    with _place.lock:
+        _place.put(_place.free(), over=None)
 
 
 def installed() -> bool:
-    """Whether connections of wsproto that are made now have our frames."""
-    return hasattr(_Connection.__init__, _MARK)
+    """Whether connections of wsproto that are made now have our frames.
 
-
-def _put(constructor: Constructor) -> None:
-    # As text: type checkers rightly find it odd to assign to a method.
-    setattr(_Connection, "__init__", constructor)  # noqa: B010
-
-
-def _original() -> Constructor:
-    """The constructor that wsproto has without us."""
-    current: Constructor = _Connection.__init__
-    ours, replaced = getattr(current, _MARK, (current, current))
-    if ours is not current:
-        raise InvalidState(
-            "the constructor of wsproto's Connection was wrapped by somebody else after "
-            "install(): have that undone first"
-        )
-    return cast(Constructor, replaced)
+    True as well where somebody else has wrapped the constructor since :func:`install`.
+    """
+    with _place.lock:
+        return _place.taken()
 
 
 def _constructor(replaced: Constructor, max_message_size: int | None) -> Constructor:
@@ -85,5 +113,4 @@ def _constructor(replaced: Constructor, max_message_size: int | None) -> Constru
             self.__class__ = Connection
         set_up(self, connection_type, extensions, trailing_data, max_message_size)
 
-    setattr(__init__, _MARK, (__init__, replaced))
     return __init__

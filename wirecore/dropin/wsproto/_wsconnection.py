@@ -11,9 +11,9 @@ from wirecore.dropin.wsproto.handshake import H11Handshake
 class WSConnection(wsproto.WSConnection):
     """wsproto's WSConnection, made the same way, with the same methods and the same events.
 
-    *max_message_size*: the most bytes a message may have, on the wire and decompressed, 0 to
-    sys.maxsize (else ValueError is raised); None, as in wsproto, for any number. A message over
-    it is a CloseConnection event with code 1009.
+    *max_message_size*: the most bytes a message may have, on the wire and decompressed, 1 to
+    sys.maxsize (else InvalidOption is raised, and TypeError where it isn't an int); None, as in
+    wsproto, for any number. A message over it is a CloseConnection event with code 1009.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
@@ -22,8 +21,8 @@ from wsproto.frame_protocol import (
 )
 from wsproto.frame_protocol import FrameProtocol as _FrameProtocol
 
-from wirecore import rules
 from wirecore._backend import Backend, default
+from wirecore.dropin.wsproto._bound import check_bound
 from wirecore.dropin.wsproto._judge import Judge
 from wirecore.events import Failure
 from wirecore.websocket.deflate import Inflater
@@ -59,9 +58,10 @@ class FrameProtocol(_FrameProtocol):
     one that isn't wsproto's PerMessageDeflate all work is left to wsproto's own code, since
     an extension may do anything to a frame.
 
-    *max_message_size*: the most bytes a message may have, on the wire and decompressed, 0 to
-    sys.maxsize (else ValueError is raised); None, as in wsproto, for any number. A message over
-    it fails with code 1009 before more of it is decompressed or waited for.
+    *max_message_size*: the most bytes a message may have, on the wire and decompressed, 1 to
+    sys.maxsize (else InvalidOption is raised, and TypeError where it isn't an int); None, as in
+    wsproto, for any number. A message over it fails with code 1009 before more of it is
+    decompressed or waited for.
     """
 
     #: Which modules do the work.
@@ -76,8 +76,7 @@ class FrameProtocol(_FrameProtocol):
     def __init__(
         self, client: bool, extensions: list[Extension], *, max_message_size: int | None = None
     ) -> None:
-        bound = sys.maxsize if max_message_size is None else max_message_size
-        rules.check_limits(0, bound)
+        bound = check_bound(max_message_size)
         enabled = [extension for extension in extensions if extension.enabled()]
         self.pending = _NOTHING
         self._held: list[bytes] = []

@@ -12,7 +12,7 @@ from wsproto.handshake import (
 )
 from wsproto.handshake import H11Handshake as _H11Handshake
 
-from wirecore import rules
+from wirecore.dropin.wsproto._bound import check_bound
 from wirecore.dropin.wsproto.connection import Connection, ConnectionType
 
 __all__ = [
@@ -27,13 +27,13 @@ __all__ = [
 class H11Handshake(_H11Handshake):
     """wsproto's H11Handshake, made the same way; *max_message_size* is of its Connection.
 
-    Raises ValueError where that isn't 0 to sys.maxsize, or None.
+    Raises InvalidOption where that isn't 1 to sys.maxsize, TypeError where it isn't an int or None.
     """
 
     def __init__(
         self, connection_type: ConnectionType, *, max_message_size: int | None = None
     ) -> None:
-        rules.check_limits(0, max_message_size or 0)
+        check_bound(max_message_size)
         super().__init__(connection_type)
         self._max_message_size = max_message_size
 
