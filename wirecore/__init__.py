@@ -107,5 +107,15 @@ if not TYPE_CHECKING:
 
     if os.environ.get("WIRECORE_BACKEND"):
         # A backend that was asked for and can't be had is an error now, not at first use.
-        __getattr__("BACKEND")
+        try:
+            __getattr__("BACKEND")
+        except (ImportError, ValueError) as error:
+            import sys
+
+            # `python -m wirecore` comes by here before its own code, and needs no traceback.
+            # While a module is looked for, "-m" stands where its file's name will be.
+            name = sys.orig_argv[-len(sys.argv) :][:1]
+            if sys.argv[:1] == ["-m"] and name in (["wirecore"], ["-mwirecore"]):
+                sys.exit(f"error: {error}")
+            raise
     del os

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -81,5 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def main_for_pipes() -> int:
+    """:func:`main`, for whose output the reader may have had enough, as ``head`` has."""
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_for_pipes())

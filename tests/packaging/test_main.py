@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -66,6 +67,51 @@ def test_an_editable_installation_lies_in_its_tree(
 
 def test_help_says_what_the_environment_can_choose() -> None:
     assert "WIRECORE_BACKEND" in run_module("--help")
+
+
+@pytest.mark.parametrize("option", [["-m", "wirecore"], ["-mwirecore", "--help"]])
+def test_a_backend_that_is_none_is_told_in_a_line(option: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", *option],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WIRECORE_BACKEND": "fast"},
+    )
+    told = "error: a backend is 'c' or 'py', not 'fast' (is WIRECORE_BACKEND right?)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+
+
+def test_other_programs_get_an_exception_of_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import wirecore", "-m", "wirecore"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WIRECORE_BACKEND": "fast"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert "ValueError: a backend is 'c' or 'py', not 'fast'" in done.stderr
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_a_reader_who_has_read_enough_is_no_error(arguments: list[str], buffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "wirecore", *arguments],
+            check=False,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_requirement_that_is_missing_is_said_to_be_missing(
