@@ -24,6 +24,7 @@ from wirecore.errors import (
     UnknownMethod,
     UpgradeRejected,
 )
+from wirecore.session import Backoff
 
 from .._errors import CallLost, NotConnected
 from .._supervise import RetryPolicy
@@ -36,6 +37,7 @@ from ._service import MethodTypes, ProtoMessage, Service
 from ._states import State
 
 __all__ = [
+    "Backoff",
     "CallLost",
     "CallTimeout",
     "Caller",

@@ -16,6 +16,7 @@ from wirecore.session import Backoff
 from .._arguments import require_type
 from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import DEFAULT_THREADS, Workers
+from .._entered import Entered
 from .._errors import NotConnected, require_trio
 from .._link import Link
 from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
@@ -62,10 +63,8 @@ class Client(Caller, Serving):
         self._watch = StateWatch()
         self._channel: Channel | None = None
         self._workers: Workers
-        #: Connections made so far: 1 after the first, one more with each reconnect.
-        self.connections = 0
-        #: Why the last attempt failed or the last connection broke; None if neither did.
-        self.last_error: BaseException | None = None
+        self._connections = 0
+        self._last_error: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"<Client of {self._authority}, {self.state.value}>"
@@ -98,6 +97,16 @@ class Client(Caller, Serving):
         return self._watch.state
 
     @property
+    def connections(self) -> int:
+        """Connections made so far: 1 after the first, one more with each reconnect."""
+        return self._connections
+
+    @property
+    def last_error(self) -> BaseException | None:
+        """Why the last attempt failed or the last connection broke; None if neither did."""
+        return self._last_error
+
+    @property
     def server_public_key(self) -> bytes | None:
         """The key of the server at the other end; None while there is no connection."""
         return None if self._channel is None else self._channel.public_key
@@ -120,7 +129,7 @@ class Client(Caller, Serving):
     def _authority(self) -> str:
         return show_address(self._host, self._port)
 
-    async def open(self, workers: Workers) -> Channel:
+    async def _attempt(self, workers: Workers) -> Channel:
         """One attempt to connect."""
         self._workers = workers
         self._watch.set(State.CONNECTING)
@@ -129,7 +138,7 @@ class Client(Caller, Serving):
                 return await self._open()
         except RETRIED as error:
             name_failure(error, self._host, self._port)
-            self.last_error = error
+            self._last_error = error
             self._watch.set(State.TRANSIENT_FAILURE)
             raise
 
@@ -153,14 +162,14 @@ class Client(Caller, Serving):
             link.close()
             raise
 
-    def ready(self, channel: Channel) -> None:
+    def _ready(self, channel: Channel) -> None:
         """*channel* is open: calls go through it from now on."""
         self._channel = channel
-        self.connections += 1
+        self._connections += 1
         self._watch.set(State.READY)
 
-    async def supervise(self, channel: Channel, policy: RetryPolicy) -> None:
-        """Run *channel*, and connect again each time it is lost, until :meth:`close`."""
+    async def _supervise(self, channel: Channel, policy: RetryPolicy) -> None:
+        """Run *channel*, and connect again each time it is lost, until :meth:`_close`."""
         redial = Redial(policy)
         while True:
             redial.opened()
@@ -171,7 +180,7 @@ class Client(Caller, Serving):
                 channel.close()
             if self.state is State.SHUTDOWN:
                 return
-            self.last_error = channel.error
+            self._last_error = channel.error
             logger.info(
                 "the connection to %s was lost (%s); connecting again",
                 self._authority,
@@ -180,14 +189,14 @@ class Client(Caller, Serving):
             self._watch.set(State.IDLE)
             await redial.pause()
             channel = await dial_until_open(
-                lambda: self.open(self._workers),
+                lambda: self._attempt(self._workers),
                 policy,
                 what=self._authority,
                 backoff=redial.backoff,
             )
-            self.ready(channel)
+            self._ready(channel)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Close the connection; what waits for the state sees SHUTDOWN."""
         channel, self._channel = self._channel, None
         if channel is not None:
@@ -195,12 +204,14 @@ class Client(Caller, Serving):
         self._watch.set(State.SHUTDOWN)
 
 
-class Connecting(Serving):
+class Connecting(Serving, Entered):
     """What :func:`connect` returns: ``async with`` it, once. Raises InvalidState the second time.
 
     What is registered before is served from the first moment on, as the other end may call as
     soon as it is connected.
     """
+
+    _use = "use async with connect(...) as client"
 
     def __init__(self, client: Client, policy: RetryPolicy, *, wait: bool) -> None:
         self._client = client
@@ -224,12 +235,12 @@ class Connecting(Serving):
         try:
             if self._wait:
                 channel = await dial_until_open(
-                    lambda: self._client.open(workers),
+                    lambda: self._client._attempt(workers),
                     self._policy,
                     what=self._client._authority,
                 )
-                self._client.ready(channel)
-                self._nursery.start_soon(self._client.supervise, channel, _for_ever(self._policy))
+                self._client._ready(channel)
+                self._nursery.start_soon(self._client._supervise, channel, _for_ever(self._policy))
             else:
                 self._nursery.start_soon(self._connect_and_supervise, workers)
         except BaseException as error:
@@ -241,10 +252,10 @@ class Connecting(Serving):
     async def _connect_and_supervise(self, workers: Workers) -> None:
         policy = _for_ever(self._policy)
         channel = await dial_until_open(
-            lambda: self._client.open(workers), policy, what=self._client._authority
+            lambda: self._client._attempt(workers), policy, what=self._client._authority
         )
-        self._client.ready(channel)
-        await self._client.supervise(channel, policy)
+        self._client._ready(channel)
+        await self._client._supervise(channel, policy)
 
     async def __aexit__(
         self,
@@ -260,7 +271,7 @@ class Connecting(Serving):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._client.close()
+        self._client._close()
         self._nursery.cancel_scope.cancel()
         # Without the body's exception, which goes its own way: given to the nursery it would
         # come out in a group.
@@ -315,8 +326,7 @@ def connect(
     background, for ever.
     Underneath it reconnects for ever: at once after a loss, unless the connection was
     short-lived; then after 1 s, 1.6 s and so on to 120 s, each spread by 20 %. A *retry* has
-    its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps
-    these (Backoff is in ``wirecore.session``).
+    its own delays: ``RetryPolicy(backoff=Backoff.wsrpc, attempts=3)`` keeps these.
     Leaving closes the connection and cancels the handlers; an exception of the body arrives as
     itself. What a dial raises names the address.
     *socket_options* are what ``setsockopt`` takes: (level, name, value). *backend*: the codec,

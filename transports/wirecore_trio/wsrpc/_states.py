@@ -8,17 +8,17 @@ import trio
 
 
 class State(Enum):
-    """Where a client stands."""
+    """Where a client stands.
 
-    #: No connection, and no attempt yet.
+    *IDLE*: no connection, and no attempt yet. *CONNECTING*: an attempt is under way. *READY*:
+    calls go through. *TRANSIENT_FAILURE*: the last attempt failed; the next comes after the
+    backoff. *SHUTDOWN*: closed for good.
+    """
+
     IDLE = "idle"
-    #: An attempt is under way.
     CONNECTING = "connecting"
-    #: Calls go through.
     READY = "ready"
-    #: The last attempt failed; the next comes after the backoff.
     TRANSIENT_FAILURE = "transient failure"
-    #: Closed for good.
     SHUTDOWN = "shutdown"
 
 

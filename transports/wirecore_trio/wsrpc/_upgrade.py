@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 #: What a server answers instead of the upgrade where the key has a connection already.
 _TAKEN: Final = 200
 
+_SWAPPED: Final = (
+    "it is what was given as private_key here: the keys are swapped, and what was given as the "
+    "peer's public key is a private one, to be kept secret"
+)
+
 
 @dataclass(slots=True)
 class Secured:
@@ -35,6 +40,17 @@ class Secured:
 
 async def secure(link: Link, credentials: ClientCredentials | ServerCredentials) -> Secured:
     """The TLS handshake over *link*. Raises PeerRefused, HandshakeError, BrokenResourceError."""
+    try:
+        return await _shake_hands(link, credentials)
+    except errors.PeerRefused as error:
+        # A refusal quotes the key that the peer has shown. Raw keys look alike, so that nobody
+        # could tell before.
+        if credentials.private_key.private_bytes_raw().hex() in str(error):
+            error.args = (f"{error}; {_SWAPPED}",)
+        raise
+
+
+async def _shake_hands(link: Link, credentials: ClientCredentials | ServerCredentials) -> Secured:
     speaks_next = credentials.role == "client"
     if isinstance(link, SocketLink):
         direct = PinnedSocketLink(link, credentials)
