@@ -112,6 +112,14 @@ def test_a_server_that_cant_be_drained_so_goes_on(open_world: Opener, run: Run) 
         ("[::1:1337", "in brackets"),
         ("::1]:1337", "in brackets"),
         ("h:1337/", "as '127.0.0.1:1337'"),
+        ("h:0", "'h:0' isn't an address: its port isn't 1 to 65535"),
+        ("127.0.0.1:99999", "'127.0.0.1:99999' isn't an address: its port isn't 1 to 65535"),
+        (" 127.0.0.1:9", "' 127.0.0.1' can't be a host's name: ' ' isn't part of one"),
+        ("local host:9", "'local host' can't be a host's name: ' ' isn't part of one"),
+        ("h\n:9", r"can't be a host's name: '\\n' isn't part of one"),
+        ("host/path:80", "'host/path' can't be a host's name: '/' isn't part of one"),
+        ("me@host:80", "'me@host' can't be a host's name: '@' isn't part of one"),
+        ("[::1/64]:80", "'::1/64' can't be a host's name: '/' isn't part of one"),
         ("h:\u0663", "HOST:PORT"),
     ],
 )
@@ -122,7 +130,14 @@ def test_an_address_that_is_none_is_told_what_one_looks_like(address: str, says:
 
 @pytest.mark.parametrize(
     ("address", "host", "port"),
-    [("h:1", "h", 1), ("127.0.0.1:65535", "127.0.0.1", 65535), ("[::1]:1337", "::1", 1337)],
+    [
+        ("h:1", "h", 1),
+        ("my-host_2.example:1", "my-host_2.example", 1),
+        ("b\u00fccher.example:1", "b\u00fccher.example", 1),
+        ("127.0.0.1:65535", "127.0.0.1", 65535),
+        ("[::1]:1337", "::1", 1337),
+        ("[fe80::1%eth0]:1337", "fe80::1%eth0", 1337),
+    ],
 )
 def test_an_address_is_read_and_shown(address: str, host: str, port: int) -> None:
     assert parse_address(address) == (host, port)

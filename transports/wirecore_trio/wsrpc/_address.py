@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from wirecore import errors
 
 from .._arguments import require_type
+
+#: What stands in other places of a URL, blanks, and control characters: a name that holds one is
+#: found nowhere, and would be looked for for ever.
+_NO_HOST: Final = re.compile(r"[\s\x00-\x1f\x7f/\\?#@]")
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -17,15 +24,22 @@ def parse_address(address: str) -> tuple[str, int]:
             f"not {scheme}://...: wsrpc is always over TLS"
         )
     host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+    if not (colon and host and port.isascii() and port.isdecimal()):
         raise errors.InvalidOption(
             f"an address is HOST:PORT, as '127.0.0.1:1337' or '[::1]:1337', not {address!r}"
         )
+    if not 0 < int(port) < 65536:
+        raise errors.InvalidOption(f"{address!r} isn't an address: its port isn't 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host or "[" in host or "]" in host:
         raise errors.InvalidOption(
             f"an address is HOST:PORT, an IPv6 one in brackets, as '[::1]:1337', not {address!r}"
+        )
+    strange = _NO_HOST.search(host)
+    if strange is not None:
+        raise errors.InvalidOption(
+            f"{host!r} can't be a host's name: {strange[0]!r} isn't part of one"
         )
     try:
         host.encode("idna")  # what looking it up begins with
