@@ -216,6 +216,25 @@ def test_a_call_has_a_name_and_bytes(
     run(main)
 
 
+async def _made() -> bytes:
+    raise AssertionError("nobody awaits it")
+
+
+def test_an_await_that_is_missing_in_an_argument_is_named(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world() as world, world.connect() as client:
+            forgotten: Any = _made()
+            with pytest.raises(TypeError, match="not coroutine: is an await missing?"):
+                await client.call("Echo", forgotten)
+            forgotten = _made()
+            with pytest.raises(
+                TypeError, match="a message, .*, not coroutine: is an await missing?"
+            ):
+                await client.invoke("Ping", forgotten, PingResponse)
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("request_", "response", "says"),
     [

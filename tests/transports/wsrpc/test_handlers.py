@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -105,6 +106,61 @@ def test_a_garbled_reply_that_a_handler_got_is_not_its_callers_fault(
     with caplog.at_level(logging.ERROR):
         run(main)
     assert "2 bytes are no PingResponse" in caplog.text
+
+
+async def later(payload: bytes, peer: Peer) -> bytes:
+    await trio.lowlevel.checkpoint()
+    return payload
+
+
+class Later:
+    def __await__(self) -> Iterator[None]:
+        raise AssertionError("nobody awaits it")
+
+
+async def forgets_to_await(payload: bytes, peer: Peer) -> Any:
+    await trio.lowlevel.checkpoint()
+    return later(payload, peer)
+
+
+def hands_on(payload: bytes, peer: Peer) -> Any:
+    return later(payload, peer)
+
+
+def promises(payload: bytes, peer: Peer) -> Any:
+    return Later()
+
+
+@pytest.mark.parametrize("response", [None, PingResponse])
+@pytest.mark.parametrize(
+    ("handler", "inline", "says"),
+    [
+        (forgets_to_await, False, "must return {kind}, not coroutine: is an await missing?"),
+        (hands_on, False, "returned a coroutine: make it async def, and await that in it"),
+        (hands_on, True, "returned a coroutine: make it async def, and await that in it"),
+        (promises, False, "returned a Later: make it async def, and await that in it"),
+    ],
+)
+def test_an_await_that_is_missing_in_a_handler_is_named(
+    open_pair: Opener,
+    run: Run,
+    handler: Any,
+    inline: bool,
+    response: Any,
+    says: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And Python has nothing to warn of, which would hide what is wrong."""
+
+    async def main() -> None:
+        async with open_pair() as pair:
+            pair.server_methods.handle("Sync", handler, response=response, inline=inline)
+            with pytest.raises(RpcError, match=INTERNAL):
+                await pair.client.call("Sync", b"")
+
+    run(main)
+    gc.collect()
+    assert f"Sync {says.format(kind=response.__name__ if response else 'bytes')}" in caplog.text
 
 
 def test_an_object_with_an_async_call_runs_in_a_task(open_pair: Opener, run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._arguments import kind_of, require_type
+from ._forgotten import forgotten_await
 from ._service import MessageT, ProtoMessage, decode_message, require_message_type
 
 
@@ -52,7 +53,8 @@ def _check_messages(request: object, response: object) -> None:
     """Raise TypeError where one of them isn't what :meth:`Caller.invoke` takes."""
     if isinstance(request, type) or not hasattr(request, "SerializeToString"):
         raise TypeError(
-            f"a request must be a message, an object with SerializeToString, not {kind_of(request)}"
+            "a request must be a message, an object with SerializeToString, not "
+            f"{kind_of(request)}{forgotten_await(request)}"
         )
     require_message_type("response", response)
 
@@ -61,12 +63,12 @@ def check_call(method: object, payload: object) -> None:
     """Raise TypeError unless *method* is text and *payload* bytes, or a view of some."""
     require_type("method", method, str)
     if not isinstance(payload, bytes | bytearray | memoryview):
-        hint = (
-            "invoke takes messages, and encodes them"
+        hint = forgotten_await(payload) or (
+            ": invoke takes messages, and encodes them"
             if hasattr(payload, "SerializeToString")
-            else "encode it"
+            else ": encode it"
         )
-        raise TypeError(f"payload must be bytes, not {kind_of(payload)}: {hint}")
+        raise TypeError(f"payload must be bytes, not {kind_of(payload)}{hint}")
 
 
 class Peer(Caller):

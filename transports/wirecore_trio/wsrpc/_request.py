@@ -69,7 +69,7 @@ class Request:
             # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
             # from being left.
             reply = await trio.to_thread.run_sync(
-                method.handler,
+                method.run_in_thread,
                 argument,
                 self._channel,
                 abandon_on_cancel=True,

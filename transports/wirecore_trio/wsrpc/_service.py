@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 from wirecore import errors
+
+from ._forgotten import forgotten_await
 
 if TYPE_CHECKING:
     from ._peer import Peer
@@ -85,13 +88,31 @@ class Method:
         """The payload of what the handler returned. Raises TypeError for a wrong type."""
         if self.response is None:
             if not isinstance(reply, bytes):
-                raise TypeError(f"{self.name} must return bytes, not {type(reply).__name__}")
+                raise self._wrong(reply)
             return reply
         if not isinstance(reply, self.response):
-            raise TypeError(
-                f"{self.name} must return {self.response.__name__}, not {type(reply).__name__}"
-            )
+            raise self._wrong(reply)
         return reply.SerializeToString()
+
+    def run_in_thread(self, request: Any, peer: Peer) -> Any:
+        """What the handler, a plain function, returns. Raises TypeError for a coroutine.
+
+        trio would too, with a text that knows nothing of the method.
+        """
+        reply = self.handler(request, peer)
+        if inspect.iscoroutine(reply):
+            raise self._wrong(reply)
+        return reply
+
+    def _wrong(self, reply: object) -> TypeError:
+        forgotten = forgotten_await(reply)
+        kind = type(reply).__name__
+        if self.mode is not Mode.TASK and isinstance(reply, Awaitable):
+            return TypeError(
+                f"{self.name} returned a {kind}: make it async def, and await that in it"
+            )
+        wanted = "bytes" if self.response is None else self.response.__name__
+        return TypeError(f"{self.name} must return {wanted}, not {kind}{forgotten}")
 
 
 def require_message_type(argument: str, kind: object) -> None:
