@@ -224,11 +224,11 @@ def test_an_await_that_is_missing_in_an_argument_is_named(open_world: Opener, ru
     async def main() -> None:
         async with open_world() as world, world.connect() as client:
             forgotten: Any = _made()
-            with pytest.raises(TypeError, match="not coroutine: is an await missing?"):
+            with pytest.raises(TypeError, match=r"not coroutine: is an await missing?"):
                 await client.call("Echo", forgotten)
             forgotten = _made()
             with pytest.raises(
-                TypeError, match="a message, .*, not coroutine: is an await missing?"
+                TypeError, match=r"a message, .*, not coroutine: is an await missing?"
             ):
                 await client.invoke("Ping", forgotten, PingResponse)
 

@@ -15,7 +15,16 @@ from wirecore.errors import InvalidOption
 from wirecore_trio import wsrpc
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc import MethodTypes, Peer, Service
-from wirecore_trio.wsrpc.ping import PingRequest, PingResponse
+from wirecore_trio.wsrpc.ping import (
+    GnipRequest,
+    GnipResponse,
+    GnipService,
+    GnipStub,
+    PingRequest,
+    PingResponse,
+    PingService,
+    PingStub,
+)
 
 Opener = Callable[..., Any]
 Run = Callable[..., Any]
@@ -61,6 +70,18 @@ class Computed:
         return PingResponse(body=f"{self._name}, {request.body}")
 
 
+class InAThread(PingService):
+    """The example's service with plain functions: to mypy that is an override like any other."""
+
+    def Ping(self, request: PingRequest, peer: Peer) -> PingResponse:  # noqa: N802
+        return PingResponse(body=f"pong, {request.body}")
+
+
+class GnipInAThread(GnipService):
+    def Gnip(self, request: GnipRequest, peer: Peer) -> GnipResponse:  # noqa: N802
+        return GnipResponse(body=request.body[::-1])
+
+
 def shout(payload: bytes, peer: Peer) -> bytes:
     return payload.upper()
 
@@ -85,6 +106,19 @@ def test_services_are_written_in_several_ways(open_world: Opener, run: Run) -> N
         async with open_world(services=[annotated]) as world, world.connect() as client:
             reply = await client.invoke("Ping", PingRequest(body="x"), PingResponse)
             assert reply.body == "pong, x"
+
+    run(main)
+
+
+def test_the_examples_services_may_be_plain_functions(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with (
+            open_world(services=[InAThread()]) as world,
+            world.connect(services=[GnipInAThread()]) as client,
+        ):
+            assert await PingStub(client).Ping(PingRequest("x")) == PingResponse("pong, x")
+            peer = world.server.peer(public(ALICE))
+            assert await GnipStub(peer).Gnip(GnipRequest("ab")) == GnipResponse("ba")
 
     run(main)
 

@@ -1,13 +1,15 @@
-"""The example service, ready to be used: ``ping.Ping`` to the server, ``ping.Gnip`` back.
+"""The example service, ready to be used: ``Ping`` to the server, ``Gnip`` back.
 
-Wire-compatible with the generated code of the Go side's example, and in need of no protobuf
-library. The shape is that of generated code: a stub to call, a base class to serve.
+The services of the original's example, ``ping.Ping`` and ``ping.Gnip``, have one method each; on
+the wire it has its bare name. Wire-compatible with the generated code of the Go side's example,
+and in need of no protobuf library. The shape is that of generated code: a stub to call, a base
+class to serve.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import ClassVar
 
 from wirecore.protocols.wsrpc.ping import GnipRequest, GnipResponse, PingRequest, PingResponse
@@ -17,7 +19,7 @@ from ._service import MethodTypes
 
 
 class PingStub:
-    """Calls ``ping.Ping`` at the other end of *caller*."""
+    """Calls ``Ping`` at the other end of *caller*."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -28,21 +30,21 @@ class PingStub:
 
 
 class PingService(ABC):
-    """Serve ``ping.Ping`` by inheriting from this."""
+    """Serve ``Ping`` by inheriting from this."""
 
     wsrpc_methods: ClassVar[Mapping[str, MethodTypes]] = {
         "Ping": MethodTypes(PingRequest, PingResponse)
     }
 
     @abstractmethod
-    async def Ping(  # noqa: N802 (the method's name)
+    def Ping(  # noqa: N802 (the method's name)
         self, request: PingRequest, peer: Peer
-    ) -> PingResponse:
-        """Answer a ping."""
+    ) -> PingResponse | Awaitable[PingResponse]:
+        """Answer a ping: ``async def`` in a task, or ``def`` in a thread, where it may block."""
 
 
 class GnipStub:
-    """Calls ``ping.Gnip`` at the other end of *caller*."""
+    """Calls ``Gnip`` at the other end of *caller*."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -53,17 +55,17 @@ class GnipStub:
 
 
 class GnipService(ABC):
-    """Serve ``ping.Gnip`` by inheriting from this."""
+    """Serve ``Gnip`` by inheriting from this."""
 
     wsrpc_methods: ClassVar[Mapping[str, MethodTypes]] = {
         "Gnip": MethodTypes(GnipRequest, GnipResponse)
     }
 
     @abstractmethod
-    async def Gnip(  # noqa: N802 (the method's name)
+    def Gnip(  # noqa: N802 (the method's name)
         self, request: GnipRequest, peer: Peer
-    ) -> GnipResponse:
-        """Answer a gnip."""
+    ) -> GnipResponse | Awaitable[GnipResponse]:
+        """Answer a gnip: ``async def`` in a task, or ``def`` in a thread, where it may block."""
 
 
 __all__ = [

@@ -23,11 +23,16 @@ _BODY = 1
 _DELAY = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class _Message:
-    """A message with a body."""
+    """A message with a body. Raises TypeError for a body that isn't ``str``."""
 
-    body: str = ""
+    body: str
+
+    def __init__(self, body: str = "") -> None:
+        if not isinstance(body, str):
+            raise TypeError(f"body must be str, not {type(body).__name__}")
+        self.body = body
 
     def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
         """The message's bytes; raises UnicodeEncodeError for a lone surrogate in *body*."""
@@ -52,31 +57,37 @@ class _Message:
             self.body = read_text(value)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class PingRequest(_Message):
     """What ``ping.Ping`` takes."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class PingResponse(_Message):
     """What ``ping.Ping`` answers."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class GnipRequest(_Message):
     """What ``ping.Gnip`` takes."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class GnipResponse(_Message):
     """What ``ping.Gnip`` answers."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class EchoRequest(_Message):
     """What ``rpcs.Echo`` takes."""
 
-    delayMs: int = 0  # noqa: N815  # the field's name
+    delayMs: int  # noqa: N815  # the field's name
+
+    def __init__(self, body: str = "", delayMs: int = 0) -> None:  # noqa: N803  # the field's name
+        if not isinstance(delayMs, int):
+            raise TypeError(f"delayMs must be int, not {type(delayMs).__name__}")
+        _Message.__init__(self, body)
+        self.delayMs = delayMs
 
     def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
         """The message's bytes; raises UnicodeEncodeError for a lone surrogate in *body*.
@@ -97,6 +108,6 @@ class EchoRequest(_Message):
             _Message._take(self, number, value)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class EchoResponse(_Message):
     """What ``rpcs.Echo`` answers."""

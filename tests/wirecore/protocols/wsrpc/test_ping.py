@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from wirecore.errors import InvalidMessage, RemoteError
@@ -80,3 +83,20 @@ def test_messages_are_equal_by_kind_and_value() -> None:
     messages: list[object] = [PingRequest("a"), PingResponse("a")]
     assert messages[0] != messages[1]
     assert repr(PingRequest("a")) == "PingRequest(body='a')"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "says"),
+    [
+        (PingRequest, {"body": 5}, "body must be str, not int"),
+        (PingResponse, {"body": b"x"}, "body must be str, not bytes"),
+        (EchoRequest, {"body": None}, "body must be str, not NoneType"),
+        (EchoRequest, {"body": "x", "delayMs": "5"}, "delayMs must be int, not str"),
+    ],
+)
+def test_a_wrong_type_is_told_when_the_message_is_made(
+    kind: Callable[..., object], fields: dict[str, Any], says: str
+) -> None:
+    """As protobuf's classes tell it: once the message is sent the mistake is elsewhere."""
+    with pytest.raises(TypeError, match=f"^{says}$"):
+        kind(**fields)
