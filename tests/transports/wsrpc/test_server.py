@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -14,18 +15,21 @@ import trio
 import trio.testing
 
 from wirecore._backend import Backend
-from wirecore.errors import InvalidState
+from wirecore.errors import InvalidState, PeerRefused, UpgradeRejected
 from wirecore.websocket import ClientHandshake
 from wirecore_trio import wsrpc
 from wirecore_trio._link import Link
 from wirecore_trio._upgrade import send_all
 from wirecore_trio.tls import PinnedTLSStream, connect_pinned_tls, load_private_key, public_key_of
-from wirecore_trio.wsrpc import NotConnected, Peer, State, _server
+from wirecore_trio.wsrpc import NotConnected, Peer, RetryPolicy, State, _server
+from wirecore_trio.wsrpc._address import peer_address
 
 Opener = Callable[..., Any]
 Run = Callable[..., Any]
 
-SERVER, ALICE, BOB = (bytes([number]) * 32 for number in (1, 2, 3))
+SERVER, ALICE, BOB, CHARLIE = (bytes([number]) * 32 for number in (1, 2, 3, 4))
+
+ONCE = RetryPolicy(attempts=1)
 
 
 def public(private_key: bytes) -> bytes:
@@ -146,6 +150,49 @@ def test_a_client_that_goes_away_at_any_time_is_nothing_to_be_logged(
     with caplog.at_level(logging.INFO):
         run(main)
     assert not [record for record in caplog.records if record.name == "wirecore.wsrpc"]
+
+
+def test_the_log_says_where_a_refused_client_was(
+    open_world: Opener, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            async with await trio.open_tcp_stream("127.0.0.1", world.port) as stream:
+                address = f"127.0.0.1:{stream.socket.getsockname()[1]}"
+                await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+                while await stream.receive_some(4096):
+                    pass
+            await gone(world)
+            assert f"a client at {address} wasn't let in: what the client sent" in caplog.text
+            caplog.clear()
+            with pytest.raises(PeerRefused):
+                async with world.connect(CHARLIE, retry=ONCE):
+                    pass
+            await gone(world)
+            assert re.search(
+                r"a client at 127\.0\.0\.1:\d+ wasn't let in: the client's", caplog.text
+            )
+            caplog.clear()
+            async with world.connect():
+                with pytest.raises(UpgradeRejected):
+                    async with world.connect(retry=ONCE):
+                        pass
+            key = public(ALICE).hex()
+            assert re.search(
+                rf"a second connection of {key}, from 127\.0\.0\.1:\d+, was refused", caplog.text
+            )
+
+    with caplog.at_level(logging.INFO):
+        run(main)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no Unix sockets")
+def test_where_a_client_is_has_a_name_for_every_socket() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert peer_address(ours) == "a Unix socket"
+    with socket.socket() as unconnected:
+        assert peer_address(unconnected) == "an address that is gone"
 
 
 def test_a_key_removed_during_its_upgrade_does_not_get_in(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Final
 
 from wirecore import errors
@@ -51,6 +52,17 @@ def parse_address(address: str) -> tuple[str, int]:
 def show_address(host: str, port: int) -> str:
     """*host* and *port* as :func:`parse_address` reads them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peer_address(sock: socket.socket) -> str:
+    """Where the other end of *sock* is, for logs."""
+    try:
+        address = sock.getpeername()
+    except OSError:  # it has gone already
+        return "an address that is gone"
+    if isinstance(address, tuple):
+        return show_address(address[0], address[1])
+    return "a Unix socket"
 
 
 def name_failure(error: Exception, host: str, port: int) -> None:

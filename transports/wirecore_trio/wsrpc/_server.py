@@ -24,6 +24,7 @@ from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
 from ..tls.keys import PublicKey
+from ._address import peer_address
 from ._channel import Channel
 from ._options import Options
 from ._peer import Peer, check_call
@@ -239,35 +240,36 @@ class Server(Serving):
 
     async def _connected(self, sock: socket.socket, workers: Workers, acceptor: Acceptor) -> None:
         link: Link = SocketLink(sock)
+        address = peer_address(sock)  # asked now: a connection that was reset has none
         try:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = None
             with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
                 try:
-                    channel = await self._open(link, workers)
+                    channel = await self._open(link, workers, address)
                 except errors.PeerRefused as error:
-                    logger.warning("a client wasn't let in: %s", error)
+                    logger.warning("a client at %s wasn't let in: %s", address, error)
                 except (errors.RemoteError, trio.BrokenResourceError) as error:
-                    logger.info("a client wasn't let in: %s", error)
+                    logger.info("a client at %s wasn't let in: %s", address, error)
             if channel is not None:
                 acceptor.opened(sock)
                 await self._run(channel)
         finally:
             link.close()
 
-    async def _open(self, link: Link, workers: Workers) -> Channel | None:
+    async def _open(self, link: Link, workers: Workers, address: str) -> Channel | None:
         await link.wait_readable()  # nothing is made for who sends nothing
         secured = await secure(link, self._credentials)
         channel = None
         try:
-            channel = await self._upgrade(secured, workers)
+            channel = await self._upgrade(secured, workers, address)
         finally:
             if channel is None:
                 secured.link.close()
         return channel
 
-    async def _upgrade(self, secured: Secured, workers: Workers) -> Channel | None:
+    async def _upgrade(self, secured: Secured, workers: Workers, address: str) -> Channel | None:
         key = secured.public_key
         handshake = ServerHandshake()
         request = await receive_request(secured.link, handshake)
@@ -275,7 +277,7 @@ class Server(Serving):
             return None
         refusal = request.problem or origin_problem(request)
         if refusal is None and (self._closing or key in self._channels or key in self._opening):
-            logger.warning("a second connection of %s was refused", key.hex())
+            logger.warning("a second connection of %s, from %s, was refused", key.hex(), address)
             refusal = Response(200)
         if refusal is not None:
             await send_all(secured.link, handshake.respond(refusal))
