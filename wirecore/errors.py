@@ -17,6 +17,11 @@ Execution: TypeAlias = Literal["not_sent", "maybe_executed"]
 Side: TypeAlias = Literal["local", "remote"]
 
 
+def kind_of(value: object) -> str:
+    """What *value* is, for an error's text: its type, never what it says, which may be secret."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
 class WirecoreError(Exception):
     """Base of all errors that this package defines."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,21 @@ async def generator() -> AsyncIterator[int]:
     yield 1
 
 
+def returns_nothing() -> None:
+    raise AssertionError("nobody calls it")
+
+
+def returns_early(one: int) -> Awaitable[None] | None:
+    if one:
+        return None
+    return handler()
+
+
+@types.coroutine
+def old_coroutine() -> Generator[None, None, None]:
+    yield
+
+
 @pytest.mark.parametrize(
     "check",
     [
@@ -43,6 +59,10 @@ async def generator() -> AsyncIterator[int]:
         partial(require_async, "x", handler),
         partial(require_async, "x", partial(handler)),
         partial(require_async, "x", passes_on),
+        partial(require_async, "x", returns_early, "one"),
+        partial(require_async, "x", old_coroutine),
+        partial(require_async, "x", lambda one=1: handler()),
+        partial(require_async, "x", min),  # a builtin that doesn't tell what it takes
         partial(require_async, "x", None, optional=True),
         partial(require_words, "x", ["a", "b"]),
         partial(require_words, "x", ()),
@@ -70,6 +90,22 @@ def test_what_fits_goes_in(check: Callable[[], None]) -> None:
         ),
         (partial(require_async, "x", None), "x must be an async function, not NoneType"),
         (partial(require_async, "x", dict), "x must be an async function, not the class dict"),
+        (
+            partial(require_async, "x", returns_nothing),
+            "x must be an async function, not function: write async def",
+        ),
+        (
+            partial(require_async, "x", lambda: None),
+            "x must be an async function, not function: write async def",
+        ),
+        (
+            partial(require_async, "x", handler, "one"),
+            "x is called as x(one): too many positional arguments",
+        ),
+        (
+            partial(require_async, "x", returns_early),
+            "x is called as x(): missing a required argument: 'one'",
+        ),
         (
             partial(require_async, "x", generator),
             "x must be an async function, not function: it has a yield, and so is a generator",

@@ -236,7 +236,8 @@ def test_an_address_where_nobody_listens_and_a_name_that_is_none(run_sockets: Ru
             await open_socket("127.0.0.1", port)
         assert refused.value.errno == errno.ECONNREFUSED
         trio.socket.set_custom_hostname_resolver(Nowhere())
-        with pytest.raises(socket.gaierror, match=r"no\.such\.name:80: name or service not known"):
+        text = r"no\.such\.name:80: name or service not known; check the spelling of the host"
+        with pytest.raises(socket.gaierror, match=text):
             await open_socket("no.such.name", 80)
 
     run_sockets(story)

@@ -5,8 +5,22 @@ A text names the argument and the type that came, never the value: it may be a s
 
 from __future__ import annotations
 
+import dis
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import FunctionType
+
+from wirecore.errors import kind_of
+
+__all__ = [
+    "kind_of",
+    "require_async",
+    "require_int",
+    "require_known",
+    "require_seconds",
+    "require_type",
+    "require_words",
+]
 
 
 def require_type(
@@ -45,10 +59,11 @@ def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
         raise TypeError(_text(name, f"{wanted} or None" if optional else wanted, value))
 
 
-def require_async(name: str, value: object, *, optional: bool = False) -> None:
-    """Raise TypeError unless *value*, the argument *name*, may be an async function.
+def require_async(name: str, value: object, *takes: str, optional: bool = False) -> None:
+    """Raise TypeError unless *value*, the argument *name*, may be an async function of *takes*.
 
-    A function without ``async`` may return what another made: only its call tells.
+    A function without ``async`` may return what another made: only its call tells, unless it
+    returns nothing in any case.
     """
     if optional and value is None:
         return
@@ -58,9 +73,40 @@ def require_async(name: str, value: object, *, optional: bool = False) -> None:
         hint = "give the function itself, without calling it"
     elif inspect.isasyncgenfunction(value):
         hint = "it has a yield, and so is a generator"
+    elif inspect.isfunction(value) and _returns_nothing(value):
+        hint = "write async def"
     elif callable(value) and not isinstance(value, type):
+        _require_call(name, value, takes)
         return
     raise TypeError(_text(name, "an async function", value, hint))
+
+
+def _returns_nothing(function: FunctionType) -> bool:
+    """Whether *function* is a ``def`` without any ``return`` of a value."""
+    if function.__code__.co_flags & (inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE):
+        return False
+    before = None
+    for step in dis.get_instructions(function):
+        # Which of the two ends a function depends on the version of Python.
+        if step.opname == "RETURN_CONST" and step.argval is not None:
+            return False
+        if step.opname == "RETURN_VALUE" and (
+            before is None or before.opname != "LOAD_CONST" or before.argval is not None
+        ):
+            return False
+        before = step
+    return True
+
+
+def _require_call(name: str, function: Callable[..., object], takes: tuple[str, ...]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # some builtins don't tell theirs
+    try:
+        signature.bind(*takes)
+    except TypeError as error:
+        raise TypeError(f"{name} is called as {name}({', '.join(takes)}): {error}") from None
 
 
 def require_words(name: str, value: object) -> None:
@@ -80,11 +126,6 @@ def require_known(function: str, given: Iterable[str], known: Iterable[str]) -> 
     for name in given:
         if name not in known:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
-
-
-def kind_of(value: object) -> str:
-    """What *value* is, for an error: its type, never what it says."""
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def _text(name: str, wanted: str, value: object, hint: str = "") -> str:

@@ -151,9 +151,9 @@ async def _open_tcp(host: str, port: int, happy_eyeballs_delay: float) -> Socket
     try:
         stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=happy_eyeballs_delay)
     except socket.gaierror as error:
-        unknown = socket.gaierror(error.errno, f"{host}:{port}: {error.strerror}")
-        unknown.add_note("check the spelling of the host, or give an address")
-        raise unknown from error
+        hint = "check the spelling of the host, or give an address"
+        text = f"{host}:{port}: {error.strerror}; {hint}"
+        raise socket.gaierror(error.errno, text) from error
     except OSError as error:
         raise _refused(error, f"{host} port {port}") from error
     return socket_link(stream)

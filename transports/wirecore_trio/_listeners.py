@@ -29,12 +29,17 @@ async def open_listeners(
     address. A dead socket file at *unix_path* is replaced, a live one isn't; closing the
     listener takes the file away.
 
-    Raises OSError, of the same number as the system's own: it says where, and what to do.
+    Raises OSError, of the same number as the system's own: it says where, and what to do; and
+    InvalidOption for a *host* with its port or in a URL, and for two places at once.
     """
     if not 0 <= port <= 65535:
         raise errors.InvalidOption(f"a port is 0 to 65535, not {port}")
     if unix_path is not None:
+        if host is not None or port:
+            raise errors.InvalidOption("give either host and port or unix_path=, not both")
         return [_open_unix_listener(unix_path, backlog)]
+    if host is not None:
+        _check_host(host)
     try:
         found = await _open_tcp_listeners(host, port, backlog)
     except OSError as error:
@@ -48,6 +53,15 @@ async def open_listeners(
         )
         for listener in found
     ]
+
+
+def _check_host(host: str) -> None:
+    """Raise InvalidOption for an address with its port, or a URL."""
+    if "/" in host or "[" in host or host.count(":") == 1:
+        raise errors.InvalidOption(
+            f"{host!r} is more than a host: give host and port as two arguments, "
+            'such as "127.0.0.1", 8000'
+        )
 
 
 async def _open_tcp_listeners(

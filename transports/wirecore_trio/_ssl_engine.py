@@ -23,6 +23,14 @@ _REFUSALS: Final = frozenset(
 )
 
 
+#: How it calls a chain that ends in nobody we trust: X509_V_ERR_... of x509_vfy.h.
+_UNKNOWN_CA: Final = frozenset({2, 18, 19, 20, 21})
+
+#: What it finds in place of TLS, in the words of its versions.
+_HTTP: Final = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
+
+
 class StdlibEngine:
     """One side of a TLS connection on ``ssl.MemoryBIO``; see ``_tls_link.Engine``.
 
@@ -81,14 +89,33 @@ class StdlibEngine:
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLCertVerificationError as error:
-            raise errors.PeerRefused(
-                f"the peer's certificate isn't acceptable: {error.verify_message}"
-            ) from error
+            raise self._unacceptable(error) from error
         except ssl.SSLError as error:
             if error.reason in _REFUSALS:
                 raise _refused(error) from error
-            raise errors.HandshakeError(f"the TLS handshake failed: {_text(error)}") from error
+            text = self._in_clear(error) or f"the TLS handshake failed: {_text(error)}"
+            raise errors.HandshakeError(text) from error
         return True
+
+    def _unacceptable(self, error: ssl.SSLCertVerificationError) -> errors.PeerRefused:
+        if self._object.server_side:
+            whose, hint = "client", ""
+        else:
+            whose = "server"
+            known = error.verify_code not in _UNKNOWN_CA
+            hint = "" if known else "; if it is yours, trust its CA with ssl_context="
+        text = f"the {whose}'s certificate isn't acceptable: {error.verify_message}{hint}"
+        return errors.PeerRefused(text)
+
+    def _in_clear(self, error: ssl.SSLError) -> str:
+        """What to say of a peer that doesn't speak TLS; "" for one that does."""
+        if error.reason in _HTTP:
+            return "the client spoke plain HTTP: it should use wss://"
+        if error.reason not in _NO_TLS:
+            return ""
+        if self._object.server_side:
+            return "what the client sent is not TLS: it should use wss://"
+        return "what the server sent is not TLS: is it ws://?"
 
     def read_into(self, buffer: memoryview) -> int | None:
         self._check_failure()

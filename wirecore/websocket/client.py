@@ -11,11 +11,19 @@ from wirecore.errors import HandshakeError, InvalidOption, InvalidState
 from wirecore.events import Buffer
 from wirecore.websocket.deflate import DeflateOffer
 from wirecore.websocket.handshake import DEFAULT_MAX_HEAD_SIZE, HANDSHAKE_FIELDS, Accepted
-from wirecore.websocket.http import UserFields, check_fields, encode_value, is_token
+from wirecore.websocket.http import (
+    Fields,
+    UserFields,
+    check_fields,
+    encode_value,
+    is_token,
+)
 
 DEFAULT_USER_AGENT: Final = f"wirecore/{__version__}"
 
 _HOST = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@]+")
+#: Fields that no user may give.
+_RESERVED: Final = HANDSHAKE_FIELDS | {b"host"}
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")  # no "#": RFC 6455 section 3
 
 
@@ -42,14 +50,7 @@ class ClientHandshake:
         user_agent: str | None = DEFAULT_USER_AGENT,
         max_head_size: int = DEFAULT_MAX_HEAD_SIZE,
     ) -> None:
-        if not _TARGET.fullmatch(target):
-            raise InvalidOption(
-                f"the target {target!r} must begin with a slash and be percent-encoded ASCII, "
-                "without a fragment"
-            )
-        if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
-            raise InvalidOption(f"subprotocols must be tokens, each once: {list(subprotocols)}")
-        more = check_fields(headers, HANDSHAKE_FIELDS | {b"host"})
+        more = check_request(target, headers, subprotocols)
         if user_agent is not None and all(name.lower() != b"user-agent" for name, _ in more):
             more.append((b"User-Agent", encode_value("the user agent", user_agent)))
         host = _encode_host(host)
@@ -107,9 +108,30 @@ class ClientHandshake:
         self._response.receive_eof()
 
     @property
+    def unanswered(self) -> bool:
+        """Whether no byte of a response has come."""
+        return self._response.received == 0
+
+    @property
     def leftover(self) -> bytes:
         """What came behind the head: the first bytes for the connection."""
         return self._response.leftover
+
+
+def check_request(target: str, headers: UserFields, subprotocols: Sequence[str]) -> Fields:
+    """What a user asks for with an upgrade request; the fields of *headers* as they are sent.
+
+    Raises :class:`~wirecore.errors.InvalidOption` for anything that can't stand in one, TypeError
+    for *headers* that are none.
+    """
+    if not _TARGET.fullmatch(target):
+        raise InvalidOption(
+            "path and query must begin with a slash and be percent-encoded ASCII, without a "
+            "fragment: see urllib.parse.quote"
+        )
+    if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
+        raise InvalidOption(f"subprotocols must be tokens, each once: {list(subprotocols)}")
+    return check_fields(headers, _RESERVED)
 
 
 def _encode_host(host: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from wirecore.constants import MAX_CLOSE_REASON, CloseCode, is_valid_close_code
 from wirecore.errors import (
     ConnectionClosed,
@@ -10,6 +12,9 @@ from wirecore.errors import (
     RemoteLimitExceeded,
 )
 from wirecore.events import Close, Failure
+
+#: Bounds on what the peer sends, by what they bound.
+_SIZES: Final = {"max_frame_size": "frame", "max_message_size": "message"}
 
 
 def make_close(code: int | None, reason: str) -> Close:
@@ -59,6 +64,12 @@ def closed_error(received: Close | None, failure: Failure | None, lost: str) -> 
         return ConnectionClosed(int(code), received.reason, clean=True)
     if failure is None:
         return ConnectionClosed(int(CloseCode.ABNORMAL), lost)
-    error = ConnectionClosed(int(CloseCode.ABNORMAL), failure.reason)
+    reason = failure.reason
+    if failure.limit in _SIZES:
+        reason = (
+            f"a {_SIZES[failure.limit]} of {failure.figure} bytes or more came, over this side's "
+            f"{failure.limit} of {failure.bound}"
+        )
+    error = ConnectionClosed(int(CloseCode.ABNORMAL), reason)
     error.__cause__ = failure_error(failure)
     return error

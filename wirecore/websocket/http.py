@@ -7,16 +7,20 @@ pairs of bytes, names in lower case where they were received.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from wirecore.errors import InvalidOption
+from wirecore.errors import InvalidOption, kind_of
+from wirecore.events import Buffer
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 
-#: Header fields as the user may give them: text must be ASCII, bytes go out as they are.
-UserFields: TypeAlias = Iterable[tuple[str | bytes, str | bytes]]
+#: A header field as the user may give it: text must be ASCII, bytes go out as they are.
+UserField: TypeAlias = tuple[str | bytes, str | bytes]
+
+#: (name, value) pairs, in which a name may come twice, or a mapping from names to values.
+UserFields: TypeAlias = Mapping[str, str | bytes] | Iterable[UserField]
 
 #: RFC 9110 section 5.6.2, as the inside of a pattern over bytes.
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -50,14 +54,36 @@ def encode_value(what: str, value: str | bytes) -> bytes:
     return data
 
 
+def header_fields(name: str, headers: object) -> tuple[UserField, ...]:
+    """*headers*, the argument *name*, as pairs where it is :data:`UserFields`.
+
+    Raises TypeError for anything else, which quotes no value: fields hold credentials.
+    """
+    wanted = f"{name} must be a mapping or (name, value) pairs"
+    if isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
+        raise TypeError(f"{wanted}, not {kind_of(headers)}")
+    fields: list[UserField] = []
+    for field in headers.items() if isinstance(headers, Mapping) else headers:
+        if not isinstance(field, tuple | list):
+            raise TypeError(f"{wanted}: it holds {kind_of(field)}")
+        if len(field) != 2:
+            raise TypeError(f"{wanted}: one of them has {len(field)} members")
+        for part in field:
+            if not isinstance(part, str | bytes):
+                raise TypeError(f"{wanted}, each of str or bytes: one holds {kind_of(part)}")
+        fields.append((field[0], field[1]))
+    return tuple(fields)
+
+
 def check_fields(fields: UserFields, reserved: frozenset[bytes]) -> Fields:
     """The user's header *fields*, ready to be sent.
 
     Raises :class:`~wirecore.errors.InvalidOption` for a name that isn't a token or (whatever its
-    case) is one of *reserved*, and for a value that would break the header.
+    case) is one of *reserved*, and for a value that would break the header; TypeError for what
+    is no :data:`UserFields`.
     """
     checked = []
-    for name, value in fields:
+    for name, value in header_fields("headers", fields):
         line = encode_value("the name of a header field", name)
         if not _NAME.fullmatch(line):
             raise InvalidOption(f"{name!r} can't be the name of a header field")
@@ -91,24 +117,37 @@ def has_token(value: bytes | None, token: str) -> bool:
 class Response:
     """An ordinary HTTP answer to a request that isn't upgraded.
 
-    *status*: 200 to 599. *headers*: anything but Connection, Content-Length and
-    Transfer-Encoding, which follow from the rest. *reason*: None takes the usual phrase.
-    Raises :class:`~wirecore.errors.InvalidOption` for anything that can't be sent.
+    *status*: 200 to 599. *headers*: (name, value) pairs, or a mapping; anything but Connection,
+    Content-Length and Transfer-Encoding, which follow from the rest. *reason*: None takes the
+    usual phrase. Raises TypeError for an argument of another type, and
+    :class:`~wirecore.errors.InvalidOption` for anything that can't be sent.
     """
 
     status: int
     headers: UserFields = ()
-    body: bytes = b""
+    body: Buffer = b""
     reason: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not 200 <= self.status <= 599:
             raise InvalidOption(f"the status of a response is 200 to 599, not {self.status}")
         if self.body and self.status in (204, 304):
             raise InvalidOption(f"a response with status {self.status} has no body")
         # Kept as a tuple: an iterator could be read only once.
         object.__setattr__(self, "headers", tuple(check_fields(self.headers, FRAMING_FIELDS)))
+        # The bytes as they are now, and their length whatever the buffer's items are.
+        object.__setattr__(self, "body", bytes(self.body))
         encode_value("the reason phrase", self.reason or "")
+
+    def _check_types(self) -> None:
+        if not isinstance(self.status, int):
+            raise TypeError(f"status must be int, not {kind_of(self.status)}")
+        if not isinstance(self.body, bytes | bytearray | memoryview):
+            hint = ": encode it" if isinstance(self.body, str) else ""
+            raise TypeError(f"body must be bytes, not {kind_of(self.body)}{hint}")
+        if not isinstance(self.reason, str | None):
+            raise TypeError(f"reason must be str or None, not {kind_of(self.reason)}")
 
     def encode(self, *, head_only: bool = False) -> bytes:
         """The response as bytes, after which the stream is to be closed.

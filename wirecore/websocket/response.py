@@ -13,6 +13,10 @@ from wirecore.websocket.http import Fields
 #: So much of a refusal's body is kept, in bytes.
 MAX_REJECTION_BODY: Final = 4096
 
+#: How an alert of TLS begins, which a server of TLS answers to a request in the clear: RFC 8446
+#: section 5.1.
+_TLS_ALERT: Final = b"\x15\x03"
+
 
 class ResponseReader:
     """Tells the head of a 101 response from a refusal, and reads that one's body.
@@ -33,7 +37,8 @@ class ResponseReader:
         )
         self._http.send(h11.EndOfMessage())
         self._max_head_size = max_head_size
-        self._received = 0
+        #: How many bytes have come.
+        self.received = 0
         self._refusal: h11.Response | None = None
         self._body = b""
 
@@ -45,7 +50,7 @@ class ResponseReader:
         :class:`~wirecore.errors.HandshakeError` for what isn't HTTP/1.1 or is too large; none
         of the methods is to be called after that.
         """
-        self._received += len(data)
+        self.received += len(data)
         try:
             self._http.receive_data(data)
             return self._next()
@@ -53,9 +58,8 @@ class ResponseReader:
             if self._refusal is not None:
                 # The head said it all; a body cut off or badly framed changes nothing.
                 raise self._rejected(self._refusal) from None
-            raise HandshakeError(
-                f"the server's answer isn't HTTP/1.1: {str(error)[:MAX_QUOTE]}"
-            ) from None
+            why = "it is TLS: is it wss://?" if data[:2] == _TLS_ALERT else str(error)[:MAX_QUOTE]
+            raise HandshakeError(f"the server's answer isn't HTTP/1.1: {why}") from None
 
     def receive_eof(self) -> NoReturn:
         """The stream ended. Raises UpgradeRejected where a refusal's head came, else
@@ -63,8 +67,10 @@ class ResponseReader:
         """
         if self._refusal is not None:
             raise self._rejected(self._refusal)
+        if not self.received:
+            raise HandshakeError("the server closed the connection without any answer")
         raise HandshakeError(
-            f"the server sent {self._received} bytes and no whole response to the upgrade request"
+            f"the server sent {self.received} bytes and no whole response to the upgrade request"
         )
 
     @property
@@ -76,7 +82,7 @@ class ResponseReader:
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.InformationalResponse | h11.Response):
-                if self._received - len(self.leftover) > self._max_head_size:
+                if self.received - len(self.leftover) > self._max_head_size:
                     raise HandshakeError(
                         f"the head of the server's response is longer than {self._max_head_size} "
                         "bytes"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import trio.testing
 
 from wirecore.errors import HandshakeError, PeerRefused
 from wirecore_trio.websocket import (
+    ConnectionClosed,
     DialOptions,
     Options,
     RetryPolicy,
@@ -99,7 +102,10 @@ def test_a_unix_socket(world: World, run_sockets: Run, tmp_path: Path) -> None:
 def test_listeners_bound_by_the_caller(world: World, run_sockets: Run) -> None:
     async def story() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        async with world.serving(listeners=[listener]) as server, world.connect(server) as ws:
+        async with (
+            world.serving(host=None, listeners=[listener]) as server,
+            world.connect(server) as ws,
+        ):
             await assert_echo(ws)
         assert listener.fileno() == -1
 
@@ -200,9 +206,19 @@ def test_wss(world: World, run_sockets: Run, authority: Authority) -> None:
     run_sockets(story)
 
 
-@pytest.mark.parametrize("why", ["nobody trusts it", "it is another's"])
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (
+            "nobody trusts it",
+            "the server's certificate isn't acceptable: [^;]+; "
+            "if it is yours, trust its CA with ssl_context=",
+        ),
+        ("it is another's", "the server's certificate isn't acceptable: [^;]*elsewhere.test[^;]*$"),
+    ],
+)
 def test_a_certificate_that_isnt_good_ends_the_retrying(
-    world: World, run_sockets: Run, authority: Authority, why: str
+    world: World, run_sockets: Run, authority: Authority, why: str, told: str
 ) -> None:
     trusted = why == "it is another's"
     trust: DialOptions = {
@@ -213,7 +229,7 @@ def test_a_certificate_that_isnt_good_ends_the_retrying(
 
     async def story() -> None:
         async with world.serving(ssl_context=authority.server_context()) as server:
-            with pytest.raises(PeerRefused, match="certificate"):
+            with pytest.raises(PeerRefused, match=told):
                 async with connect(secure_url(server), retry=RetryPolicy(), **trust):
                     pytest.fail("it was let in")
 
@@ -221,15 +237,21 @@ def test_a_certificate_that_isnt_good_ends_the_retrying(
 
 
 def test_a_client_without_tls_on_a_port_with_it(
-    world: World, run_sockets: Run, authority: Authority
+    world: World, run_sockets: Run, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
+
     async def story() -> None:
         async with world.serving(ssl_context=authority.server_context()) as server:
-            with pytest.raises(HandshakeError):
+            with pytest.raises(HandshakeError, match=r"does it want wss://\?$"):
                 async with world.connect(server):
                     pytest.fail("it was let in")
 
     run_sockets(story)
+    told = (
+        r"a connection from 127\.0\.0\.1:\d+ wasn't opened: the client spoke plain HTTP: it should"
+    )
+    assert re.search(told, caplog.text)
 
 
 def test_a_client_with_tls_on_a_port_without_it(
@@ -237,8 +259,50 @@ def test_a_client_with_tls_on_a_port_without_it(
 ) -> None:
     async def story() -> None:
         async with world.serving() as server:
-            with pytest.raises(HandshakeError, match="TLS"):
+            told = r"the server sent is not TLS: is it ws://\?$"
+            with pytest.raises(HandshakeError, match=told):
                 async with connect(secure_url(server), backend=world.backend):
                     pytest.fail("it was let in")
 
     run_sockets(story)
+
+
+def test_a_client_that_speaks_something_else_on_a_port_with_tls(
+    world: World, run_sockets: Run, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    async def story() -> None:
+        async with world.serving(ssl_context=authority.server_context()) as server:
+            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+            async with stream:
+                await stream.send_all(b"SSH-2.0-OpenSSH_9.6\r\n")
+                with contextlib.suppress(trio.BrokenResourceError):
+                    async for _ in stream:
+                        pass
+
+    run_sockets(story)
+    assert "what the client sent is not TLS: it should use wss://" in caplog.text
+
+
+def test_a_client_whose_certificate_isnt_good(
+    world: World,
+    run_sockets: Run,
+    authority: Authority,
+    another_authority: Authority,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+
+    async def story() -> None:
+        async with world.serving(ssl_context=authority.server_context(asks=True)) as server:
+            context = authority.client_context(another_authority)
+            with pytest.raises((HandshakeError, ConnectionClosed)):
+                async with connect(
+                    secure_url(server), ssl_context=context, backend=world.backend
+                ) as ws:
+                    await ws.receive()
+
+    run_sockets(story)
+    told = r"from 127\.0\.0\.1:\d+ wasn't opened: the client's certificate isn't acceptable: [^;]+$"
+    assert re.search(told, caplog.text, re.MULTILINE)

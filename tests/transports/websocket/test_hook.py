@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ async def hook(request: Request) -> Response | Accept | None:
         case "/absurd-header":
             return Accept([("Upgrade", "h2c")])
         case "/wrong-type":
-            wrong: Any = "yes"
+            wrong: Any = True
             return wrong  # type: ignore[no-any-return]  # on purpose
     return None
 
@@ -157,9 +158,17 @@ def test_a_client_may_be_accepted_with_words_of_its_own(world: World, run_socket
     run_sockets(story)
 
 
-@pytest.mark.parametrize("path", ["/broken", "/absurd", "/absurd-header", "/wrong-type"])
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/broken", "a bug in the hook"),
+        ("/absurd", "on_request accepted with what can't be sent"),
+        ("/absurd-header", "the header field 'Upgrade' is set by the library"),
+        ("/wrong-type", "on_request must return Response, Accept or None, not bool"),
+    ],
+)
 def test_a_hook_with_a_bug_is_500_and_the_server_lives_on(
-    world: World, run_sockets: Run, caplog: pytest.LogCaptureFixture, path: str
+    world: World, run_sockets: Run, caplog: pytest.LogCaptureFixture, path: str, told: str
 ) -> None:
     async def story() -> None:
         async with world.serving(on_request=hook) as server:
@@ -171,7 +180,23 @@ def test_a_hook_with_a_bug_is_500_and_the_server_lives_on(
                 assert await ws.receive() == b"x"
 
     run_sockets(story)
+    assert told in caplog.text
     assert "on_request" in caplog.text
+
+
+def test_a_hook_that_isnt_async_is_told_so(
+    world: World, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def health(_: Request) -> Response:
+        return Response(200)
+
+    async def story() -> None:
+        async with world.serving(on_request=health) as server:
+            with pytest.raises(UpgradeRejected, match="500"):
+                await world.connect(server).__aenter__()
+
+    run_sockets(story)
+    assert "on_request must be async: it returned Response" in caplog.text
 
 
 def test_accepting_what_is_no_upgrade_or_of_a_foreign_origin_is_refused_all_the_same(
@@ -202,7 +227,7 @@ def test_a_hook_that_takes_too_long_is_cut(
             assert trio.current_time() - start >= 5
 
     run_sockets(story)
-    assert "a connection wasn't opened within 5 s" in caplog.text
+    assert re.search(r"a connection from 127\.0\.0\.1:\d+ wasn't opened within 5 s", caplog.text)
 
 
 def test_a_wrapped_stream_may_be_answered_too(world: World, run: Run) -> None:

@@ -192,7 +192,11 @@ def test_what_is_compressed_is_bounded_too(open_raw: OpenRaw, run: Run) -> None:
         cause = caught.value.__cause__
         assert isinstance(cause, RemoteLimitExceeded)
         assert (cause.limit, cause.bound) == ("max_message_size", 1_000_000)
-        assert await peer.next() == Close(1009, str(caught.value.reason))
+        assert caught.value.reason == (
+            "a message of 1000001 bytes or more came, over this side's max_message_size of "
+            "1000000 (Options.limits)"
+        )
+        assert await peer.next() == Close(1009, "max_message_size is 1000000 bytes, got 1000001")
 
     run(story)
 

@@ -321,6 +321,22 @@ def test_the_stream_ends_before_any_answer() -> None:
         handshake.receive_eof()
 
 
+def test_a_server_without_any_answer() -> None:
+    handshake, _ = start()
+    assert handshake.unanswered
+    with pytest.raises(HandshakeError, match="closed the connection without any answer"):
+        handshake.receive_eof()
+    handshake, _ = start()
+    assert handshake.receive(b"HTTP/1.1 1") is None
+    assert not handshake.unanswered
+
+
+def test_a_server_that_wants_tls() -> None:
+    handshake, _ = start()
+    with pytest.raises(HandshakeError, match=r"isn't HTTP/1\.1: it is TLS: is it wss://\?$"):
+        handshake.receive(b"\x15\x03\x01\x00\x02\x02\x46")
+
+
 def test_the_bound_counts_interim_responses() -> None:
     handshake, _ = start()
     early = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 1000 + b"\r\n\r\n"

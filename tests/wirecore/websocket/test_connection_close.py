@@ -144,6 +144,22 @@ def test_who_leaves_before_a_put_off_failure_is_seen_to_knows_of_it(
     assert isinstance(server.closed_error().__cause__, ProtocolError)
 
 
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(max_message_size=10), "a message of 100 bytes or more came, over this side's"),
+        (Limits(max_frame_size=10), "a frame of 100 bytes or more came, over this side's"),
+    ],
+)
+def test_whose_bound_was_passed_is_told(backend: Backend, limits: Limits, reason: str) -> None:
+    server = Connection(client=False, limits=limits, backend=backend)
+    assert server.receive(masked(TEXT, b"a" * 100), 1.0) == []
+    error = server.closed_error()
+    assert (error.code, error.reason[: len(reason)]) == (1006, reason)
+    assert error.reason.endswith("_size of 10")
+    assert isinstance(error.__cause__, RemoteLimitExceeded)
+
+
 def test_a_put_off_close_counts_more_than_a_pong_that_did_not_come(
     backend: Backend, frames: Frames
 ) -> None:

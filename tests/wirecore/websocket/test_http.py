@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
+from typing import Any
 
 import h11
 import pytest
@@ -104,6 +106,33 @@ def test_only_final_statuses(status: int) -> None:
 def test_framing_is_not_the_callers_matter(name: str) -> None:
     with pytest.raises(InvalidOption, match="set by the library"):
         Response(200, [(name, "x")])
+
+
+def test_headers_may_be_a_mapping() -> None:
+    response = Response(200, {"Content-Type": "text/plain"}, b"ok")
+    assert response.encode().startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"status": "404"}, "status must be int, not str"),
+        ({"body": "hi"}, "body must be bytes, not str: encode it"),
+        ({"body": 5}, "body must be bytes, not int"),
+        ({"reason": b"OK"}, "reason must be str or None, not bytes"),
+        ({"headers": "TE: b"}, "headers must be a mapping or (name, value) pairs, not str"),
+        ({"headers": ["tE"]}, "headers must be a mapping or (name, value) pairs: it holds str"),
+        ({"headers": {"TE": None}}, "each of str or bytes: one holds NoneType"),
+    ],
+)
+def test_arguments_of_a_wrong_type(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(text)):
+        Response(**{"status": 200, **arguments})
+
+
+def test_a_body_may_be_any_buffer() -> None:
+    for body in (b"ok", bytearray(b"ok"), memoryview(b"ok")):
+        assert Response(200, body=body).encode().endswith(b"Content-Length: 2\r\n\r\nok")
 
 
 def test_reasons() -> None:

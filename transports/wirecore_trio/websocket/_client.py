@@ -13,6 +13,8 @@ import trio
 
 from wirecore import errors
 from wirecore.websocket import ClientHandshake
+from wirecore.websocket.client import check_request
+from wirecore.websocket.http import UserField, UserFields, encode_value, header_fields
 
 from .._arguments import (
     require_async,
@@ -36,7 +38,6 @@ from .._link import Link, link_for
 from .._supervise import Redial, RetryPolicy, dial_until_open
 from .._upgrade import upgrade_client
 from ._connection import WebSocket
-from ._headers import Header, Headers, header_fields
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -48,15 +49,17 @@ class Prepared:
     """What ``prepare`` returns: the URL and the headers of one attempt.
 
     *headers*: (name, value) pairs, or a mapping. Raises TypeError for other types, InvalidOption
-    for what is no WebSocket URL.
+    for what is no WebSocket URL and for headers that can't be sent.
     """
 
     url: str
-    headers: Headers = ()
+    headers: UserFields = ()
 
     def __post_init__(self) -> None:
-        parse_url(self.url)
-        object.__setattr__(self, "headers", header_fields("headers", self.headers))
+        target = parse_url(self.url)
+        headers = header_fields("headers", self.headers)
+        check_request(target.resource, headers, ())
+        object.__setattr__(self, "headers", headers)
 
     def __repr__(self) -> str:
         # URL and headers are where credentials are.
@@ -83,7 +86,7 @@ class DialOptions(TypedDict, total=False):
     """
 
     prepare: Prepare | None
-    headers: Headers
+    headers: UserFields
     subprotocols: Sequence[str]
     origin: str | None
     ssl_context: ssl.SSLContext | None
@@ -102,7 +105,7 @@ class Dialer:
 
     url: str | None
     prepare: Prepare | None = None
-    headers: Headers = ()
+    headers: UserFields = ()
     subprotocols: Sequence[str] = ()
     origin: str | None = None
     ssl_context: ssl.SSLContext | None = None
@@ -118,7 +121,8 @@ class Dialer:
         self._check_types()
         if (self.url is None) == (self.prepare is None):
             raise errors.InvalidOption("give either a URL or prepare=, and not both")
-        if self.url is not None and not parse_url(self.url).secure and self.ssl_context:
+        target = None if self.url is None else parse_url(self.url)
+        if target is not None and not target.secure and self.ssl_context:
             raise errors.InvalidOption(
                 "ssl_context= is for wss://, and the URL begins with ws://, which has no TLS"
             )
@@ -128,6 +132,8 @@ class Dialer:
             )
         object.__setattr__(self, "headers", header_fields("headers", self.headers))
         object.__setattr__(self, "subprotocols", tuple(self.subprotocols))
+        check_request("/" if target is None else target.resource, self.headers, self.subprotocols)
+        encode_value("origin", self.origin or "")
 
     def _check_types(self) -> None:
         require_type("url", self.url, str, optional=True)
@@ -159,14 +165,14 @@ class Dialer:
                 name = target.name
                 return await self._connect(target, headers)
         except errors.RemoteError as error:
-            error.add_note(f"connecting to {name}")
+            error.args = (f"{name}: {error}",)  # its first line is all that most logs have
             raise
         raise TimeoutError(
             f"not connected to {name} within {timeout:g} s: is it reachable, and is "
             "open_timeout long enough?"
         )
 
-    async def _prepared(self) -> tuple[str, list[Header]]:
+    async def _prepared(self) -> tuple[str, list[UserField]]:
         headers = [*header_fields("headers", self.headers)]
         if self.prepare is None:
             assert self.url is not None
@@ -175,7 +181,7 @@ class Dialer:
         require_type("what prepare returns", prepared, Prepared)
         return prepared.url, [*headers, *header_fields("headers", prepared.headers)]
 
-    async def _connect(self, target: Target, headers: list[Header]) -> WebSocket:
+    async def _connect(self, target: Target, headers: list[UserField]) -> WebSocket:
         link: Link = await open_socket(
             target.host,
             target.port,
@@ -187,7 +193,7 @@ class Dialer:
         try:
             if target.secure:
                 link = await secure(link, self.ssl_context, self.server_hostname or target.host)
-            return await self.open_over(link, target, headers)
+            return await self.open_over(link, target, headers, in_clear=not target.secure)
         except BaseException:
             link.close()
             raise
@@ -197,8 +203,18 @@ class Dialer:
             return environment_proxy(target)
         return self.proxy or None
 
-    async def open_over(self, link: Link, target: Target, headers: Iterable[Header]) -> WebSocket:
-        """The upgrade over *link*, and the open connection."""
+    async def open_over(
+        self,
+        link: Link,
+        target: Target,
+        headers: Iterable[UserField],
+        *,
+        in_clear: bool = False,
+    ) -> WebSocket:
+        """The upgrade over *link*, and the open connection.
+
+        *in_clear*: whether a server that says nothing may have wanted TLS.
+        """
         sent = list(headers)
         if self.origin is not None:
             sent.append(("Origin", self.origin))
@@ -212,7 +228,12 @@ class Dialer:
             subprotocols=self.subprotocols,
             compression=self.options.compression,
         )
-        accepted = await upgrade_client(link, handshake)
+        try:
+            accepted = await upgrade_client(link, handshake)
+        except errors.HandshakeError as error:
+            if in_clear and handshake.unanswered:
+                error.args = (f"{error}: does it want wss://?",)
+            raise
         return WebSocket(
             link,
             client=True,
@@ -223,8 +244,32 @@ class Dialer:
         )
 
 
-class Connecting:
+class _Entered:
+    """What is entered with ``async with``, and says so to who does something else with it."""
+
+    _use: str
+
+    if not TYPE_CHECKING:  # type checkers tell it better: that there is nothing of the kind
+
+        def __await__(self):
+            raise TypeError(f"it isn't awaited: {self._use}")
+
+        def __enter__(self):
+            raise TypeError(f"it takes async with: {self._use}")
+
+        __exit__ = __enter__  # looked up first
+
+        def __getattr__(self, name):
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}: {self._use}", name=name, obj=self
+            )
+
+
+class Connecting(_Entered):
     """What :func:`connect` returns: ``async with`` it."""
+
+    _use = "use async with connect(...) as ws"
 
     def __init__(self, dialer: Dialer, retry: RetryPolicy | None) -> None:
         self._dialer = dialer
@@ -267,8 +312,10 @@ def connect(
     return Connecting(_dialer("connect", url, retry, dialing), retry)
 
 
-class Reconnecting:
+class Reconnecting(_Entered):
     """What :func:`reconnecting` returns: an async context manager of connections."""
+
+    _use = "use async with reconnecting(...) as connections, and async for ws in connections"
 
     def __init__(self, dialer: Dialer, policy: RetryPolicy) -> None:
         self._dialer = dialer
@@ -341,7 +388,7 @@ async def wrap_client(
     stream: trio.abc.Stream,
     url: str = "ws://localhost/",
     *,
-    headers: Headers = (),
+    headers: UserFields = (),
     subprotocols: Sequence[str] = (),
     origin: str | None = None,
     options: Options | None = None,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 #: Close codes that end an iteration over messages quietly. A close frame without a code is how
 #: browsers close when the page doesn't name one.
 _ORDERLY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
+
+
+#: Bounds of the peer's that a user may set.
+_LIMITS: Final = frozenset({"max_frame_size", "max_message_size"})
 
 
 class WebSocket:
@@ -286,7 +290,8 @@ class WebSocket:
 
         Waits for at most ``close_timeout``; messages that nobody waits for are dropped, those
         that still arrive too. Cancelled, it closes the stream at once. Raises InvalidOption
-        (nothing happened) for a *code* that may not be sent. Idempotent.
+        (nothing happened) for a *code* that may not be sent; of *reason* go the first 123 bytes
+        of UTF-8, as there is no room for more in a close frame. Idempotent.
         """
         pump = self._pump
         baton = self._baton
@@ -306,7 +311,8 @@ class WebSocket:
     def abort(self, code: int | None = None, reason: str = "") -> None:
         """Close the stream now. Idempotent.
 
-        With a *code* a close frame goes first, as far as the stream takes it without waiting.
+        With a *code* a close frame goes first, as far as the stream takes it without waiting;
+        *reason* as in :meth:`aclose`.
         Raises InvalidOption (nothing happened) for one that may not be sent.
         """
         if code is not None and self.sendable:
@@ -358,6 +364,8 @@ class WebSocket:
         reason = plain.reason
         if self._connection.state is State.CLOSING and not self._pump.ended:
             reason = "this end is closing it (a server that stops)"
+        elif getattr(plain.__cause__, "limit", "") in _LIMITS:
+            reason += " (Options.limits)"
         error = ConnectionClosed(plain.code, reason, clean=plain.clean)
         error.__cause__ = plain.__cause__ or self._error
         return error
@@ -381,7 +389,13 @@ class WebSocket:
 
 def no_message(message: object) -> TypeError:
     """What to raise for a *message* that is none."""
-    hint = ": make text or bytes of it, as json.dumps does" if isinstance(message, dict) else ""
+    hint = ""
+    if isinstance(message, dict):
+        hint = ": make text or bytes of it, as json.dumps does"
+    elif isinstance(message, Awaitable):
+        hint = ": is an await missing?"
+        if isinstance(message, Coroutine):
+            message.close()  # or Python warns, later and elsewhere, that nobody awaited it
     return TypeError(
         "a message is str, bytes or another buffer of bytes (bytearray, memoryview), "
         f"not {kind_of(message)}{hint}"

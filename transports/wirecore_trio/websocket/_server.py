@@ -15,6 +15,8 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Request, Response, ServerHandshake, origin_problem
+from wirecore.websocket.handshake import HANDSHAKE_FIELDS
+from wirecore.websocket.http import UserFields, check_fields, header_fields
 
 from .._arguments import kind_of, require_async, require_int, require_type, require_words
 from .._dial import deadline_after, fail_after, secure_server
@@ -24,7 +26,6 @@ from .._listeners import open_listeners
 from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ._connection import WebSocket
-from ._headers import Headers, header_fields
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -39,14 +40,16 @@ Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 class Accept:
     """What an ``on_request`` hook returns to choose the headers or the subprotocol itself.
 
-    *headers*: (name, value) pairs, or a mapping. Raises TypeError for other types.
+    *headers*: (name, value) pairs, or a mapping. Raises TypeError for other types, InvalidOption
+    for headers that can't be sent.
     """
 
-    headers: Headers = field(default=(), repr=False)  # cookies are among them
+    headers: UserFields = field(default=(), repr=False)  # cookies are among them
     subprotocol: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headers", header_fields("headers", self.headers))
+        check_fields(self.headers, HANDSHAKE_FIELDS)
         require_type("subprotocol", self.subprotocol, str, optional=True)
 
 
@@ -69,7 +72,7 @@ class Upgrading:
         require_words("subprotocols", self.subprotocols)
         if self.origins is not None:
             require_words("origins", self.origins)
-        require_async("on_request", self.on_request, optional=True)
+        require_async("on_request", self.on_request, "request", optional=True)
         require_type("options", self.options, Options)
 
     async def upgrade(self, link: Link) -> WebSocket | None:
@@ -86,7 +89,7 @@ class Upgrading:
             try:
                 head = handshake.accept(
                     subprotocol=answer.subprotocol or self._choose(request),
-                    headers=header_fields("headers", answer.headers),
+                    headers=answer.headers,
                     compression=self.options.compression,
                 )
             except errors.InvalidOption:
@@ -103,12 +106,15 @@ class Upgrading:
         answer: Response | Accept | None = None
         if self.on_request is not None:
             try:
-                answer = await self.on_request(request)
+                running = self.on_request(request)
+                if not isinstance(running, Awaitable):
+                    raise TypeError(f"on_request must be async: it returned {kind_of(running)}")
+                answer = await running
+                if not isinstance(answer, Response | Accept | None):
+                    wanted = "Response, Accept or None"
+                    raise TypeError(f"on_request must return {wanted}, not {kind_of(answer)}")
             except Exception:
                 logger.exception("on_request failed; the request is answered with 500")
-                return Response(500)
-            if not isinstance(answer, Response | Accept | None):
-                logger.error("on_request returned a %s: answered with 500", type(answer).__name__)
                 return Response(500)
         if isinstance(answer, Response):
             return answer
@@ -199,16 +205,17 @@ class Server:
         try:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            websocket = await self._open(link)
+            # Asked for now, as a socket knows no peer any more once it is closed.
+            peer = _peer(sock)
+            websocket = await self._open(link, peer)
             if websocket is not None:
                 self._acceptor.opened(sock)
-                # Asked for now, as a socket knows no peer any more once it is closed.
-                await self._run_handler(websocket, _name(sock, websocket))
+                await self._run_handler(websocket, peer)
         finally:
             link.close()
 
-    async def _open(self, link: Link) -> WebSocket | None:
-        """TLS and upgrade over *link*; None where nothing comes of it."""
+    async def _open(self, link: Link, peer: str) -> WebSocket | None:
+        """TLS and upgrade over *link* to *peer*; None where nothing comes of it."""
         # Not in the caller's frame, which lives as long as the connection.
         websocket = None
         timeout = self._upgrading.options.open_timeout
@@ -219,14 +226,14 @@ class Server:
                     link = await secure_server(link, self._ssl_context)
                 websocket = await self._upgrading.upgrade(link)
             except (errors.RemoteError, trio.BrokenResourceError) as error:
-                logger.info("a connection wasn't opened: %s", error)
+                logger.info("a connection from %s wasn't opened: %s", peer, error)
         if scope.cancelled_caught:
-            logger.info("a connection wasn't opened within %s s", timeout)
+            logger.info("a connection from %s wasn't opened within %s s", peer, timeout)
         if websocket is None:
             link.close()  # TLS says goodbye here
         return websocket
 
-    async def _run_handler(self, websocket: WebSocket, name: str) -> None:
+    async def _run_handler(self, websocket: WebSocket, peer: str) -> None:
         self.connections.add(websocket)
         if self.draining:
             websocket.drain()
@@ -242,13 +249,15 @@ class Server:
                 if websocket.sendable or group.split(ConnectionClosed)[1] is not None:
                     logger.error(
                         "a handler failed (%s); its connection is closed with 1011",
-                        name,
+                        _name(websocket, peer),
                         exc_info=unwrapped(group),
                     )
                     websocket.abort(CloseCode.INTERNAL_ERROR)
                 else:
                     logger.debug(
-                        "a handler ended with its connection (%s): %r", name, group.exceptions
+                        "a handler ended with its connection (%s): %r",
+                        _name(websocket, peer),
+                        group.exceptions,
                     )
             await websocket.aclose()
         except* trio.Cancelled:
@@ -259,17 +268,22 @@ class Server:
             self.connections.discard(websocket)
 
 
-def _name(sock: socket.socket, websocket: WebSocket) -> str:
-    """A connection's name for logs: without the query, which may be secret."""
+def _peer(sock: socket.socket) -> str:
+    """The peer's address, for logs."""
     try:
         peer = sock.getpeername()
     except OSError:
         peer = None  # it is gone already
-    path = "" if websocket.request is None else websocket.request.path
     if not isinstance(peer, tuple):
-        return f"{path} from {peer or 'a peer without an address'}"
+        return str(peer or "a peer without an address")
     host, port = peer[:2]
-    return f"{path} from [{host}]:{port}" if ":" in host else f"{path} from {host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _name(websocket: WebSocket, peer: str) -> str:
+    """A connection's name for logs: without the query, which may be secret."""
+    path = "" if websocket.request is None else websocket.request.path
+    return f"{path} from {peer}"
 
 
 async def serve(
@@ -291,6 +305,11 @@ async def serve(
 ) -> None:
     """Serve WebSockets: ``server = await nursery.start(serve, handler, "127.0.0.1", 8000)``.
 
+    ``nursery.start`` passes on no keyword arguments; bind them first::
+
+        start = functools.partial(serve, handler, "127.0.0.1", 8000, ssl_context=context)
+        server = await nursery.start(start)
+
     *handler* is called with each open connection, in a task of its own; when it returns, the
     connection is closed with 1000. What it raises is logged, and closes it with 1011; it ends
     quietly with its connection.
@@ -299,7 +318,12 @@ async def serve(
     at *unix_path*, or on *listeners* that are bound already. *ssl_context* makes it ``wss``.
     *subprotocols*: what the server speaks, the one it likes best first. *origins*: values
     of Origin that are let in besides the server's own host and requests without one.
-    *on_request*: an async function asked for every HTTP request; see :data:`OnRequest`.
+    *on_request*: an async function that is called with every HTTP request (a ``Request``)
+    before anything else is decided. It returns a ``Response``, which is sent in place of the
+    upgrade, say to a health check or for a refusal (``Response(401)``); an :class:`Accept`,
+    which goes on with the upgrade with headers and subprotocol of its own, though only of a
+    proper request from an origin that is let in; or None, which leaves all to the server.
+    What it raises is logged and answered with 500.
     *max_connections*: one more is answered with 503. *max_handshakes*: so many of them may be
     anywhere before the end of TLS and upgrade; one more is refused in the same way.
     *options*: see :class:`Options`.
@@ -309,7 +333,7 @@ async def serve(
     OSError where it can't listen, TypeError and InvalidOption for wrong arguments.
     """
     require_trio()
-    require_async("handler", handler)
+    require_async("handler", handler, "ws")
     require_type("host", host, str, optional=True, hint="the port comes behind it")
     require_type("ssl_context", ssl_context, ssl.SSLContext, optional=True)
     if ssl_context is not None and ssl_context.protocol is ssl.PROTOCOL_TLS_CLIENT:
@@ -325,6 +349,8 @@ async def serve(
         require_int(name, number)
     check_at_least("max_connections", max_connections, 1)
     check_at_least("max_handshakes", max_handshakes, 1)
+    if listeners is not None and (host is not None or unix_path is not None):
+        raise errors.InvalidOption("give either a host, unix_path= or listeners=, not two of them")
     upgrading = Upgrading(
         subprotocols=subprotocols,
         origins=origins,
