@@ -11,9 +11,19 @@ import trio
 import trio.testing
 from OpenSSL import SSL
 
-from tests.transports.tls.socket_story import Foreigner, fill, met, receive, tcp, unix
+from tests.transports.tls.socket_story import (
+    Foreigner,
+    failure,
+    fill,
+    met,
+    receive,
+    reset,
+    tcp,
+    unix,
+)
 from tests.transports.tls.test_after_handshake import ALERT, DATA, HANDSHAKE, KEY_UPDATE
 from wirecore.errors import PeerRefused, ProtocolError
+from wirecore_trio._link import MAX_SEND
 from wirecore_trio._upgrade import send_all
 from wirecore_trio.tls import ServerCredentials
 from wirecore_trio.tls.socket_link import PinnedSocketLink
@@ -164,20 +174,115 @@ def test_a_key_update_whose_answer_finds_no_room(connect: Connect, run_sockets: 
     run_sockets(story)
 
 
-def test_a_key_update_while_data_waits_for_room(connect: Connect, run_sockets: Run) -> None:
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("size", [1000, MAX_SEND])
+def test_key_updates_while_data_waits_for_room(
+    connect: Connect, run_sockets: Run, times: int, size: int
+) -> None:
+    """Reading waits for the half of a record that is to be sent: OpenSSL answers one at most."""
+
+    async def story() -> None:
+        one, other = unix()
+        if size == MAX_SEND:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
+        client, server = await connect().over((one, other))
+        filled = fill(server) if size < MAX_SEND else server.try_send(bytes(size))
+        assert filled
+        client.write(DATA, b"before")
+        assert look(server) == b"before"  # both may have much to send
+        update_keys(client, times)
+        client.write(DATA, b"behind")
+        reads: list[bytes] = []
+
+        async def read_on() -> None:
+            reads.append(await receive(server))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on)
+            await trio.testing.wait_all_tasks_blocked()
+            assert reads == []
+            assert look(server) is None
+            nursery.start_soon(send_all, server, bytes(size) + b"the end")
+            got = await client.receive_exactly(filled + size + 7)
+        assert got == bytes(filled + size) + b"the end"
+        assert reads == [b"behind"]
+        update_keys(client, 3)  # one read takes them again
+        client.write(DATA, b"and on")
+        assert look(server) == b"and on"
+        server.close()
+        one.close()
+
+    run_sockets(story)
+
+
+def test_half_a_key_update_while_data_waits_for_room(connect: Connect, run_sockets: Run) -> None:
+    """The writer needs the other half, and the reader isn't to wait for the writer then."""
+
     async def story() -> None:
         one, other = unix()
         client, server = await connect().over((one, other))
         filled = fill(server)
-        update_keys(client)
-        client.write(DATA, b"data")
-        assert look(server) == b"data"
+        client.write(HANDSHAKE, KEY_UPDATE[:4])
+        assert look(server) is None
+        reads: list[bytes] = []
+
+        async def read_on() -> None:
+            reads.append(await receive(server))
+
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on)
             nursery.start_soon(send_all, server, bytes(1000) + b"the end")
-            got = await client.receive_exactly(filled + 1007)
-        assert got == bytes(filled + 1000) + b"the end"
+            await client.receive_exactly(filled)
+            await trio.testing.wait_all_tasks_blocked()
+            client.write(HANDSHAKE, KEY_UPDATE[4:])
+            client.pen.update()
+            update_keys(client, 2)
+            client.write(DATA, b"behind")
+            assert await client.receive_exactly(1007) == bytes(1000) + b"the end"
+        assert reads == [b"behind"]
         server.close()
         one.close()
+
+    run_sockets(story)
+
+
+@pytest.mark.parametrize("who", ["nobody", "the server", "the client"])
+def test_an_end_while_reading_waits_for_writing(
+    connect: Connect, run_sockets: Run, who: str
+) -> None:
+    async def story() -> None:
+        client, server = await connect().over(unix() if who == "the server" else tcp())
+        while server.try_send(bytes(16_384)):
+            pass
+        update_keys(client, 2)
+        client.write(DATA, b"behind")
+        await server.wait_readable()
+        assert look(server) is None
+        told: list[bytes | Exception | None] = []
+
+        async def read_on() -> None:
+            told.append(await failure(receive, server))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on)
+            await trio.testing.wait_all_tasks_blocked()
+            if who == "the server":
+                server.close()
+            elif who == "the client":
+                reset(client.socket)
+                server._fresh = False
+                with pytest.raises(trio.BrokenResourceError):
+                    await send_all(server, bytes(16_384))
+            else:
+                nursery.cancel_scope.cancel()
+        kinds = {
+            "nobody": [],
+            "the server": [trio.ClosedResourceError],
+            "the client": [trio.BrokenResourceError],
+        }
+        assert [type(error) for error in told] == kinds[who]
+        server.close()
+        client.socket.close()
 
     run_sockets(story)
 

@@ -144,6 +144,17 @@ def forget_errors() -> None:
     Binding.lib.ERR_clear_error()
 
 
+def read_on_by_itself(connection: SSL.Connection, wanted: bool) -> None:
+    """Whether *connection* goes on to the next record behind a message of TLS itself.
+
+    It does unless told otherwise; else it raises WantReadError there.
+    """
+    lib = Binding.lib
+    change = lib.SSL_set_mode if wanted else lib.SSL_clear_mode
+    # pyOpenSSL has it for contexts alone, and only in newer releases.
+    change(connection._ssl, lib.SSL_MODE_AUTO_RETRY)
+
+
 def _is_no_record(error: SSL.Error) -> bool:
     entries = error.args[0] if error.args else []
     return any(entry[-1] in _NO_RECORD for entry in entries)

@@ -20,7 +20,7 @@ from wirecore.events import Buffer
 
 from .._link import MAX_SEND, SocketLink
 from .credentials import Credentials
-from .endpoint import Endpoint, forget_errors
+from .endpoint import Endpoint, forget_errors, read_on_by_itself
 from .records import MAX_PLAINTEXT
 
 # Holds back what doesn't fill a packet until it is taken off. Linux alone has it; elsewhere the
@@ -50,11 +50,14 @@ class PinnedSocketLink:
         "_end",
         "_exchange",
         "_fresh",
+        "_half_written",
         "_probe",
         "_read",
         "_room",
         "_starved",
+        "_stepped",
         "_stuck",
+        "_through",
         "_write",
         "inner",
         "socket",
@@ -78,6 +81,12 @@ class PinnedSocketLink:
         self._fresh = False
         # An answer of TLS itself found no room: nothing can be read before it has left.
         self._stuck = False
+        # A record of ours is half written; and something of TLS itself was read since. OpenSSL
+        # keeps one answer for later then, and fails where it is to give a second one.
+        self._half_written = False
+        self._stepped = False
+        # Set once it is written, where reading waits for that.
+        self._through: trio.Event | None = None
         # Set once the socket has room: the system wakes one task only, and two may wait.
         self._room: trio.Event | None = None
         self._corked = False
@@ -151,6 +160,11 @@ class PinnedSocketLink:
 
     def try_recv_into(self, buffer: memoryview) -> int | None:
         """See `Link`. Raises PeerRefused, ProtocolError, trio.BrokenResourceError."""
+        if self._half_written and self._stepped:
+            # The other half of a message of TLS itself is the writer's to read: this end would
+            # go on behind it.
+            self._feed_starved()
+            return None
         self._exchange.steps_left = _STEPS_IN_A_READ
         filled = 0
         try:
@@ -162,6 +176,8 @@ class PinnedSocketLink:
                     self._fresh = True
                     return filled
         except SSL.WantReadError:
+            if self._half_written:
+                self._count_steps()
             return filled or None
         except SSL.WantWriteError:
             self._stuck = True
@@ -192,6 +208,7 @@ class PinnedSocketLink:
 
     def _fail(self, error: SSL.Error) -> None:
         """OpenSSL has failed, in both directions and for good: remember why."""
+        self._written()
         try:
             _check_broken(error)
         except trio.BrokenResourceError as broken:
@@ -208,14 +225,22 @@ class PinnedSocketLink:
         else:
             # Nothing, but it fails where the connection is gone. A send that fails within OpenSSL
             # ends reading too, and with it what the peer said before it went.
-            self._probe(b"")
+            self._look_for_peer()
         try:
-            taken = self._write(data) if size <= MAX_PLAINTEXT else self._send_records(data)
+            if size <= MAX_PLAINTEXT:
+                taken = self._write(data)
+                if self._half_written:
+                    self._written()
+            else:
+                taken = self._send_records(data)
         except SSL.WantWriteError:
+            self._cut_in_half()
             return 0
         except SSL.WantReadError:
             if self._starved is None:
                 self._starved = trio.Event()
+            self._stepped = True
+            self._let_read()
             return 0
         except SSL.Error as error:
             if not size:
@@ -226,16 +251,57 @@ class PinnedSocketLink:
             self._cork(False)
         return taken
 
+    def _look_for_peer(self) -> None:
+        try:
+            self._probe(b"")
+        except trio.BrokenResourceError as error:
+            if self._half_written and self._stepped:
+                self._read = partial(_broken, str(error))
+                self._written()
+            raise
+
     def _send_records(self, data: Buffer) -> int:
         view = memoryview(data)[:MAX_SEND]
         taken = 0
         try:
             while taken < len(view):
                 taken += self._write(view[taken : taken + MAX_PLAINTEXT])
-        except (SSL.WantWriteError, SSL.WantReadError):
+                if self._half_written:
+                    self._written()
+        except SSL.WantWriteError:
+            if not taken:
+                raise
+            self._cut_in_half()
+        except SSL.WantReadError:
             if not taken:
                 raise  # else the next call says it again
         return taken
+
+    def _cut_in_half(self) -> None:
+        """A record is half written: what TLS itself says is read message by message meanwhile."""
+        if self._half_written:
+            self._count_steps()
+        else:
+            self._half_written = True
+            self._stepped = False
+            self._exchange.steps_left = _STEPS_IN_A_READ
+            read_on_by_itself(self._end.connection, False)
+
+    def _count_steps(self) -> None:
+        if self._exchange.steps_left < _STEPS_IN_A_READ:
+            self._stepped = True
+
+    def _written(self) -> None:
+        """The other half is written, or never will be."""
+        if self._half_written:
+            self._half_written = False
+            read_on_by_itself(self._end.connection, True)
+            self._let_read()
+
+    def _let_read(self) -> None:
+        if self._through is not None:
+            self._through.set()
+            self._through = None
 
     def _feed_starved(self) -> None:
         if self._starved is not None:
@@ -249,6 +315,8 @@ class PinnedSocketLink:
         if self._stuck:
             self._stuck = False
             return self._wait_for_room()
+        if self._half_written and self._stepped:
+            return self._wait_for_writing()
         return self.inner.wait_readable()
 
     async def flush(self) -> None:
@@ -259,6 +327,15 @@ class PinnedSocketLink:
             await self._starved.wait()
         else:
             await self._wait_for_room()
+
+    async def _wait_for_writing(self) -> None:
+        if self._starved is None:
+            # For who writes, not for room: that may be there long before it is made use of.
+            self._through = trio.Event()
+            await self._through.wait()
+            self._check_open()
+        if self._starved is not None:
+            await self.inner.wait_readable()
 
     async def _wait_for_room(self) -> None:
         if self._room is not None:
@@ -282,6 +359,7 @@ class PinnedSocketLink:
             return
         self._closed = True
         self._feed_starved()
+        self._let_read()
         if self._end.peer_key is not None and self._end.failure is None:
             self._end.say_goodbye()
         # The socket's number is soon another's: nothing may reach it through OpenSSL any more.
