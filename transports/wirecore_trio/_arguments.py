@@ -5,10 +5,8 @@ A text names the argument and the type that came, never the value: it may be a s
 
 from __future__ import annotations
 
-import dis
 import inspect
 from collections.abc import Callable, Iterable
-from types import FunctionType
 
 from wirecore.errors import kind_of
 
@@ -62,8 +60,7 @@ def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
 def require_async(name: str, value: object, *takes: str, optional: bool = False) -> None:
     """Raise TypeError unless *value*, the argument *name*, may be an async function of *takes*.
 
-    A function without ``async`` may return what another made: only its call tells, unless it
-    returns nothing in any case.
+    A function without ``async`` may return what another made: only its call tells.
     """
     if optional and value is None:
         return
@@ -73,29 +70,10 @@ def require_async(name: str, value: object, *takes: str, optional: bool = False)
         hint = "give the function itself, without calling it"
     elif inspect.isasyncgenfunction(value):
         hint = "it has a yield, and so is a generator"
-    elif inspect.isfunction(value) and _returns_nothing(value):
-        hint = "write async def"
     elif callable(value) and not isinstance(value, type):
         _require_call(name, value, takes)
         return
     raise TypeError(_text(name, "an async function", value, hint))
-
-
-def _returns_nothing(function: FunctionType) -> bool:
-    """Whether *function* is a ``def`` without any ``return`` of a value."""
-    if function.__code__.co_flags & (inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE):
-        return False
-    before = None
-    for step in dis.get_instructions(function):
-        # Which of the two ends a function depends on the version of Python.
-        if step.opname == "RETURN_CONST" and step.argval is not None:
-            return False
-        if step.opname == "RETURN_VALUE" and (
-            before is None or before.opname != "LOAD_CONST" or before.argval is not None
-        ):
-            return False
-        before = step
-    return True
 
 
 def _require_call(name: str, function: Callable[..., object], takes: tuple[str, ...]) -> None:
