@@ -1,7 +1,5 @@
 """The whole example in one go: a server, three clients, a crash and a comeback.
 
-    python demo.py
-
 Starts the programs beside it as processes of their own, over real sockets and TLS, prints what
 happens in words, and ends with a summary. Its exit status is 0 only if everything went as it
 should: calls in both directions before and after the crash, Charlie refused, Alice and Bob back.
@@ -9,6 +7,7 @@ should: calls in both directions before and after the crash, Charlie refused, Al
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import statistics
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from report import in_words
 
 from wirecore import BACKEND
 
@@ -81,11 +81,7 @@ class Story:
         key = (who, callee, self.crashes)
         self.rounds[key] = self.rounds.get(key, 0) + 1
         method = "Ping" if callee == "server" else "Gnip"
-        self.say(
-            who,
-            f"called {method} at {callee} {len(times)} times at once: "
-            f"all answered, the slowest in {max(times):.1f} ms",
-        )
+        self.say(who, in_words(method, callee, times))
 
     def _state(self, who: str, event: Event) -> None:
         if event["state"] == "ready":
@@ -120,7 +116,7 @@ class Story:
 async def start(nursery: trio.Nursery, story: Story, who: str, *command: str) -> trio.Process:
     """Start one of the programs and follow what it says."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, str(HERE / command[0]), *command[1:]], stdout=subprocess.PIPE
+        [sys.executable, str(HERE / command[0]), "--json", *command[1:]], stdout=subprocess.PIPE
     )
     nursery.start_soon(follow, story, who, process)
     return process
@@ -205,4 +201,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     sys.exit(trio.run(main))

@@ -1,7 +1,4 @@
-"""The server of the example: answers Ping, and calls every connected client's Gnip.
-
-python server.py [PORT]
-"""
+"""The server of the example: answers Ping, and calls every connected client's Gnip."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from functools import partial
 
 import keys
 import trio
-from report import tell, timed
+from report import PORT, Report, arguments, in_words, port, run, timed
 
 from wirecore.errors import ConnectionLost, RpcError
 from wirecore_trio import wsrpc
@@ -33,39 +30,62 @@ class Ping(PingService):
 class Refusals(logging.Handler):
     """Tells of clients that weren't let in: the server logs them."""
 
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on what the server says of a refused client."""
         if "wasn't let in" in record.msg:
-            tell("refused", why=record.getMessage())
+            why = record.getMessage()
+            self.report.tell("refused", why, why=why)
 
 
-async def call_clients(server: wsrpc.Server) -> None:
+async def call_clients(server: wsrpc.Server, report: Report) -> None:
     """Call every connected client, again and again."""
     while True:
         await trio.sleep(PAUSE)
         for key in server.connected_keys:
+            name = keys.NAMES[key]
             stub = GnipStub(server.peer(key))
             try:
                 times = await timed(CALLS, partial(stub.Gnip, GnipRequest(body="gnip")))
             except* (ConnectionLost, RpcError, trio.TooSlowError) as error:
-                tell("failed", client=keys.NAMES[key], why=str(error))
+                why = str(error.exceptions[0])
+                report.tell("failed", f"a call of {name} failed: {why}", client=name, why=why)
             else:
-                tell("called", client=keys.NAMES[key], times=times)
+                report.tell("called", in_words("Gnip", name, times), client=name, times=times)
 
 
-async def main(port: int) -> None:
-    """Serve until killed."""
+async def main(port: int, report: Report) -> int:
+    """Serve until killed, or unable to listen."""
     logger = logging.getLogger("wirecore.wsrpc")
     logger.setLevel(logging.INFO)
-    logger.addHandler(Refusals())
+    if report.as_json:
+        logger.addHandler(Refusals(report))
     allowed = [keys.public(keys.CLIENTS[name]) for name in keys.ALLOWED]
     server = wsrpc.Server(wsrpc.ServerCredentials(keys.SERVER, allowed))
     server.register(Ping())
     async with trio.open_nursery() as nursery:
-        listening = await nursery.start(server.serve, "127.0.0.1", port)
-        tell("listening", port=listening.port)
-        nursery.start_soon(call_clients, server)
+        try:
+            listening = await nursery.start(server.serve, "127.0.0.1", port)
+        except OSError as error:
+            report.tell("failed", str(error), why=str(error))
+            return 1
+        where = f"127.0.0.1:{listening.port}"
+        report.tell(
+            "listening",
+            f"listening on {where}; {' and '.join(keys.ALLOWED)} may come in",
+            port=listening.port,
+        )
+        nursery.start_soon(call_clients, server, report)
+    return 0
 
 
 if __name__ == "__main__":
-    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 1338)
+    parser = arguments(__doc__)
+    parser.add_argument(
+        "port", nargs="?", type=port, default=PORT, help="on 127.0.0.1; 0: any (%(default)s)"
+    )
+    given = parser.parse_args()
+    sys.exit(run(main, given.port, Report(as_json=given.json)))
