@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -104,13 +105,14 @@ def test_a_flood_of_connections_is_no_flood_in_the_log(
 def test_who_isnt_open_yet_cant_take_every_place(
     run_sockets: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Connections that say nothing are refused beyond a bound of their own, and told once."""
+    """Who isn't open is refused beyond a bound of its own, and that is told once."""
 
     async def story() -> None:
         accepted: list[socket.socket] = []
 
         async def note_and_hold(sock: socket.socket) -> None:
             accepted.append(sock)
+            acceptor.heard(sock)
             await hold(sock)
 
         async with trio.open_nursery() as nursery:
@@ -136,6 +138,35 @@ def test_who_isnt_open_yet_cant_take_every_place(
             acceptor.stop_accepting()
 
     run_sockets(story)
+
+
+def test_the_oldest_that_said_nothing_makes_room(
+    run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not the one whose task just hasn't seen yet what it said, nor one that is broken."""
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def wait(sock: socket.socket) -> None:
+                with sock:
+                    await trio.sleep_forever()
+
+            acceptor = await acceptor_of(nursery, wait, max_handshakes=3)
+            speaker, broken, silent = [await dial(acceptor) for _ in range(3)]
+            await speaker.send_all(b"x")
+            broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await broken.aclose()
+            newer = [await dial(acceptor) for _ in range(4)]
+            for closed in (silent, *newer[:3]):
+                assert await closed.receive_some() == b""
+            assert acceptor.connections == acceptor.handshakes == 3
+            acceptor.cancel_connections()
+            for stream in (speaker, silent, *newer):
+                await stream.aclose()
+
+    run_sockets(story)
+    assert caplog.text.count("connections that send nothing are closed, the oldest first") == 1
 
 
 def test_behind_tls_one_too_many_is_just_closed(run_sockets: Run) -> None:

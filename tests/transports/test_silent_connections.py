@@ -173,16 +173,18 @@ def test_who_is_silent_is_cut_after_open_timeout(
 def test_a_flood_of_silent_ones_leaves_who_is_open_alone(
     run_sockets: Run, caplog: pytest.LogCaptureFixture, serving: Serving, echo: Any
 ) -> None:
-    """They fill their own places, one line tells of it, and those who are open take none."""
+    """They fill their own places and lose them to newer ones, who may have something to say."""
 
     async def story() -> None:
         async with serving(max_connections=100, max_handshakes=3) as (port, acceptor):
             silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(10)]
             await settle()
             assert acceptor.connections == acceptor.handshakes == 3
-            for stream in silent[3:]:  # the newest, and at once
-                while await stream.receive_some():
-                    pass
+            for stream in silent[:7]:  # the oldest, and at once
+                assert await stream.receive_some() == b""
+            await echo(port)  # in the eighth's place
+            await settle()
+            assert acceptor.connections == acceptor.handshakes == 2
             for stream in silent:
                 await stream.aclose()
             await settle()
@@ -191,6 +193,29 @@ def test_a_flood_of_silent_ones_leaves_who_is_open_alone(
 
     run_sockets(story)
     assert caplog.text.count("max_handshakes is 3") == 1
+
+
+@both
+def test_who_has_begun_to_speak_keeps_its_place(
+    run_sockets: Run, caplog: pytest.LogCaptureFixture, serving: Serving, echo: Any
+) -> None:
+    async def story() -> None:
+        async with serving(max_handshakes=2) as (port, acceptor):
+            slow = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(2)]
+            for stream in slow:
+                await stream.send_all(b"G" if serving is websocket_server else b"\x16")
+            await settle()
+            async with await trio.open_tcp_stream("127.0.0.1", port) as newest:
+                while await newest.receive_some():
+                    pass
+            assert acceptor.handshakes == 2
+            for stream in slow:
+                await stream.aclose()
+            await settle()
+            await echo(port)
+
+    run_sockets(story)
+    assert caplog.text.count("connections are refused: max_handshakes is 2") == 1
 
 
 @both

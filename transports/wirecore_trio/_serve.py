@@ -53,9 +53,11 @@ class Acceptor:
     """Accepts on *listeners* and runs *on_connection* in a task for each socket.
 
     At most *max_connections* at once, and of these *max_handshakes* that aren't open yet (see
-    :meth:`opened`): they may be anybody's, and mustn't take every place. One more is answered
-    with 503 (where *plain*: without TLS) and closed. *on_connection* owns the socket, and must
-    not raise but for cancellation.
+    :meth:`opened`): they may be anybody's, and mustn't take every place. One more takes the place
+    of the oldest of these that has sent nothing (see :meth:`heard`), which is closed: else who
+    says nothing could keep everybody else out. Where there is none, and beyond *max_connections*,
+    it is answered with 503 (where *plain*: without TLS) and closed. *on_connection* owns the
+    socket, and must not raise but for cancellation.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class Acceptor:
         self._told_short = False
         self.connections = 0
         self._opening: set[socket.socket] = set()
+        # Those of them that have sent nothing, oldest first.
+        self._silent: dict[socket.socket, trio.CancelScope] = {}
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
             listener.setblocking(False)
@@ -98,8 +102,13 @@ class Acceptor:
     def opened(self, sock: socket.socket) -> None:
         """The connection over *sock* is open: its handshakes are through. Idempotent."""
         self._opening.discard(sock)
+        self._silent.pop(sock, None)
         if len(self._opening) * 2 < self._max_handshakes:
-            self._told.discard("max_handshakes")
+            self._told -= {"max_handshakes", "silent"}
+
+    def heard(self, sock: socket.socket) -> None:
+        """The first bytes came over *sock*: it keeps its place."""
+        self._silent.pop(sock, None)
 
     def stop_accepting(self) -> None:
         """Close the listeners; what is open goes on. Idempotent."""
@@ -172,12 +181,32 @@ class Acceptor:
             if self.connections >= self._max_connections:
                 self._refuse(sock, "max_connections", self._max_connections, "open")
                 continue
-            if len(self._opening) >= self._max_handshakes:
+            if len(self._opening) >= self._max_handshakes and not self._close_oldest_silent():
                 self._refuse(sock, "max_handshakes", self._max_handshakes, "in their handshake")
                 continue
             self.connections += 1
             self._opening.add(sock)
-            nursery.start_soon(self._run_one, sock)
+            scope = self._silent[sock] = trio.CancelScope()
+            nursery.start_soon(self._run_one, sock, scope)
+
+    def _close_oldest_silent(self) -> bool:
+        while self._silent:
+            sock = next(iter(self._silent))
+            scope = self._silent.pop(sock)
+            if _has_input(sock):
+                continue  # its task just hasn't had its turn
+            level = logging.DEBUG if "silent" in self._told else logging.WARNING
+            self._told.add("silent")
+            logger.log(
+                level,
+                "connections that send nothing are closed, the oldest first: "
+                "max_handshakes is %d, and as many are in their handshake",
+                self._max_handshakes,
+            )
+            self._opening.discard(sock)
+            scope.cancel()
+            return True
+        return False
 
     def _refuse(self, sock: socket.socket, limit: str, bound: int, state: str) -> None:
         level = logging.DEBUG if limit in self._told else logging.WARNING
@@ -193,9 +222,10 @@ class Acceptor:
                 except OSError as error:
                     logger.debug("and it couldn't be told: %s", error)
 
-    async def _run_one(self, sock: socket.socket) -> None:
+    async def _run_one(self, sock: socket.socket, scope: trio.CancelScope) -> None:
         try:
-            await self._on_connection(sock)
+            with scope:
+                await self._on_connection(sock)
         except Exception:
             logger.exception("a connection failed; the server goes on")
         finally:
@@ -205,3 +235,15 @@ class Acceptor:
                 self._told.discard("max_connections")
             if not self.connections:
                 self._idle.set()
+
+
+def _has_input(sock: socket.socket) -> bool:
+    """Whether something came over *sock*, or its end."""
+    try:
+        sock.setblocking(False)
+        sock.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError as error:
+        logger.debug("a connection broke before it sent anything: %s", error)
+    return True

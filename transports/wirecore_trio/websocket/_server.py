@@ -207,14 +207,14 @@ class Server:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Asked for now, as a socket knows no peer any more once it is closed.
             peer = _peer(sock)
-            websocket = await self._open(link, peer)
+            websocket = await self._open(sock, link, peer)
             if websocket is not None:
                 self._acceptor.opened(sock)
                 await self._run_handler(websocket, peer)
         finally:
             link.close()
 
-    async def _open(self, link: Link, peer: str) -> WebSocket | None:
+    async def _open(self, sock: socket.socket, link: Link, peer: str) -> WebSocket | None:
         """TLS and upgrade over *link* to *peer*; None where nothing comes of it."""
         # Not in the caller's frame, which lives as long as the connection.
         websocket = None
@@ -222,6 +222,7 @@ class Server:
         with trio.CancelScope(deadline=deadline_after(timeout)) as scope:
             try:
                 await link.wait_readable()  # nothing is made for who sends nothing
+                self._acceptor.heard(sock)
                 if self._ssl_context is not None:
                     link = await secure_server(link, self._ssl_context)
                 websocket = await self._upgrading.upgrade(link)
@@ -325,7 +326,8 @@ async def serve(
     proper request from an origin that is let in; or None, which leaves all to the server.
     What it raises is logged and answered with 500.
     *max_connections*: one more is answered with 503. *max_handshakes*: so many of them may be
-    anywhere before the end of TLS and upgrade; one more is refused in the same way.
+    anywhere before the end of TLS and upgrade; for one more, the oldest that has sent nothing yet
+    is closed, or the new one refused in the same way where there is none.
     *options*: see :class:`Options`.
 
     ``task_status`` gives the :class:`Server`. Returns after ``server.drain()``; cancelled, it

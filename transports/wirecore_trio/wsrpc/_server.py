@@ -67,7 +67,8 @@ class Server(Serving):
     *services*, and *handlers* that take and give bytes, by their methods' names, are served as
     `register` and `handle` do it, which may be called at any time.
     *max_connections*: one more is closed at once. *max_handshakes*: so many of them may be
-    anywhere before the end of TLS and upgrade, where anybody can get; one more is closed.
+    anywhere before the end of TLS and upgrade, where anybody can get; for one more, the oldest
+    that has sent nothing yet is closed, or the new one itself where there is none.
     *max_threads*: plain handlers that run at once, in threads, of all clients together.
     *backend*: the codec, for tests.
 
@@ -247,6 +248,8 @@ class Server(Serving):
             channel = None
             with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
                 try:
+                    await link.wait_readable()  # nothing is made for who sends nothing
+                    acceptor.heard(sock)
                     channel = await self._open(link, workers, address)
                 except errors.PeerRefused as error:
                     logger.warning("a client at %s wasn't let in: %s", address, error)
@@ -259,7 +262,6 @@ class Server(Serving):
             link.close()
 
     async def _open(self, link: Link, workers: Workers, address: str) -> Channel | None:
-        await link.wait_readable()  # nothing is made for who sends nothing
         secured = await secure(link, self._credentials)
         channel = None
         try:
