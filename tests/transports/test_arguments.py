@@ -125,3 +125,10 @@ def test_a_value_is_never_shown() -> None:
     with pytest.raises(TypeError) as caught:
         require_type("psk", b"a secret", str)
     assert "secret" not in str(caught.value)
+
+
+def test_two_classes_of_one_name_are_told_apart_by_their_modules() -> None:
+    other = type("Partial", (), {"__module__": "one._inside"})
+    wanted = type("Partial", (), {"__module__": "another"})
+    with pytest.raises(TypeError, match=r"x must be another\.Partial or None, not one\.Partial$"):
+        require_type("x", other(), wanted, optional=True)

@@ -35,17 +35,22 @@ def require_type(
     """
     if isinstance(value, kinds) or (optional and value is None):
         return
-    wanted = [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    classes = kinds if isinstance(kinds, tuple) else (kinds,)
+    wanted = [kind.__name__ for kind in classes]
+    given = kind_of(value)
+    if given in wanted:  # two classes of the same name: their modules tell them apart
+        wanted = [_full_name(kind) for kind in classes]
+        given = _full_name(type(value))
     if optional:
         wanted.append("None")
-    raise TypeError(_text(name, " or ".join(wanted), value, hint))
+    raise TypeError(_text(name, " or ".join(wanted), given, hint))
 
 
 def require_int(name: str, value: object) -> None:
     """Raise TypeError unless *value*, the argument *name*, is a whole number."""
     # True is an int for Python, and a mistake here.
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(_text(name, "int", value))
+        raise TypeError(_text(name, "int", kind_of(value)))
 
 
 def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
@@ -54,7 +59,7 @@ def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
         return
     if not isinstance(value, int | float) or isinstance(value, bool):
         wanted = "a number of seconds"
-        raise TypeError(_text(name, f"{wanted} or None" if optional else wanted, value))
+        raise TypeError(_text(name, f"{wanted} or None" if optional else wanted, kind_of(value)))
 
 
 def require_async(name: str, value: object, *takes: str, optional: bool = False) -> None:
@@ -73,7 +78,7 @@ def require_async(name: str, value: object, *takes: str, optional: bool = False)
     elif callable(value) and not isinstance(value, type):
         _require_call(name, value, takes)
         return
-    raise TypeError(_text(name, "an async function", value, hint))
+    raise TypeError(_text(name, "an async function", kind_of(value), hint))
 
 
 def _require_call(name: str, function: Callable[..., object], takes: tuple[str, ...]) -> None:
@@ -91,9 +96,9 @@ def require_words(name: str, value: object) -> None:
     """Raise TypeError unless *value*, the argument *name*, holds ``str`` and isn't one."""
     if isinstance(value, str):
         # It is an iterable of one-letter strings for Python, and a mistake here.
-        raise TypeError(_text(name, "a list of str", value, "put the one into a list"))
+        raise TypeError(_text(name, "a list of str", kind_of(value), "put the one into a list"))
     if not isinstance(value, Iterable):
-        raise TypeError(_text(name, "a list of str", value))
+        raise TypeError(_text(name, "a list of str", kind_of(value)))
     for item in value:
         if not isinstance(item, str):
             raise TypeError(f"{name} must be a list of str: it holds {kind_of(item)}")
@@ -106,5 +111,11 @@ def require_known(function: str, given: Iterable[str], known: Iterable[str]) -> 
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
 
 
-def _text(name: str, wanted: str, value: object, hint: str = "") -> str:
-    return f"{name} must be {wanted}, not {kind_of(value)}" + (f": {hint}" if hint else "")
+def _full_name(kind: type) -> str:
+    """*kind* with the module that its users take it from: a private one isn't that."""
+    module = ".".join(part for part in kind.__module__.split(".") if not part.startswith("_"))
+    return f"{module}.{kind.__name__}"
+
+
+def _text(name: str, wanted: str, given: str, hint: str = "") -> str:
+    return f"{name} must be {wanted}, not {given}" + (f": {hint}" if hint else "")

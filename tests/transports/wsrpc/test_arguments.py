@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wirecore.errors import InvalidOption
-from wirecore_trio import wsrpc
+from wirecore_trio import websocket, wsrpc
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.wsrpc import ClientCredentials, NotConnected, Options, Peer, ServerCredentials
 from wirecore_trio.wsrpc._address import parse_address, show_address
@@ -53,6 +53,11 @@ def test_credentials_belong_to_a_side() -> None:
     [
         ({"options": {"call_timeout": 5}}, "options must be Options or None, not dict"),
         ({"options": Options}, "options must be Options or None, not the class Options"),
+        (
+            {"options": websocket.Options()},
+            "options must be wirecore_trio.wsrpc.Options or None, "
+            "not wirecore_trio.websocket.Options",
+        ),
         ({"retry": 3}, r"retry must be RetryPolicy or None, not int: as .*attempts=3\)"),
         ({"credentails": 1}, "unexpected keyword argument 'credentails'"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -31,6 +31,9 @@ logger = logging.getLogger("wirecore.wsrpc")
 #: Lost calls that are ended before others of the run get their turn: ending 100,000 at once
 #: would stop everything for seconds.
 _LOST_IN_A_ROW = 1000
+
+#: The session's bounds on what comes, which are one to the options.
+_SIZES: Final = ("max_frame_size", "max_message_size")
 
 
 class Channel(Peer):
@@ -194,9 +197,10 @@ class Channel(Peer):
         if not self._closed_here:
             # What the close frame said, or which rule was broken, tells more than "reset".
             closed = self._session.closed_error()
-            self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+            self.error = ConnectionClosed(closed.code, _reason(closed), clean=closed.clean)
+            self.error.__cause__ = closed.__cause__
+            why = f"the connection was lost: {_tell(self.error, error)}"
             self.error.__cause__ = closed.__cause__ or error
-            why = f"the connection was lost: {_tell(closed, error)}"
         lost = self._session.lost()
         if len(lost) <= _LOST_IN_A_ROW:
             _fail_all(lost, why)
@@ -330,6 +334,17 @@ class Channel(Peer):
         # Answers pile up at a peer who asks and doesn't read: memory comes before its calls.
         logger.warning("a peer that doesn't read its answers is cut: %s", error)
         self._pump.end(trio.BrokenResourceError(f"the peer doesn't read its answers: {error}"))
+
+
+def _reason(closed: errors.ConnectionClosed) -> str:
+    """Why the connection was closed, in terms of this side's options."""
+    cause = closed.__cause__
+    if isinstance(cause, errors.RemoteLimitExceeded) and cause.limit in _SIZES:
+        return (
+            f"a message of {cause.figure} bytes or more came, over this side's "
+            f"Options.max_message_size of {cause.bound}"
+        )
+    return closed.reason
 
 
 def _tell(closed: errors.ConnectionClosed, error: BaseException | None) -> str:
