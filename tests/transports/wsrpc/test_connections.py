@@ -82,21 +82,6 @@ def test_client_and_server_call_each_other(open_world: Opener, run: Run) -> None
     run(main)
 
 
-def test_an_answer_over_our_own_bound_is_told_as_that(open_world: Opener, run: Run) -> None:
-    async def main() -> None:
-        async with open_world(handlers={"Large": lambda _, __: bytes(1000)}) as world:
-            options = wsrpc.Options(max_message_size=100)
-            async with world.connect(options=options, retry=QUICK) as client:
-                with pytest.raises(
-                    CallLost,
-                    match=r"a message of \d+ bytes or more came, over this side's "
-                    r"Options\.max_message_size of 100 \(maybe",
-                ):
-                    await client.call("Large", b"")
-
-    run(main)
-
-
 def test_an_unlisted_client_and_a_foreign_server_are_refused(
     open_world: Opener, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -487,7 +472,7 @@ def test_a_server_of_plain_http_is_a_failed_handshake(run: Run) -> None:
     run(main)
 
 
-@pytest.mark.parametrize("address", ["", "localhost", "localhost:", ":1", "h:0", "h:65536", "h:x"])
+@pytest.mark.parametrize("address", ["", "localhost", "localhost:", ":1", "h:x"])
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         wsrpc.connect(address, wsrpc.ClientCredentials(ALICE, public(SERVER)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -422,5 +423,18 @@ def test_while_draining_new_requests_are_refused_and_running_ones_finish(
                     await pair.client.call("Work", b"")
                 release.set()
             assert answers == [b"done"]
+
+    run(main)
+
+
+def test_an_answer_over_our_own_bound_is_told_as_that(open_pair: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_pair(client=Options(max_message_size=100)) as pair:
+            pair.server_methods.handle("Large", lambda _, __: bytes(1000), inline=True)
+            error = await lose(lambda: pair.client.call("Large", b""))
+            says = "bytes or more came, over this side's Options.max_message_size of 100"
+            assert re.search(rf"a message of \d{{4}} {re.escape(says)}", str(error))
+            assert says in str(pair.client.error)
+            assert isinstance(pair.client.error.__cause__, RemoteLimitExceeded)
 
     run(main)
