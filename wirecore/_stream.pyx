@@ -381,9 +381,11 @@ cdef class StreamDecoder:
 
     cdef object decode(self, bytes payload, bint last):
         """*payload* as text, without the begin of a character that may be completed later."""
-        cdef Py_ssize_t consumed = 0
+        cdef Py_ssize_t consumed
         if self.character:
             payload = self.character + payload
+        # CPython 3.11.2 doesn't set it where all is ASCII; its own caller begins so, too.
+        consumed = PyBytes_GET_SIZE(payload)
         text = PyUnicode_DecodeUTF8Stateful(
             PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL, NULL if last else &consumed
         )

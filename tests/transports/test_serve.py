@@ -150,7 +150,13 @@ def test_the_oldest_that_said_nothing_makes_room(
 
             async def wait(sock: socket.socket) -> None:
                 with sock:
-                    await trio.sleep_forever()
+                    await trio.lowlevel.wait_readable(sock)
+                    try:
+                        said = sock.recv(1, socket.MSG_PEEK)
+                    except ConnectionResetError:
+                        said = b"it is broken, and nobody has looked yet"
+                    if said:
+                        await trio.sleep_forever()
 
             acceptor = await acceptor_of(nursery, wait, max_handshakes=3)
             speaker, broken, silent = [await dial(acceptor) for _ in range(3)]
@@ -160,6 +166,7 @@ def test_the_oldest_that_said_nothing_makes_room(
             newer = [await dial(acceptor) for _ in range(4)]
             for closed in (silent, *newer[:3]):
                 assert await closed.receive_some() == b""
+            await trio.testing.wait_all_tasks_blocked()
             assert acceptor.connections == acceptor.handshakes == 3
             acceptor.cancel_connections()
             for stream in (speaker, silent, *newer):

@@ -84,7 +84,7 @@ class Acceptor:
         self.connections = 0
         self._opening: set[socket.socket] = set()
         # Those of them that have sent nothing, oldest first.
-        self._silent: dict[socket.socket, trio.CancelScope] = {}
+        self._silent: dict[socket.socket, None] = {}
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
             listener.setblocking(False)
@@ -186,13 +186,13 @@ class Acceptor:
                 continue
             self.connections += 1
             self._opening.add(sock)
-            scope = self._silent[sock] = trio.CancelScope()
-            nursery.start_soon(self._run_one, sock, scope)
+            self._silent[sock] = None
+            nursery.start_soon(self._run_one, sock)
 
     def _close_oldest_silent(self) -> bool:
         while self._silent:
             sock = next(iter(self._silent))
-            scope = self._silent.pop(sock)
+            del self._silent[sock]
             if _has_input(sock):
                 continue  # its task just hasn't had its turn
             level = logging.DEBUG if "silent" in self._told else logging.WARNING
@@ -204,7 +204,11 @@ class Acceptor:
                 self._max_handshakes,
             )
             self._opening.discard(sock)
-            scope.cancel()
+            try:
+                # As if the peer had ended it: its task sees that, and sees to the rest.
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError as error:
+                logger.debug("a silent connection was gone already: %s", error)
             return True
         return False
 
@@ -222,10 +226,9 @@ class Acceptor:
                 except OSError as error:
                     logger.debug("and it couldn't be told: %s", error)
 
-    async def _run_one(self, sock: socket.socket, scope: trio.CancelScope) -> None:
+    async def _run_one(self, sock: socket.socket) -> None:
         try:
-            with scope:
-                await self._on_connection(sock)
+            await self._on_connection(sock)
         except Exception:
             logger.exception("a connection failed; the server goes on")
         finally:
