@@ -33,6 +33,7 @@ from .._dial import (
     parse_url,
     secure,
 )
+from .._entered import Entered
 from .._errors import require_trio
 from .._link import Link, link_for
 from .._supervise import Redial, RetryPolicy, dial_until_open
@@ -244,29 +245,7 @@ class Dialer:
         )
 
 
-class _Entered:
-    """What is entered with ``async with``, and says so to who does something else with it."""
-
-    _use: str
-
-    if not TYPE_CHECKING:  # type checkers tell it better: that there is nothing of the kind
-
-        def __await__(self):
-            raise TypeError(f"it isn't awaited: {self._use}")
-
-        def __enter__(self):
-            raise TypeError(f"it takes async with: {self._use}")
-
-        __exit__ = __enter__  # looked up first
-
-        def __getattr__(self, name):
-            kind = type(self).__name__
-            raise AttributeError(
-                f"{kind!r} object has no attribute {name!r}: {self._use}", name=name, obj=self
-            )
-
-
-class Connecting(_Entered):
+class Connecting(Entered):
     """What :func:`connect` returns: ``async with`` it."""
 
     _use = "use async with connect(...) as ws"
@@ -312,7 +291,7 @@ def connect(
     return Connecting(_dialer("connect", url, retry, dialing), retry)
 
 
-class Reconnecting(_Entered):
+class Reconnecting(Entered):
     """What :func:`reconnecting` returns: an async context manager of connections."""
 
     _use = "use async with reconnecting(...) as connections, and async for ws in connections"
