@@ -68,7 +68,8 @@ class Row:
 
     *smaller_is_better* is for memory and time; rates leave it off. *placement* holds unless the
     command line says otherwise; work for one process has it on one core in any case. *quick* holds
-    options that a quick run changes, where the load would take long whatever its seconds.
+    the most that a quick run has of an option that is a number, where the load would take long
+    whatever its seconds.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Row:
     goals: tuple[Goal, ...] = ()
     placement: Placement = "same"
     smaller_is_better: bool = False
-    quick: Mapping[str, str] = field(default_factory=dict)
+    quick: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [contender.name for contender in self.contenders]

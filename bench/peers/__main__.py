@@ -16,7 +16,7 @@ import threading
 from importlib import import_module, metadata
 from types import ModuleType
 
-from bench.peers.load import Task, say
+from bench.peers.load import CannotRun, Task, say
 
 
 def parse() -> argparse.Namespace:
@@ -64,7 +64,7 @@ def allow_many_files() -> None:
 
 
 def main() -> int:
-    """Runs the peer; exit status 3 where its library isn't installed."""
+    """Runs the peer; exit status 3 where its library isn't installed, or limits are too low."""
     arguments = parse()
     allow_many_files()
     try:
@@ -90,7 +90,11 @@ def main() -> int:
         threading.Thread(target=leave_with_parent, daemon=True).start()
         peer.serve(task)
         return 0
-    outcome = peer.drive(task)
+    try:
+        outcome = peer.drive(task)
+    except CannotRun as error:
+        say({"event": "missing", "needs": str(error)})
+        return 3
     say({"event": "result", "version": version, **outcome.as_json()})
     wait_for_end()
     return 0

@@ -1,11 +1,17 @@
-"""aiohttp's WebSocket client and server, on asyncio."""
+"""aiohttp's WebSocket client and server, on asyncio.
+
+Options of the server: ``to=all`` sends every (text) message to all connections instead of back,
+``tls=on`` is for weighing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientSession, web
 
+from bench.peers.certificate import server_context
 from bench.peers.load import Outcome, Task, echo
 
 PACKAGE = "aiohttp"
@@ -20,15 +26,33 @@ async def echo_back(request: web.Request) -> web.WebSocketResponse:
     return connection
 
 
+def sends_to_all() -> Callable[[web.Request], Awaitable[web.WebSocketResponse]]:
+    """A handler that sends every message to all open connections, one after the other."""
+    connections: dict[web.WebSocketResponse, None] = {}
+
+    async def send_to_all(request: web.Request) -> web.WebSocketResponse:
+        connection = web.WebSocketResponse(compress=False)
+        await connection.prepare(request)
+        connections[connection] = None
+        async for message in connection:
+            for each in connections:
+                await each.send_str(message.data)
+        return connection
+
+    return send_to_all
+
+
 def serve(task: Task) -> None:
-    """An echo server."""
+    """A server that sends back, or to all."""
+    handler = sends_to_all() if task.options.get("to") == "all" else echo_back
+    context = server_context(task)
 
     async def main() -> None:
         application = web.Application()
-        application.router.add_get("/", echo_back)
+        application.router.add_get("/", handler)
         runner = web.AppRunner(application)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
         task.listening(runner.addresses[0][1])
         await asyncio.Event().wait()
 

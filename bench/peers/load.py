@@ -23,6 +23,10 @@ class WrongAnswer(Exception):
     """What came back isn't what was sent."""
 
 
+class CannotRun(Exception):
+    """This machine doesn't let the load be what the row says; the text tells what it needs."""
+
+
 def say(event: dict[str, Any]) -> None:
     """Prints one event line."""
     print(json.dumps(event), flush=True)

@@ -1,4 +1,4 @@
-"""trio-websocket, which is wsproto on trio."""
+"""trio-websocket, which is wsproto on trio. Option ``tls=on`` of the server is for weighing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from trio_websocket import (
     serve_websocket,
 )
 
+from bench.peers.certificate import server_context
 from bench.peers.load import Outcome, Task, echo
 
 PACKAGE = "trio-websocket"
@@ -29,9 +30,10 @@ async def echo_back(request: WebSocketRequest) -> None:
 
 def serve(task: Task) -> None:
     """An echo server."""
+    context = server_context(task)
 
     async def main() -> None:
-        start = partial(serve_websocket, echo_back, "127.0.0.1", 0, None)
+        start = partial(serve_websocket, echo_back, "127.0.0.1", 0, context)
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
             task.listening(server.port)

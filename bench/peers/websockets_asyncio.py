@@ -1,13 +1,19 @@
-"""websockets on asyncio."""
+"""websockets on asyncio.
+
+Options of the server: ``to=all`` broadcasts every message instead of sending it back, ``tls=on`` is
+for weighing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.asyncio.server import serve as start_server
 
+from bench.peers.certificate import server_context
 from bench.peers.load import Outcome, Task, echo
 
 PACKAGE = "websockets"
@@ -19,11 +25,25 @@ async def echo_back(connection: ServerConnection) -> None:
         await connection.send(message)
 
 
+def sends_to_all() -> Callable[[ServerConnection], Awaitable[None]]:
+    """A handler that sends every message to all open connections."""
+    connections: dict[ServerConnection, None] = {}
+
+    async def send_to_all(connection: ServerConnection) -> None:
+        connections[connection] = None
+        async for message in connection:
+            broadcast(connections, message)
+
+    return send_to_all
+
+
 def serve(task: Task) -> None:
-    """An echo server."""
+    """A server that sends back, or to all."""
+    handler = sends_to_all() if task.options.get("to") == "all" else echo_back
+    context = server_context(task)
 
     async def main() -> None:
-        async with start_server(echo_back, "127.0.0.1", 0, compression=None) as server:
+        async with start_server(handler, "127.0.0.1", 0, ssl=context, compression=None) as server:
             task.listening(server.sockets[0].getsockname()[1])
             await server.serve_forever()
 

@@ -1,8 +1,10 @@
 """wirecore's WebSocket on trio.
 
 Option ``api``: ``many`` (what a program does that cares: all messages that have arrived at a time)
-or ``single`` (one call each way for each message, as the other libraries have it). Option ``idle``
-of the driver: so many more connections to the same server, on which nothing is said.
+or ``single`` (one call each way for each message, as the other libraries have it). Options of the
+server: ``to=all`` sends every message to all connections instead of back, ``tls=on`` is for
+weighing. Option ``idle`` of the driver: so many more connections to the same server, on which
+nothing is said.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from functools import partial
 import trio
 
 import wirecore
+from bench.peers.certificate import server_context
 from bench.peers.idle_client import open_idle
 from bench.peers.load import Batches, Outcome, Task, echo
 from wirecore._backend import default
@@ -32,17 +35,42 @@ async def echo_single(ws: websocket.WebSocket) -> None:
         await ws.send(message)
 
 
+class Hall:
+    """All open connections; what comes on one is sent to all of them."""
+
+    def __init__(self) -> None:
+        self._all: dict[websocket.WebSocket, None] = {}
+
+    async def broadcast(self, ws: websocket.WebSocket) -> None:
+        """By the call for it."""
+        self._all[ws] = None
+        async for message in ws:
+            await websocket.broadcast(self._all, message)
+
+    async def broadcast_single(self, ws: websocket.WebSocket) -> None:
+        """To one after the other."""
+        self._all[ws] = None
+        async for message in ws:
+            for each in self._all:
+                await each.send(message)
+
+
 def single(task: Task) -> bool:
     """Whether option ``api`` asks for one message at a time."""
     return task.options.get("api", "many") == "single"
 
 
 def serve(task: Task) -> None:
-    """An echo server."""
+    """A server that sends back, or to all."""
+    if task.options.get("to") == "all":
+        hall = Hall()
+        handler = hall.broadcast_single if single(task) else hall.broadcast
+    else:
+        handler = echo_single if single(task) else echo_many
+    context = server_context(task)
 
     async def main() -> None:
-        handler = echo_single if single(task) else echo_many
-        start = partial(websocket.serve, handler, "127.0.0.1", 0)
+        start = partial(websocket.serve, handler, "127.0.0.1", 0, ssl_context=context)
         async with trio.open_nursery() as nursery:
             server = await nursery.start(start)
             task.listening(server.port)

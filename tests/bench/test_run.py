@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,23 @@ def test_a_missing_competitor_is_named_and_the_row_goes_on(tmp_path: Path) -> No
     (row,) = document["rows"]
     assert row["missing"].keys() == {"websockets"}
     assert row["contenders"].keys() == {"wsproto"}
+
+
+def test_a_broadcast_is_read_on_every_connection(tmp_path: Path) -> None:
+    """Bare sockets meet the common client of those rows, fewer of them in a quick run."""
+    document = figures(
+        tmp_path / "figures.json", "--rows", "broadcast/*", "--contenders", "bare sockets"
+    )
+    measured = document["rows"][0]["contenders"]["bare sockets"]
+    assert measured["messages"] % 100 == 0
+    assert measured["checked"] >= measured["messages"] > 0
+
+
+def test_a_quick_run_cuts_numbers_down_and_leaves_smaller_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    catalog = import_module("bench.harness.catalog")
+    (row,) = catalog.select(catalog.all_rows(), ["many_connections/echo"])
+    quick = catalog.made_quick(row)
+    assert [each.drive.get("idle") for each in quick.contenders] == [None, "100", "200", "200"]
