@@ -64,7 +64,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="leave it to Linux where programs are loaded, which tells what that costs here",
     )
     parser.add_argument("--json", metavar="FILE", help="write every figure there")
-    parser.add_argument("--plot", metavar="FILE", help="draw the medians there (needs matplotlib)")
+    parser.add_argument("--plot", metavar="FILE", help="draw the ratios there (needs matplotlib)")
     return parser.parse_args(arguments)
 
 
