@@ -95,7 +95,7 @@ def show_list(rows: list[Row]) -> None:
         print(f"{row.name}: {row.title} [{row.unit}; placement {row.placement}]")
         for contender in row.contenders:
             print(f"    {contender.name}")
-        for goal in row.goals:
+        for goal in (*row.goals, *row.tails):
             print(f"  {goal}")
 
 

@@ -8,7 +8,7 @@ TLS here.
 from __future__ import annotations
 
 from bench.contenders import pair, wsrpc
-from bench.harness.model import Goal, Load, Row
+from bench.harness.model import Goal, Load, Row, Tail
 
 INLINE = wsrpc("wirecore inline", mode="inline", tls="off")
 ASYNC = wsrpc("wirecore async", mode="async", tls="off")
@@ -51,5 +51,6 @@ def rows() -> list[Row]:
                 Goal("wirecore async", "grpc.aio", 15.0, 30.0),
                 Goal("wirecore async", "grpcio", 6.0, 12.0),
             ),
+            tails=(Tail("wirecore inline", 500.0),),
         ),
     ]

@@ -69,4 +69,5 @@ def made_quick(row: Row) -> Row:
 def _with_contenders(row: Row, contenders: tuple[Contender, ...]) -> Row:
     names = {contender.name for contender in contenders}
     goals = tuple(goal for goal in row.goals if {goal.subject, goal.peer} <= names)
-    return replace(row, contenders=contenders, goals=goals)
+    tails = tuple(tail for tail in row.tails if tail.subject in names)
+    return replace(row, contenders=contenders, goals=goals, tails=tails)

@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import Any, Literal
 
 from bench.harness.measure import Sample, Usage
-from bench.harness.model import Goal
+from bench.harness.model import Goal, Tail
 from bench.harness.rounds import RowResult
 
 Verdict = Literal["target", "floor", "below"]
@@ -56,6 +56,14 @@ def ratios(result: RowResult) -> list[Ratio]:
         smaller = result.row.smaller_is_better
         found.append(Ratio(goal, value, min(pairs), max(pairs), judge(value, goal, smaller)))
     return found
+
+
+def tails(result: RowResult) -> list[tuple[Tail, float]]:
+    """The latency goals whose contender told its latency, with what it told (microseconds)."""
+    told = [
+        (tail, latency(result.samples.get(tail.subject, []), "p99_us")) for tail in result.row.tails
+    ]
+    return [(tail, value) for tail, value in told if value is not None]
 
 
 def judge(value: float, goal: Goal, smaller_is_better: bool) -> Verdict:
@@ -138,6 +146,15 @@ def as_json(result: RowResult) -> dict[str, Any]:
                 "reached": ratio.verdict,
             }
             for ratio in ratios(result)
+        ],
+        "tails": [
+            {
+                "subject": tail.subject,
+                "p99_us": value,
+                "target": tail.p99_us,
+                "reached": value <= tail.p99_us,
+            }
+            for tail, value in tails(result)
         ],
         "missing": result.missing,
         "failed": result.failed,

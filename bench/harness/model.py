@@ -63,6 +63,17 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """A latency to reach: at most *p99_us* microseconds for 99 of 100 calls of *subject*."""
+
+    subject: str
+    p99_us: float
+
+    def __str__(self) -> str:
+        return f"{self.subject}: p99 at most {self.p99_us:g} us"
+
+
+@dataclass(frozen=True)
 class Row:
     """One workload: *name* is ``case/variant``, *unit* what one figure counts.
 
@@ -78,15 +89,16 @@ class Row:
     load: Load
     contenders: tuple[Contender, ...]
     goals: tuple[Goal, ...] = ()
+    tails: tuple[Tail, ...] = ()
     placement: Placement = "same"
     smaller_is_better: bool = False
     quick: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [contender.name for contender in self.contenders]
-        for goal in self.goals:
-            for name in (goal.subject, goal.peer):
-                if name not in names:
-                    raise ValueError(f"{self.name}: a goal names {name!r}, not a contender")
+        named = [each for goal in self.goals for each in (goal.subject, goal.peer)]
+        for name in [*named, *(tail.subject for tail in self.tails)]:
+            if name not in names:
+                raise ValueError(f"{self.name}: a goal names {name!r}, not a contender")
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two contenders have the same name")

@@ -13,6 +13,7 @@ from bench.harness.figures import (
     latency,
     peak_rss,
     ratios,
+    tails,
 )
 from bench.harness.measure import Sample
 from bench.harness.rounds import RowResult
@@ -55,6 +56,9 @@ def table(result: RowResult) -> str:
             f"  {ratio.goal} {bounds}; measured {ratio.value:.3g}x"
             f" ({ratio.low:.3g} to {ratio.high:.3g}): {_verdict(ratio)}"
         )
+    for tail, value in tails(result):
+        verdict = "target reached" if value <= tail.p99_us else "target missed"
+        lines.append(f"  {tail}; measured {number(value)} us: {verdict}")
     lines += [f"  {name}: left out, {why}" for name, why in result.missing.items()]
     lines += [f"  {name}: FAILED, {_brief(why)}" for name, why in result.failed.items()]
     return "\n".join(lines)

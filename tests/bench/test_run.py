@@ -43,6 +43,26 @@ def test_the_list_names_rows_contenders_and_goals() -> None:
     assert "  wirecore / picows asyncio: floor 2x, target 8x\n" in done.stdout
 
 
+def test_a_latency_to_reach_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the median of the rounds; who told no latency isn't judged."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    catalog, report = (import_module(f"bench.harness.{name}") for name in ("catalog", "report"))
+    measure, rounds = (import_module(f"bench.harness.{name}") for name in ("measure", "rounds"))
+    (row,) = catalog.select(catalog.all_rows(), ["unary_call/100"])
+    usage = measure.Usage(None, None)
+
+    def shown(*latencies: float | None) -> str:
+        result = rounds.RowResult(row, row.placement)
+        result.samples["wirecore inline"] = [
+            measure.Sample(1.0, 1, 1, 1.0, usage, None, None, each) for each in latencies
+        ]
+        return str(report.table(result))
+
+    assert "p99 at most 500 us; measured 480 us: target reached" in shown(470.0, 480.0, 900.0)
+    assert "p99 at most 500 us; measured 501 us: target missed" in shown(501.0)
+    assert "p99 at most" not in shown(None)
+
+
 def test_rows_are_chosen_by_name() -> None:
     done = run("--list", "--rows", "codec/encode-*")
     rows = [line.partition(":")[0] for line in done.stdout.splitlines() if line[0] != " "]
