@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench.harness.model import Contender, Goal, Load, Row
 
-#: `import websockets` alone leaves these to whoever first uses them.
+#: `import wirecore` and `import websockets` leave these to whoever first uses them.
+OURS_USED = "wirecore.websocket,wirecore.websocket.client,wirecore.websocket.server"
 USED = "websockets.asyncio.client,websockets.asyncio.server"
 
 
@@ -23,6 +24,7 @@ def rows() -> list[Row]:
             load=Load(),
             contenders=(
                 importing("wirecore", "wirecore"),
+                importing("wirecore, used", OURS_USED),
                 importing("websockets", "websockets"),
                 importing("websockets, used", USED),
                 importing("wsproto", "wsproto"),
