@@ -312,12 +312,15 @@ class Connection:
         once for each size of fragments. A client masks each message anew (RFC 6455 section
         5.3). Raises as :meth:`send`.
         """
-        self._check_sendable()
-        if self._masked:
-            return self._writer.put_message(message, False)
-        parts = encoded.get(self._fragment_size)
-        if parts is None:
-            parts = encoded[self._fragment_size] = self._writer.parts(message)
+        parts = None if self._masked else encoded.get(self._fragment_size)
+        if parts is None or not self._plain:
+            self._check_sendable()
+            if self._masked:
+                return self._writer.put_message(message, False)
+            if parts is None:
+                parts = encoded[self._fragment_size] = self._writer.parts(message)
+        elif self.outbox.pending > self._max_queued:
+            self._check_room()
         for part in parts:
             self.outbox.put(part)
         return self.outbox.queued

@@ -171,6 +171,8 @@ def test_too_much_waits_already(backend: Backend) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: connection.send(b"x"),
         lambda: connection.send_all([b"x"]),
+        lambda: connection.send_shared(b"x", {}),
+        lambda: connection.send_shared(b"x", {0: [b"its frame"]}),
         lambda: connection.send_fragment(b"x", last=False),
     ]
     for attempt in attempts:

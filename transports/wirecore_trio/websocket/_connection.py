@@ -206,7 +206,9 @@ class WebSocket:
     ) -> bool:
         """Queue *message* for a broadcast, if there is room for it."""
         pump, connection = self._pump, self._connection
-        if not self.sendable or self._streaming is not None or pump.crowded:
+        if pump.ended or connection.state is not State.OPEN or self._streaming is not None:
+            return False
+        if connection.outbox.pending and pump.crowded:
             return False
         connection.send_shared(message, encoded)
         pump.write()
