@@ -126,6 +126,23 @@ cdef class Outbox:
             self._taken = memoryview(self._taken)[n:]
         self._taken_size -= n
 
+    cpdef object offer(self, object try_send, Py_ssize_t limit, Py_ssize_t most):
+        """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
+
+        It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
+        left; taking *limit* or more of a longer one is all that is asked of it. What it raises
+        goes through; what it had taken before is counted.
+        """
+        cdef Py_ssize_t size, taken
+        while self.pending and most > 0:
+            data = self.take(limit)
+            size = self._taken_size
+            taken = try_send(data)
+            self.sent(taken)
+            if taken < size and taken < limit:
+                return
+            most -= taken
+
     cpdef object clear(self):
         """Forget all that waits, as nothing more will be sent. Offsets stay as they are."""
         self._control = self._data = self._ready = None

@@ -6,6 +6,8 @@ is a fact and no guess whether a message has left when the connection breaks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wirecore.errors import InvalidState
 
 
@@ -104,6 +106,22 @@ class Outbox:
             self._taken = b""
         elif n:
             self._taken = memoryview(self._taken)[n:]
+
+    def offer(self, try_send: Callable[[bytes | memoryview], int], limit: int, most: int) -> None:
+        """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
+
+        It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
+        left; taking *limit* or more of a longer one is all that is asked of it. What it raises
+        goes through; what it had taken before is counted.
+        """
+        while self.pending and most > 0:
+            data = self.take(limit)
+            size = len(data)
+            taken = try_send(data)
+            self.sent(taken)
+            if taken < size and taken < limit:
+                return
+            most -= taken
 
     def clear(self) -> None:
         """Forget all that waits, as nothing more will be sent. Offsets stay as they are."""

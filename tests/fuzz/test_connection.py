@@ -235,7 +235,8 @@ class Run:
         return end
 
     def _fragment(self, data: Any, last: bool, text: bool | None) -> int:
-        fresh = not self.connection._writer.half_sent
+        writer = self.connection._writer
+        fresh = writer is None or not writer.half_sent
         end = self.connection.send_fragment(data, last=last, text=text)
         if fresh:
             is_text = isinstance(data, str | RawText) if text is None else text

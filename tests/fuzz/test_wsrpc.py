@@ -207,12 +207,12 @@ class Run:
 
     def _reply(self, id_: str, payload: bytes, now: float) -> None:
         self.session.reply(id_, payload)
-        if not self.session.finished:
+        if not self.session.stage.finished:
             self.asked.append((self.backend.envelope.RESPONSE, id_, payload, ""))
 
     def _reply_error(self, id_: str, text: str, now: float) -> None:
         self.session.reply_error(id_, text)
-        if not self.session.finished:
+        if not self.session.stage.finished:
             self.asked.append((self.backend.envelope.RESPONSE, id_, b"", text))
 
     def look(self) -> tuple[object, ...]:
@@ -220,8 +220,8 @@ class Run:
         session = self.session
         table, outbox = session.table, session.outbox
         return (
-            session.finished,
-            session.deferred,
+            session.stage.finished,
+            session.stage.deferred,
             session.dropped,
             session.pending_calls,
             (table.late, table.duplicate, table.unknown),
@@ -245,7 +245,7 @@ class Run:
             elif asked[3]:
                 assert envelope[3]
                 assert sendable_text(asked[3]).startswith(envelope[3])
-        assert len(found) == len(self.asked) or self.session.finished
+        assert len(found) == len(self.asked) or self.session.stage.finished
 
 
 @FUZZ
@@ -279,7 +279,7 @@ def test_whatever_envelopes_come(
         if act[0] == "wait":
             now += act[1]
         piece = b""
-        if act[0] == "feed" and left and not runs[0].session.deferred:
+        if act[0] == "feed" and left and not runs[0].session.stage.deferred:
             piece = left.pop(0)
         compiled, pure = [(run.act(act, piece, now), run.look()) for run in runs]
         assert compiled == pure

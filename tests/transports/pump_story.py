@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -83,6 +84,7 @@ class TestSession:
 
     def __init__(self) -> None:
         self.outbox = Outbox()
+        self.stage = self
         self.finished = False
         self.deferred = False
         self.deadline = math.inf
@@ -122,24 +124,45 @@ class TestSession:
         return self.deadline
 
 
-class Story:
-    """A pump between both of them."""
+class Told:
+    """An owner that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.finishes = 0
+        self.ends: list[BaseException | None] = []
+
+    def received(self, happened: list[Any]) -> None:
+        self.events += happened
+
+    def on_finish(self) -> None:
+        self.finishes += 1
+
+    def on_end(self, error: BaseException | None) -> None:
+        self.ends.append(error)
+
+
+class Story(Told):
+    """A pump between both of them, and its owner."""
 
     def __init__(
         self, link: ScriptedLink, *, write_timeout: float = 60, high_water: int = 1000
     ) -> None:
+        super().__init__()
         self.link = link
         self.session = TestSession()
-        self.events: list[Any] = []
-        self.ends: list[BaseException | None] = []
+        self.react: Callable[[], object] = lambda: None  # what the owner does with what came
         self.pump = Pump(
             link,
             self.session,
-            on_events=self.events.extend,
-            on_end=self.ends.append,
+            self,
             write_timeout=write_timeout,
             high_water=high_water,
         )
+
+    def received(self, happened: list[Any]) -> None:
+        super().received(happened)
+        self.react()
 
     def write(self, *frames: bytes) -> None:
         for frame in frames:

@@ -319,7 +319,7 @@ def test_a_receiver_that_was_woken_and_one_that_was_quicker(open_raw: OpenRaw, r
         async with trio.open_nursery() as nursery:
             nursery.start_soon(slow)
             await trio.testing.wait_all_tasks_blocked()
-            baton.arrived([b"1"])
+            baton.received([b"1"])
             assert await ws.receive() == b"1"
             await trio.testing.wait_all_tasks_blocked()
             assert got == []
@@ -343,11 +343,11 @@ def test_what_is_taken_away_while_a_receiver_gives_others_their_turn(
         ws, peer = open_raw()
         receive = ws.receive_many if many else ws.receive
         monkeypatch.setattr(Baton, "_pay", taken_by_another)
-        baton_of(ws).arrived([b"x" for _ in range(2 * _CREDIT)])
+        baton_of(ws).received([b"x" for _ in range(2 * _CREDIT)])
         baton_of(ws)._credit = 1
         await peer.message(b"y")
         assert await receive() == ([b"y"] if many else b"y")
-        baton_of(ws).arrived([b"x"])
+        baton_of(ws).received([b"x"])
         baton_of(ws)._credit = 1
         await peer.close()
         with pytest.raises(ConnectionClosed):

@@ -324,15 +324,13 @@ def test_a_peer_that_reads_slowly_isnt_lost_while_it_reads(run: Run) -> None:
 
 def test_nothing_more_is_read_once_the_session_has_finished(run: Run) -> None:
     async def story() -> None:
-        finished: list[bool] = []
         s = Story(ScriptedLink(b"bye", b"and more", room=1))
-        s.pump._on_finish = lambda: finished.append(True)
         s.write(b"abc")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             await trio.testing.wait_all_tasks_blocked()
             assert s.events == [b"bye"]
-            assert finished == [True]  # its owner hears that no more will come
+            assert s.finishes == 1  # its owner hears that no more will come
             await s.pump.drained()  # and nobody waits for room any more
             s.link.change(room=10)
         assert s.link.read_count == 1

@@ -193,7 +193,7 @@ def test_the_end_wakes_who_waits_to_send(run: Run) -> None:
 def test_what_is_written_while_a_read_is_handled_leaves_at_its_end(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(b"echo x"))
-        s.pump._on_events = lambda _: s.write(b"1", b"2")
+        s.react = lambda: s.write(b"1", b"2")
         s.pump.read()
         assert s.link.sent == [b"x12"]
         s.pump.end(None)
@@ -204,13 +204,13 @@ def test_what_is_written_while_a_read_is_handled_leaves_at_its_end(run: Run) -> 
 def test_where_a_read_will_be_answered_by_several_their_writes_leave_together(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(b"question", b"next"))
-        s.pump._on_events = lambda _: s.pump.hold()
+        s.react = s.pump.hold
         s.pump.read()
         s.write(b"1", b"2")
         assert s.link.sent == []
         await trio.testing.wait_all_tasks_blocked()
         assert s.link.sent == [b"12"]
-        s.pump._on_events = lambda _: None  # it was only for what that read brought
+        s.react = lambda: None  # it was only for what that read brought
         s.pump.read()
         s.write(b"3", b"4")
         assert s.link.sent == [b"12", b"3"]

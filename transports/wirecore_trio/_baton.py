@@ -8,15 +8,15 @@ ends as soon as a receiver is back, or when the queue is full.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import trio
 
 from wirecore.events import Message
 
 from ._clock import Clock, current_clock
-from ._pump import READS_IN_A_ROW, Pump
+from ._pump import READS_IN_A_ROW, WAIT_FAILED, Pump
 
 #: Seconds between two looks at the connections that nobody reads.
 _ROUND: Final = 0.05
@@ -65,15 +65,35 @@ def _current_rounds() -> Rounds:
         return rounds
 
 
+class Holder(Protocol):
+    """Whose messages they are. Its names are private, as it is the users' WebSocket."""
+
+    def _may_wait(self) -> bool:
+        """A receiver finds nothing queued: whether it may wait for more.
+
+        Asked where the baton is *reluctant*.
+        """
+
+    def _over(self, iterating: bool) -> Exception:
+        """What a receiver gets where nothing is left and nothing more is waited for."""
+
+    def _paused(self, now: float) -> None:
+        """Reading has stopped for a full queue."""
+
+    def _resumed(self, now: float) -> None:
+        """Reading goes on."""
+
+    def _ended(self, error: BaseException | None) -> None:
+        """The connection has ended; see the pump's owner."""
+
+
 class Baton:
     """The received messages of one connection, and the right to read for more.
 
-    *max_queue*: messages that may wait for a receiver before the keeper stops reading;
-    *max_queue_bytes*: their size, a character counting as one. One read more can lie in the
-    queue: what a single read of the pump's buffer decodes to isn't split. *on_wait* is called
-    when a receiver finds nothing queued; where it returns False, nothing is waited for.
-    *on_pause* and *on_resume* are called with the time when reading stops for a full queue,
-    and goes on.
+    *holder* has the connection. *max_queue*: messages that may wait for a receiver before the
+    keeper stops reading; *max_queue_bytes*: their size, a character counting as one. One read
+    more can lie in the queue: what a single read of the pump's buffer decodes to isn't split.
+    The owner of the pump, which is set once there is one.
     """
 
     __slots__ = (
@@ -81,39 +101,30 @@ class Baton:
         "_at_round",
         "_batch",
         "_credit",
+        "_holder",
         "_keeping",
         "_listed",
         "_max_queue",
         "_max_queue_bytes",
-        "_on_pause",
-        "_on_resume",
-        "_on_wait",
         "_paused",
         "_reading",
         "_receiver",
         "_rounds",
         "pump",
+        "reluctant",
     )
 
     pump: Pump
 
-    def __init__(
-        self,
-        *,
-        max_queue: int,
-        max_queue_bytes: int,
-        on_wait: Callable[[], bool],
-        on_pause: Callable[[float], None],
-        on_resume: Callable[[float], None],
-    ) -> None:
+    def __init__(self, holder: Holder, *, max_queue: int, max_queue_bytes: int) -> None:
         # What came in one read, as the decoder made it, and how many of it were handed out.
         self._batch = _EMPTY
         self._at = 0
+        self._holder = holder
+        #: Whether the holder is to be asked before a receiver waits.
+        self.reluctant = False
         self._max_queue = max_queue
         self._max_queue_bytes = max_queue_bytes
-        self._on_wait = on_wait
-        self._on_pause = on_pause
-        self._on_resume = on_resume
         self._credit = _CREDIT
         self._reading = False
         self._keeping = False
@@ -140,7 +151,7 @@ class Baton:
 
     # --- for the pump -------------------------------------------------------------------
 
-    def arrived(self, messages: list[Message]) -> None:
+    def received(self, messages: list[Message]) -> None:
         """Queue *messages*, which is the queue's from now on; wakes who waits."""
         if not self._batch:
             self._batch = messages
@@ -150,36 +161,45 @@ class Baton:
             self._batch.extend(messages)
         if len(messages) > 1:
             self.pump.hold()
-        self.wake()
+        if self._receiver is not None:
+            self._wake()
 
-    def wake(self) -> None:
-        """Something changed that a waiting receiver must see."""
+    def on_finish(self) -> None:
+        """See the pump's Owner: what came is handed out, nothing more is waited for."""
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See the pump's Owner."""
+        self._holder._ended(error)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._receiver is not None:
             task, self._receiver = self._receiver, None
             trio.lowlevel.reschedule(task)
 
     # --- for receivers ------------------------------------------------------------------
 
-    async def next(self) -> Message | None:
-        """The next message, None when none is left and none is waited for any more.
+    async def next(self, iterating: bool = False) -> Message:
+        """The next message; raises what the holder says when none is left or waited for.
 
         Raises trio.BusyResourceError where another task waits already. Cancelled, nothing is
         lost. A checkpoint whenever it must wait, and after every so many messages that it
         needn't wait for.
         """
-        if not self._batch:
+        if self._batch:
+            self._credit -= 1
+            if self._credit <= 0:
+                await self._pay()
+                if not self._batch:  # another task has taken them meanwhile
+                    return await self.next(iterating)
+        else:
             # Not a word too much on the way of a receiver that waits for each message.
-            if self._keeping or not self._on_wait():
+            if self._keeping or self.reluctant:
                 await self._wait()
             else:
                 await self._read_on()
             if not self._batch:
-                return None
-        self._credit -= 1
-        if self._credit <= 0:
-            await self._pay()
-            if not self._batch:  # another task has taken them meanwhile
-                return await self.next()
+                raise self._holder._over(iterating)
         batch, at = self._batch, self._at
         message = batch[at]
         if at + 1 == len(batch):
@@ -193,17 +213,20 @@ class Baton:
         return message
 
     async def all(self) -> list[Message]:
-        """All that is queued, at least one message; empty where :meth:`next` gives None."""
+        """All that is queued, at least one message; else as :meth:`next`."""
         if self._batch:
             self._credit -= _READ_COST
+            if self._credit <= 0:
+                await self._pay()
+                if not self._batch:
+                    return await self.all()
         else:
-            await self._wait()
+            if self._keeping or self.reluctant:
+                await self._wait()
+            else:
+                await self._read_on()
             if not self._batch:
-                return []
-        if self._credit <= 0:
-            await self._pay()
-            if not self._batch:
-                return await self.all()
+                raise self._holder._over(False)
         batch = self._batch
         if self._at:
             del batch[: self._at]
@@ -227,7 +250,7 @@ class Baton:
 
     async def _wait(self) -> None:
         """Return when a message is queued, or none is waited for any more."""
-        while self._on_wait():
+        while not self.reluctant or self._holder._may_wait():
             if not self._keeping:
                 await self._read_on()
                 return
@@ -248,14 +271,17 @@ class Baton:
         self._reading = True
         try:
             while not self._batch and not pump.ended:
-                if not pump.read_if_likely():
+                if pump.read_if_likely():
+                    self._credit -= _CREDIT if pump.flooded else _READ_COST
+                    if self._credit <= 0:
+                        await self._pay()
+                    continue
+                try:
                     await pump.wait_readable()
-                    self._credit = _CREDIT
-                    if not pump.read():
-                        continue
-                self._credit -= _CREDIT if pump.flooded else _READ_COST
-                if self._credit <= 0:
-                    await self._pay()
+                except WAIT_FAILED as error:
+                    pump.end(error)
+                self._credit = _CREDIT
+                pump.read()
         finally:
             self._reading = False
             self._at_round = self._rounds.number
@@ -318,12 +344,12 @@ class Baton:
     def _pause(self) -> None:
         if not self._paused:
             self._paused = True
-            self._on_pause(trio.current_time())
+            self._holder._paused(trio.current_time())
 
     def _go_on(self) -> None:
         if self._paused:
             self._paused = False
-            self._on_resume(trio.current_time())
+            self._holder._resumed(trio.current_time())
 
     async def _keep(self) -> None:
         pump = self.pump
@@ -333,7 +359,10 @@ class Baton:
                 expected = self._receiver is not None
                 if not pump.read():
                     in_a_row = 0
-                    await pump.wait_readable()
+                    try:
+                        await pump.wait_readable()
+                    except WAIT_FAILED as error:
+                        pump.end(error)
                 elif expected and self._receiver is None:
                     break  # the receiver is back: the baton is its own
                 else:
@@ -344,7 +373,7 @@ class Baton:
         finally:
             self._keeping = False
         if pump.ended:
-            self.wake()
+            self._wake()
         elif self._full():
             self._pause()
         else:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -48,6 +48,9 @@ _LAST_READS: Final = 128
 #: What a link raises when the connection is gone.
 _LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, errors.RemoteError)
 
+#: What waiting for a link may raise: also where the system can't watch one connection more.
+WAIT_FAILED: Final = (*_LOSS, OSError)
+
 # Sessions and their owners mustn't raise. Should one do it nevertheless, then often in a system
 # task, where it would end the whole run; here it ends the one connection.
 _DEFECT: Final = "a connection failed; this is a defect in wirecore"
@@ -64,16 +67,34 @@ def _shared_buffer() -> memoryview:
         return view
 
 
-class Pump:
-    """Moves bytes between *link* and *session*, and keeps the session's deadlines.
+class Owner(Protocol):
+    """What a pump tells of. None of it may block or raise.
 
-    *on_events* gets what ``session.receive``, ``receive_eof`` and ``expire`` returned, when it
-    is true; it must not block and must not raise. *on_end* is called once, when the link is
-    closed: with the error that broke the connection, or with None after an orderly end.
+    One object and no callables: a connection that is idle would keep a bound method for each.
+    """
+
+    def received(self, happened: Any) -> None:
+        """What ``session.receive``, ``receive_eof`` and ``expire`` returned, when it is true."""
+
+    def on_finish(self) -> None:
+        """The session has finished, and its last bytes can't be sent yet. Called once.
+
+        Nothing will be received any more.
+        """
+
+    def on_end(self, error: BaseException | None) -> None:
+        """The link is closed. Called once.
+
+        *error*: what broke the connection, None after an orderly end.
+        """
+
+
+class Pump:
+    """Moves bytes between *link* and *session*, keeps the session's deadlines, tells *owner*.
+
     *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
-    to be sent before ``drained`` makes senders wait. *on_finish* is called where the session has
-    finished and its last bytes can't be sent yet: nothing will be received any more.
+    to be sent before ``drained`` makes senders wait.
     """
 
     __slots__ = (
@@ -81,17 +102,18 @@ class Pump:
         "_backlog",
         "_broken",
         "_clock",
+        "_finishing",
         "_flusher",
         "_high_water",
         "_left_out",
         "_listed",
-        "_on_end",
-        "_on_events",
-        "_on_finish",
+        "_outbox",
         "_over",
+        "_owner",
         "_parked",
         "_reading",
         "_sent_in_pass",
+        "_stage",
         "_timer",
         "_view",
         "_write_deadline",
@@ -109,21 +131,19 @@ class Pump:
         self,
         link: Link,
         session: Session,
+        owner: Owner,
         *,
-        on_events: Callable[[Any], None],
-        on_end: Callable[[BaseException | None], None],
         write_timeout: float,
         high_water: int,
-        on_finish: Callable[[], None] | None = None,
     ) -> None:
         self.link = link
         self.session = session
+        self._outbox = session.outbox
+        self._stage = session.stage
         self.ended = False
         #: Whether the last read filled the buffer: the peer sends faster than we read.
         self.flooded = False
-        self._on_events = on_events
-        self._on_end = on_end
-        self._on_finish = on_finish
+        self._owner = owner
         self._write_timeout = write_timeout
         self._high_water = high_water
         self._view = _shared_buffer()
@@ -139,6 +159,7 @@ class Pump:
         self._reading = False
         self._left_out = 0
         self._at_eof = False
+        self._finishing = False
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
         self._listed = False  # the flusher knows of this pump
@@ -150,32 +171,28 @@ class Pump:
 
     def read(self) -> bool:
         """Read once without waiting; False when there was nothing to read."""
-        if self.session.finished:
+        stage = self._stage
+        if stage.finished:
             return False  # whatever else comes, nobody wants it
         self._reading = True
         try:
-            if self.session.deferred:
+            if stage.deferred:
                 self.feed(b"")
-            elif not self._read_link():
-                return False
+            else:
+                size = self.link.try_recv_into(self._view)
+                if not size:
+                    if size is None or self._at_eof:
+                        return False
+                    self._at_eof = True
+                self.flooded = size == RECEIVE_BUFFER
+                self.feed(self._view[:size])
+        except _LOSS as error:
+            self.end(error)
+            return True
         finally:
             self._reading = False
         if self._broken is not None:
             self._read_the_rest()
-        return True
-
-    def _read_link(self) -> bool:
-        try:
-            size = self.link.try_recv_into(self._view)
-        except _LOSS as error:
-            self.end(error)
-            return True
-        if not size:
-            if size is None or self._at_eof:
-                return False
-            self._at_eof = True
-        self.flooded = size == RECEIVE_BUFFER
-        self.feed(self._view[:size])
         return True
 
     def feed(self, data: memoryview | bytes) -> None:
@@ -187,20 +204,21 @@ class Pump:
         now = self.now()
         session = self.session
         try:
-            happened = (
-                session.receive(data, now) if data or session.deferred else session.receive_eof(now)
-            )
+            if data or self._stage.deferred:
+                happened = session.receive(data, now)
+            else:
+                happened = session.receive_eof(now)
             if happened:
-                self._on_events(happened)
-            self._after(now)
+                self._owner.received(happened)
+            if self._outbox.pending or self.link.owes or self._stage.finished:
+                self._after(now)
         except Exception as error:
             logger.exception(_DEFECT)
             self.end(error)
 
     def _after(self, now: float) -> None:
-        if self.session.outbox.pending or self.link.owes:
-            self.push()
-        if self.session.finished and not self.ended:
+        self.push()
+        if self._stage.finished and not self.ended:
             self._finish(now)
 
     def read_if_likely(self) -> bool:
@@ -209,7 +227,7 @@ class Pump:
         What links hold themselves is never left there: they give all that has come, as long as
         there is room for it.
         """
-        if self._left_out and not self.flooded and not self.session.deferred:
+        if self._left_out and not self.flooded and not self._stage.deferred:
             self._left_out -= 1
             return False
         if self.read():
@@ -222,7 +240,10 @@ class Pump:
         in_a_row = 0
         while not self.ended:
             if not self.read_if_likely():
-                await self.wait_readable()
+                try:
+                    await self.wait_readable()
+                except WAIT_FAILED as error:
+                    self.end(error)
                 in_a_row = 0
                 if not self.read():
                     continue
@@ -231,21 +252,19 @@ class Pump:
                 in_a_row = 0
                 await trio.lowlevel.checkpoint()
 
-    async def wait_readable(self) -> None:
+    def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until there may be something to read, or the pump has ended.
 
-        A broken link ends it instead of raising. Behind the end of the stream, or of the
-        session, nothing can come; but what is queued may still be on its way out.
+        Raises one of ``WAIT_FAILED`` where the link is gone: end the pump with it. Behind the
+        end of the stream, or of the session, nothing can come; but what is queued may still be
+        on its way out.
         """
-        if self._at_eof or self.session.finished:
+        # No frame of its own: most connections wait here.
+        if self._at_eof or self._stage.finished:
             if self._over is None:
                 self._over = trio.lowlevel.ParkingLot()
-            await self._over.park()
-            return
-        try:
-            await self.link.wait_readable()
-        except (*_LOSS, OSError) as error:  # the last: the system watches no more sockets for us
-            self.end(error)
+            return self._over.park()
+        return self.link.wait_readable()
 
     # --- out --------------------------------------------------------------------------
 
@@ -279,42 +298,28 @@ class Pump:
         """Send what the link takes now; a writer task sees to the rest."""
         if self._writing or self.ended:
             return
-        self._send_some()
+        try:
+            self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+        except _LOSS as error:
+            self._write_failed(error)
+            return
         if self._parked is not None:
             self._wake_parked()
-        if self.ended:
-            return
-        if self._broken is not None:
-            return
-        if self.session.outbox.pending or self.link.owes:
+        if self._outbox.pending or self.link.owes:
             self._writing = True
             self._took_some(self.now())
             self.arm()
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
-        elif self.session.finished and not self._reading:
+        elif self._stage.finished and not self._reading:
             self._finish(self.now())
 
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
         if not self.ended:
-            self._send_some()
-
-    def _send_some(self) -> None:
-        outbox = self.session.outbox
-        link = self.link
-        left = _PUSH_BUDGET
-        try:
-            while outbox.pending and left > 0:
-                chunk = outbox.take(MAX_SEND)
-                size = len(chunk)
-                taken = link.try_send(chunk)
-                outbox.sent(taken)
-                # Some links take no more than so much in one go.
-                if taken < size and taken < MAX_SEND:
-                    return
-                left -= taken
-        except _LOSS as error:
-            self._write_failed(error)
+            try:
+                self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+            except _LOSS as error:
+                self._write_failed(error)
 
     def _write_failed(self, error: BaseException) -> None:
         # The peer may have said why before it went: its last messages and its close frame can
@@ -333,10 +338,10 @@ class Pump:
 
     async def _write_rest(self) -> None:
         try:
-            while not self.ended and (self.session.outbox.pending or self.link.owes):
+            while not self.ended and (self._outbox.pending or self.link.owes):
                 await self.link.flush()
-                self._send_some()
-                if not self.session.finished:  # _finish has set the last deadline
+                self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+                if not self._stage.finished:  # _finish has set the last deadline
                     self._took_some(self.now())
                 self._wake_parked()
         except _LOSS as error:
@@ -345,7 +350,7 @@ class Pump:
             self._writing = False
             self._write_deadline = math.inf
             self._wake_parked()
-        if self.session.finished and not self.ended:
+        if self._stage.finished and not self.ended:
             self.end(None)
 
     async def drained(self) -> None:
@@ -367,8 +372,7 @@ class Pump:
         return not self._may_queue(self._high_water)
 
     def _may_queue(self, mark: int) -> bool:
-        session = self.session
-        return session.outbox.pending <= mark or session.finished or self.ended
+        return self._outbox.pending <= mark or self._stage.finished or self.ended
 
     def _wake_parked(self) -> None:
         if self._parked is not None and self._may_queue(self._high_water // 2):
@@ -416,7 +420,7 @@ class Pump:
 
         A system that holds megabytes says that it has room only when a third of them is gone.
         """
-        before, finished = self._backlog, self.session.finished
+        before, finished = self._backlog, self._stage.finished
         left = self.link.backlog()
         if finished or before is None or left is None or left >= before:
             return False
@@ -427,20 +431,20 @@ class Pump:
         stuck = self._writing
         happened = self.session.expire(now)
         if happened:
-            self._on_events(happened)
-        if stuck and self.session.finished:
+            self._owner.received(happened)
+        if stuck and self._stage.finished:
             self.end(None)  # the time to wait for this peer was up, also for its last bytes
         else:
             self._after(now)
 
     def _finish(self, now: float) -> None:
-        if self.session.outbox.pending or self.link.owes:
+        if self._outbox.pending or self.link.owes:
             self._write_deadline = min(self._write_deadline, now + _LAST_FLUSH)
             self.arm()
             self._wake_parked()
-            if self._on_finish is not None:
-                on_finish, self._on_finish = self._on_finish, None
-                on_finish()
+            if not self._finishing:
+                self._finishing = True
+                self._owner.on_finish()
         else:
             self.end(None)
 
@@ -456,4 +460,4 @@ class Pump:
         self._wake_parked()
         if self._over is not None:
             self._over.unpark_all()
-        self._on_end(error)
+        self._owner.on_end(error)

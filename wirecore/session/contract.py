@@ -7,6 +7,21 @@ from typing import Protocol
 from wirecore.session.outbox import Outbox
 
 
+class Stage(Protocol):
+    """How far a connection is."""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will come of it: close the stream once the outbox is empty."""
+
+    @property
+    def deferred(self) -> bool:
+        """Whether ``receive`` is to be called again, with no bytes, before any are read.
+
+        What it put off is the end of the connection: the owner gets to answer what came before.
+        """
+
+
 class Session(Protocol):
     """One connection's protocol, without I/O or a clock.
 
@@ -20,15 +35,8 @@ class Session(Protocol):
         """What is to be sent."""
 
     @property
-    def finished(self) -> bool:
-        """Nothing more will come of it: close the stream once the outbox is empty."""
-
-    @property
-    def deferred(self) -> bool:
-        """Whether ``receive`` is to be called again, with no bytes, before any are read.
-
-        What it put off is the end of the connection: the owner gets to answer what came before.
-        """
+    def stage(self) -> Stage:
+        """How far it is; one object from beginning to end, as it is looked at for every read."""
 
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> object:
         """Bytes came. They aren't kept: the buffer may be used again afterwards."""

@@ -19,7 +19,7 @@ from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import Limits, check_at_least, check_seconds
 from wirecore.websocket.closing import close_payload, closed_error, make_close
 from wirecore.websocket.deflate import DeflateParameters
-from wirecore.websocket.pings import PendingPings, check_payload
+from wirecore.websocket.pings import MAX_QUEUED_PONGS, PendingPings, check_payload, pongs_behind
 from wirecore.websocket.state import TRANSITIONS, State, Trigger
 from wirecore.websocket.writer import PART, MessageWriter, Sendable
 
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 #: Seconds that this end waits for the rest of a closing handshake.
 DEFAULT_CLOSE_TIMEOUT: Final = 5.0
-
-#: Bytes of pongs that may wait for a peer that pings and doesn't read: more than one read of
-#: pings ever makes.
-MAX_QUEUED_PONGS: Final = 1024 * 1024
 
 #: Compressed input is decoded in pieces of this many bytes, which deflate makes a thousand times
 #: as many of at most, until the messages of one call hold more than the second figure.
@@ -49,11 +45,12 @@ class Connection:
     for never. *close_timeout*: seconds for the rest of a closing handshake, None for no bound.
     *await_eof*: whether a client leaves it to the server to end the stream (section 7.1.1); a
     server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
-    answered ping and the time. *backend*: None takes the process' own.
+    answered ping and the time; it may be set later, before the first. *backend*: None takes the
+    process' own.
 
     Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
     *close_received*, the close frames; *failure*, what the peer did wrong. *pongs*: without
-    *on_pong*, payloads of the answered pings, oldest first, for the owner to take out.
+    *on_pong*, payloads of the answered pings, for the owner to take out.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -63,8 +60,8 @@ class Connection:
         "_backend",
         "_close_deadline",
         "_close_timeout",
-        "_decode",
         "_decoder",
+        "_deflate",
         "_end",
         "_encode",
         "_fragment_size",
@@ -72,21 +69,19 @@ class Connection:
         "_lost",
         "_masked",
         "_max_queued",
-        "_on_pong",
         "_one_put",
         "_pings",
         "_plain",
         "_pongs_behind",
         "_rest",
-        "_uncompressed",
         "_writer",
         "close_received",
         "close_sent",
         "deferred",
         "failure",
         "finished",
+        "on_pong",
         "outbox",
-        "pongs",
         "state",
     )
 
@@ -115,7 +110,6 @@ class Connection:
             raw_text=raw_text,
             inflater=None if deflate is None else deflate.inflater(client=client),
         )
-        self._decode: Callable[[Buffer], list[Any]] = self._decoder.receive
         self._encode = self._backend.frames.encode_message
         self._masked = client
         self._max_queued = limits.max_queued_bytes
@@ -126,7 +120,9 @@ class Connection:
         self._close_deadline = math.inf
         self._await_eof = client and await_eof
         self._lost = ""
-        self._pings = PendingPings()
+        # These two are made when they are needed: most connections never do.
+        self._pings: PendingPings | None = None
+        self._writer: MessageWriter | None = None
         self._pongs_behind = 0
         self._end: Close | Failure | None = None
         self._rest = b""  # input of a compressed connection that isn't decoded yet
@@ -137,20 +133,20 @@ class Connection:
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.failure: Failure | None = None
-        self.pongs: list[bytes] = []
-        self._on_pong = on_pong
-        deflater = None if deflate is None else deflate.deflater(client=client)
-        self._writer = MessageWriter(
-            self._backend,
-            self.outbox,
-            masked=client,
-            fragment_size=fragment_size,
-            deflater=deflater,
-            threshold=0 if deflate is None else deflate.threshold,
-        )
-        self._uncompressed = deflater is None
+        self.on_pong = on_pong
+        self._deflate = deflate
         # Whether messages go the short way: open, nothing half sent, no compression.
-        self._plain = self._uncompressed
+        self._plain = deflate is None
+
+    @property
+    def stage(self) -> Connection:
+        """See :class:`~wirecore.session.Session`."""
+        return self
+
+    @property
+    def pongs(self) -> list[bytes]:
+        """See above."""
+        return self._get_pings().pongs
 
     # --- in -----------------------------------------------------------------------------------
 
@@ -169,9 +165,9 @@ class Connection:
             return self._see_to_end(now)
         if self.finished:
             return []
-        if not self._uncompressed:
+        if self._deflate is not None:
             return self._inflate(data, now)
-        items = self._decode(data)
+        items: list[Any] = self._decoder.receive(data)
         if self._decoder.controls:
             return self._sort(items, now)
         return items
@@ -186,15 +182,15 @@ class Connection:
         messages: list[Message] = []
         made = 0
         view = memoryview(data)
-        while view and not self._at_end():
-            items = self._decode(view[:_PIECE])
+        while view and not (self.finished or self.deferred):
+            items: list[Any] = self._decoder.receive(view[:_PIECE])
             view = view[_PIECE:]
             found = self._sort(items, now, behind=messages) if self._decoder.controls else items
             messages += found
             made += sum(map(len, found))
             if made > _INFLATED:
                 break
-        if view and not self._at_end():
+        if view and not (self.finished or self.deferred):
             self._rest, self.deferred = bytes(view), True
         return messages
 
@@ -241,12 +237,8 @@ class Connection:
             elif isinstance(item, Pong):
                 if self._heartbeat is not None:
                     self._heartbeat.pong(now)
-                answered = self._pings.answer(item.payload)
-                if self._on_pong is None:
-                    self.pongs += answered
-                else:
-                    for token in answered:
-                        self._on_pong(token, now)
+                if self._pings is not None:
+                    self._pings.answer(item.payload, now)
             elif isinstance(item, Close | Failure):  # the last item there ever is
                 self._end = item
                 self.deferred = True
@@ -257,9 +249,6 @@ class Connection:
         if self.deferred and not messages and not behind:
             self._see_to_end(now)
         return messages
-
-    def _at_end(self) -> bool:
-        return self.finished or self.deferred
 
     def _see_to_end(self, now: float) -> list[Message]:
         end, self._end, self.deferred = self._end, None, False
@@ -287,7 +276,7 @@ class Connection:
         if self._plain and len(message) <= self._one_put and outbox.pending <= self._max_queued:
             return outbox.put(self._encode(message, self._masked, self._fragment_size))
         self._check_sendable()
-        return self._writer.put_message(message, compress)
+        return self._get_writer().put_message(message, compress)
 
     def send_all(self, messages: Collection[Sendable]) -> int:
         """Queue *messages* at once; the end offset of the last.
@@ -295,14 +284,17 @@ class Connection:
         Raises as :meth:`send`. Where one of them can't be a message, those before it may be
         queued.
         """
-        self._check_sendable()
-        if self._plain and sum(map(len, messages)) <= PART:
+        plain = self._plain and self.outbox.pending <= self._max_queued
+        if not plain:
+            self._check_sendable()
+        if plain and sum(map(len, messages)) <= PART:
             encoded = self._backend.frames.encode_messages(
                 messages, self._masked, self._fragment_size
             )
             return self.outbox.put(encoded) if encoded else self.outbox.queued
+        writer = self._get_writer()
         for message in messages:
-            self._writer.put_message(message, None)
+            writer.put_message(message, None)
         return self.outbox.queued
 
     def send_shared(self, message: Sendable, encoded: dict[int, list[bytes]]) -> int:
@@ -316,9 +308,9 @@ class Connection:
         if parts is None or not self._plain:
             self._check_sendable()
             if self._masked:
-                return self._writer.put_message(message, False)
+                return self._get_writer().put_message(message, False)
             if parts is None:
-                parts = encoded[self._fragment_size] = self._writer.parts(message)
+                parts = encoded[self._fragment_size] = self._get_writer().parts(message)
         elif self.outbox.pending > self._max_queued:
             self._check_room()
         for part in parts:
@@ -345,9 +337,16 @@ class Connection:
         """
         self._check_open()
         self._check_room()
-        end = self._writer.put_fragment(data, last=last, text=text, compress=compress)
-        self._plain = last and self._uncompressed
+        end = self._get_writer().put_fragment(data, last=last, text=text, compress=compress)
+        self._plain = last and self._deflate is None
         return end
+
+    def _get_writer(self) -> MessageWriter:
+        if self._writer is None:
+            self._writer = MessageWriter(
+                self._backend, self.outbox, self._masked, self._fragment_size, self._deflate
+            )
+        return self._writer
 
     def ping(self, payload: bytes | None = None) -> bytes:
         """Queue a ping; its token, which comes back by *on_pong* or *pongs* with the answer.
@@ -360,9 +359,14 @@ class Connection:
         """
         self._check_open()
         token = self._backend.entropy.random_bytes(8) if payload is None else payload
-        self._pings.add(token)
+        self._get_pings().add(token)
         self._put_control(Opcode.PING, token)
         return token
+
+    def _get_pings(self) -> PendingPings:
+        if self._pings is None:
+            self._pings = PendingPings(self.on_pong)
+        return self._pings
 
     def pong(self, payload: bytes = b"") -> None:
         """Queue a pong nobody asked for, as a sign of life in one direction (section 5.5.3).
@@ -445,16 +449,11 @@ class Connection:
             self._close_deadline = now + self._close_timeout
 
     def _answer(self, payload: bytes) -> None:
-        outbox = self.outbox
-        # What waits and isn't data is control frames. While a transport holds data it has taken
-        # the figure is too high, hence the second look at what has come since.
-        if outbox.pending - (outbox.queued - outbox.flushed) <= MAX_QUEUED_PONGS:
-            self._pongs_behind = 0
-        else:
-            self._pongs_behind += len(payload) + 2
-        if self._pongs_behind > MAX_QUEUED_PONGS:
+        behind = pongs_behind(self.outbox, self._pongs_behind, len(payload) + 2)
+        self._pongs_behind = behind
+        if behind > MAX_QUEUED_PONGS:
             reason = "pings without reading the pongs"
-            limit = ("max_queued_pongs", self._pongs_behind, MAX_QUEUED_PONGS)
+            limit = ("max_queued_pongs", behind, MAX_QUEUED_PONGS)
             self._fail(Failure(CloseCode.POLICY_VIOLATION, reason, *limit))
         else:
             self._put_control(Opcode.PONG, payload)
@@ -486,7 +485,7 @@ class Connection:
     def _check_sendable(self) -> None:
         self._check_open()
         self._check_room()
-        if self._writer.half_sent:
+        if self._writer is not None and self._writer.half_sent:
             raise InvalidState("another message is half sent: end it with its last fragment")
 
     def _check_open(self) -> None:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from wirecore.constants import MAX_CONTROL_PAYLOAD
 from wirecore.errors import InvalidOption, LocalLimitExceeded
+from wirecore.session.outbox import Outbox
 
 #: Bound on pings without an answer yet, on one connection.
 MAX_PENDING_PINGS: Final = 1024
 
+#: Bytes of pongs that may wait for a peer that pings and doesn't read: more than one read of
+#: pings ever makes.
+MAX_QUEUED_PONGS: Final = 1024 * 1024
+
 
 class PendingPings:
-    """The payloads of pings without an answer, in the order sent."""
+    """The payloads of pings without an answer, in the order sent.
 
-    __slots__ = ("_waiting",)
+    *on_pong* is called with the payload of each answered ping and the time. Without it they
+    are left in *pongs*, oldest first, for the owner to take out.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_on_pong", "_waiting", "pongs")
+
+    def __init__(self, on_pong: Callable[[bytes, float], object] | None) -> None:
+        self._on_pong = on_pong
         self._waiting: dict[bytes, None] = {}
+        self.pongs: list[bytes] = []
 
     def add(self, payload: bytes) -> None:
         """A ping with *payload*, 1 to 125 bytes that no other one here has, is sent.
@@ -35,19 +47,32 @@ class PendingPings:
             raise LocalLimitExceeded("max_pending_pings", count, MAX_PENDING_PINGS)
         self._waiting[payload] = None
 
-    def answer(self, payload: bytes) -> list[bytes]:
-        """A pong came: the payloads it answers, oldest first.
+    def answer(self, payload: bytes, now: float) -> None:
+        """A pong came: it answers the ping of its payload and all before it.
 
-        That is the ping of its payload and all before it, for a peer may answer just the latest
-        one; none where nobody waits for it.
+        A peer may answer just the latest one; none is answered where nobody waits for it.
         """
         if payload not in self._waiting:
-            return []
+            return
         tokens = list(self._waiting)
-        answered = tokens[: tokens.index(payload) + 1]
-        for token in answered:
+        for token in tokens[: tokens.index(payload) + 1]:
             del self._waiting[token]
-        return answered
+            if self._on_pong is None:
+                self.pongs.append(token)
+            else:
+                self._on_pong(token, now)
+
+
+def pongs_behind(outbox: Outbox, behind: int, pong: int) -> int:
+    """Bytes of pongs over the bound on those that wait, 0 below it.
+
+    *behind*: what this gave for the last pong. *pong*: the size of the next one's frame.
+    """
+    # What waits and isn't data is control frames. While a transport holds data it has taken the
+    # figure is too high, hence the second look at what has come since.
+    if outbox.pending - (outbox.queued - outbox.flushed) <= MAX_QUEUED_PONGS:
+        return 0
+    return behind + pong
 
 
 def check_payload(payload: bytes) -> None:

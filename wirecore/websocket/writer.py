@@ -9,7 +9,7 @@ from wirecore.constants import Opcode
 from wirecore.errors import InvalidOption
 from wirecore.events import Buffer, RawText
 from wirecore.session.outbox import Outbox
-from wirecore.websocket.deflate import Deflater
+from wirecore.websocket.deflate import DeflateParameters
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
@@ -24,8 +24,9 @@ PART: Final = 64 * 1024
 class MessageWriter:
     """Turns messages into frames, compressed and fragmented as wanted, and queues them.
 
-    It knows nothing of the connection's state. *fragment_size*: longer payloads are cut, 0 for
-    never. *threshold*: shorter messages aren't compressed unless asked for.
+    It knows nothing of the connection's state. *masked*: whether this is the client's end.
+    *fragment_size*: longer payloads are cut, 0 for never. *deflate*: what was agreed on
+    compression; messages below its threshold aren't compressed unless asked for.
     """
 
     __slots__ = (
@@ -42,18 +43,16 @@ class MessageWriter:
         self,
         backend: Backend,
         outbox: Outbox,
-        *,
         masked: bool,
         fragment_size: int,
-        deflater: Deflater | None,
-        threshold: int,
+        deflate: DeflateParameters | None,
     ) -> None:
         self._encode = backend.frames.encode_frame
         self._outbox = outbox
         self._masked = masked
         self._fragment_size = fragment_size
-        self._deflater = deflater
-        self._threshold = threshold
+        self._deflater = None if deflate is None else deflate.deflater(client=masked)
+        self._threshold = 0 if deflate is None else deflate.threshold
         # The message under way in fragments: its opcode, and whether it is compressed.
         self._begun: tuple[Opcode, bool] | None = None
 

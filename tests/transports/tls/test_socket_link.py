@@ -14,7 +14,7 @@ import trio.testing
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 
-from tests.transports.pump_story import TestSession
+from tests.transports.pump_story import TestSession, Told
 from tests.transports.tls.socket_story import (
     Foreigner,
     Sockets,
@@ -326,15 +326,8 @@ def test_control_frames_between_the_tries_dont_mix_up_what_is_sent(
 
     async def story() -> None:
         client, server = await shaken(*credentials, ends)
-        session, lost = TestSession(), list[BaseException | None]()
-        pump = Pump(
-            server,
-            session,
-            on_events=lambda events: None,
-            on_end=lost.append,
-            write_timeout=60,
-            high_water=1000,
-        )
+        session, told = TestSession(), Told()
+        pump = Pump(server, session, told, write_timeout=60, high_water=1000)
         randomness = random.Random(7)
         sizes = [randomness.choice([1, 100, 5000, 16_384, 70_000]) for _ in range(60)]
         messages = [bytes([number]) * size for number, size in enumerate(sizes)]
@@ -361,7 +354,7 @@ def test_control_frames_between_the_tries_dont_mix_up_what_is_sent(
             client.close()
         assert got == messages
         assert 0 < pings <= sent
-        assert lost == [None]
+        assert told.ends == [None]
 
     run_sockets(story)
 

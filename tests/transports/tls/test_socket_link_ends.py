@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from cryptography.hazmat.bindings.openssl.binding import Binding
 
-from tests.transports.pump_story import TestSession
+from tests.transports.pump_story import TestSession, Told
 from tests.transports.tls.socket_story import (
     Sockets,
     failure,
@@ -139,22 +139,15 @@ def test_what_the_peer_said_before_it_went_is_read_also_after_a_failed_send(
 def test_a_pump_hands_the_last_words_out(credentials: Credentials, run_sockets: Run) -> None:
     async def story() -> None:
         client, server = await shaken(*credentials, tcp())
-        session, events, lost = TestSession(), list[Any](), list[BaseException | None]()
-        pump = Pump(
-            client,
-            session,
-            on_events=events.extend,
-            on_end=lost.append,
-            write_timeout=60,
-            high_water=1000,
-        )
+        session, told = TestSession(), Told()
+        pump = Pump(client, session, told, write_timeout=60, high_water=1000)
         server.try_send(b"bye")
         reset(server.socket)
         await client.wait_readable()
         session.outbox.put(b"too late")
         pump.write()
-        assert events == [b"bye"]
-        assert isinstance(lost[0], trio.BrokenResourceError)
+        assert told.events == [b"bye"]
+        assert isinstance(told.ends[0], trio.BrokenResourceError)
         server.close()
 
     run_sockets(story)

@@ -168,7 +168,7 @@ def test_draining_closes_nobody_who_has_a_message_to_handle(world: World, run_so
         async with world.serving(hold) as server, world.connect(server) as ws:
             await settle()
             (connection,) = server.connections
-            connection._baton.arrived([b"just came"])
+            connection._baton.received([b"just came"])
             connection.drain()
             assert connection.sendable
             connection._baton.drop()

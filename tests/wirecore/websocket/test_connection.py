@@ -54,12 +54,16 @@ def test_plain_messages_are_the_decoders_list_untouched(backend: Backend) -> Non
     connection = Connection(client=False, backend=backend)
     data = masked(FIN | TEXT, b"a") + masked(FIN | BINARY, b"b")
     lists: list[list[Item]] = []
+    decoder = connection._decoder
 
-    def spy(piece: Buffer) -> list[Item]:
-        lists.append(connection._decoder.receive(piece))
-        return lists[-1]
+    class Spy:
+        controls = False
 
-    connection._decode = spy
+        def receive(self, piece: Buffer) -> list[Item]:
+            lists.append(decoder.receive(piece))
+            return lists[-1]
+
+    connection._decoder = Spy()  # type: ignore[assignment]  # as much of one as is used here
     assert connection.receive(data, 0.0) is lists[0]
     assert lists[0] == ["a", b"b"]
 

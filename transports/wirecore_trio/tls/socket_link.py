@@ -20,6 +20,7 @@ from wirecore.events import Buffer
 
 from .._link import MAX_SEND, SocketLink
 from .credentials import Credentials
+from .direct import reader, writer
 from .endpoint import Endpoint, forget_errors, read_on_by_itself
 from .records import MAX_PLAINTEXT
 
@@ -134,8 +135,8 @@ class PinnedSocketLink:
             end.fail(error, HandshakeError)
             end.check()
         else:
-            self._read = end.connection.recv_into
-            self._write = end.connection.send
+            self._read = reader(end.connection)
+            self._write = writer(end.connection)
             self._probe = self.inner.try_send
             return
         # Closed by another task when this one was to go on already.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -48,8 +48,8 @@ class WebSocket:
         "_closed_here",
         "_connection",
         "_draining",
-        "_ended",
         "_error",
+        "_gone",
         "_pings",
         "_pump",
         "_streaming",
@@ -83,28 +83,22 @@ class WebSocket:
             heartbeat=heartbeat,
             fragment_size=options.fragment_size,
             close_timeout=options.close_timeout,
-            on_pong=self._ponged,
             backend=backend,
         )
         self._connection.start(trio.current_time())
         self._closed_here = False
         self._draining = False
         self._error: BaseException | None = None
-        self._ended: trio.Event | None = None
+        self._gone: trio.Event | None = None
         self._pings: dict[bytes, _Ping] | None = None
         self._streaming: Streaming | None = None
         self._baton = baton = Baton(
-            max_queue=options.max_queue,
-            max_queue_bytes=options.max_queue_bytes,
-            on_wait=self._nothing_queued,
-            on_pause=self._connection.pause,
-            on_resume=self._resumed,
+            self, max_queue=options.max_queue, max_queue_bytes=options.max_queue_bytes
         )
         baton.pump = self._pump = Pump(
             link,
             self._connection,
-            on_events=baton.arrived,
-            on_end=self._on_end,
+            baton,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
         )
@@ -114,7 +108,7 @@ class WebSocket:
 
     # --- receiving --------------------------------------------------------------------
 
-    async def receive(self) -> Message:
+    def receive(self) -> Coroutine[Any, Any, Message]:
         """The next message: ``bytes`` for a binary one, ``str`` for text.
 
         Messages that came before the connection ended are still handed out. Cancelled, it has
@@ -123,35 +117,34 @@ class WebSocket:
         Raises :class:`ConnectionClosed`; :class:`AlreadyClosed` after ``aclose``;
         trio.BusyResourceError where another task is receiving.
         """
-        message = await self._baton.next()
-        if message is None:
-            raise self._end_error()
-        return message
+        # No frame of its own, here and below: each message would pay for it.
+        return self._baton.next()
 
-    async def receive_many(self) -> list[Message]:
+    def receive_many(self) -> Coroutine[Any, Any, list[Message]]:
         """All messages that have arrived, at least one; else like :meth:`receive`."""
-        batch = await self._baton.all()
-        if not batch:
-            raise self._end_error()
-        return batch
+        return self._baton.all()
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
 
-    async def __anext__(self) -> Message:
-        message = await self._baton.next()
-        if message is None:
-            error = self._end_error()
-            if isinstance(error, AlreadyClosed) or error.code in _ORDERLY:
-                raise StopAsyncIteration
-            raise error
-        return message
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
+        return self._baton.next(True)
 
-    def _nothing_queued(self) -> bool:
-        """Whether a receiver that finds nothing queued may wait for more."""
+    # The baton's holder, see there.
+
+    def _may_wait(self) -> bool:
         if self._draining and self._streaming is None and self.sendable:
             self._start_close(CloseCode.GOING_AWAY, "")
         return not self._closed_here
+
+    def _over(self, iterating: bool) -> Exception:
+        error = self._end_error()
+        if iterating and (isinstance(error, AlreadyClosed) or error.code in _ORDERLY):
+            return StopAsyncIteration()
+        return error
+
+    def _paused(self, now: float) -> None:
+        self._connection.pause(now)
 
     def _resumed(self, now: float) -> None:
         self._connection.resume(now)
@@ -252,6 +245,7 @@ class WebSocket:
         waiting = _Ping(trio.current_time())
         if self._pings is None:
             self._pings = {}
+            self._connection.on_pong = self._ponged
         token = self._connection.ping()
         self._pings[token] = waiting
         try:
@@ -299,7 +293,7 @@ class WebSocket:
         baton = self._baton
         if self.sendable:
             self._start_close(code, reason)
-        self._closed_here = True
+        self._closed_here = self._baton.reluctant = True
         try:
             await trio.lowlevel.checkpoint()
             while not pump.ended:
@@ -320,7 +314,7 @@ class WebSocket:
         if code is not None and self.sendable:
             self._start_close(code, reason)
             self._pump.push_last()
-        self._closed_here = True
+        self._closed_here = self._baton.reluctant = True
         self._pump.end(None)
         self._baton.drop()
 
@@ -332,30 +326,29 @@ class WebSocket:
         """
         if not self._pump.ended:
             self._baton.attend()
-            if self._ended is None:
-                self._ended = trio.Event()
-            await self._ended.wait()
+            if self._gone is None:
+                self._gone = trio.Event()
+            await self._gone.wait()
 
     def drain(self) -> None:
         """Close with 1001 as soon as a receiver finds nothing queued; for servers that stop.
 
         A :meth:`streaming` message that has begun goes to its end before.
         """
-        self._draining = True
+        self._draining = self._baton.reluctant = True
         if self._baton.waiting and not self._baton.queued:
-            self._nothing_queued()
+            self._may_wait()
 
     def _start_close(self, code: int, reason: str) -> None:
         self._connection.close(code, reason)
         self._pump.push()  # not with the others of this pass: the stream may be closed by then
         self._pump.arm()
 
-    def _on_end(self, error: BaseException | None) -> None:
+    def _ended(self, error: BaseException | None) -> None:
         self._error = error
         self._connection.outbox.clear()
-        self._baton.wake()
-        if self._ended is not None:
-            self._ended.set()
+        if self._gone is not None:
+            self._gone.set()
         for waiting in (self._pings or {}).values():
             waiting.done.set()
 

@@ -92,11 +92,9 @@ class Channel(Peer):
         self._pump = Pump(
             link,
             session,
-            on_events=self._received,
-            on_end=self._on_end,
+            self,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
-            on_finish=self._end_calls,
         )
 
     @property
@@ -169,8 +167,9 @@ class Channel(Peer):
     def _timed_out(self, what: str) -> errors.CallTimeout:
         return errors.CallTimeout(f"{what} within call_timeout, {self._options.call_timeout:g} s")
 
-    def _received(self, received: Received) -> None:
-        answers, requests = received.answers, received.requests
+    def received(self, received: Received) -> None:
+        """See the pump's Owner."""
+        answers, requests, timed_out = received
         if len(answers) + len(requests) > 1:
             self._pump.hold()  # their callers may call again, their handlers will answer
         for waiter, payload, text in answers:
@@ -178,12 +177,17 @@ class Channel(Peer):
                 waiter.fail(error_from_text(text))
             else:
                 waiter.answer(payload)
-        for waiter in received.timed_out:
+        for waiter in timed_out:
             waiter.fail(self._timed_out("no answer"))
         for method, call_id, payload in requests:
             self._handle(method, call_id, payload)
 
-    def _on_end(self, error: BaseException | None) -> None:
+    def on_finish(self) -> None:
+        """See the pump's Owner."""
+        self._end_calls()
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See the pump's Owner."""
         self._ended = True
         self._tell_change()
         self._end_calls(error)

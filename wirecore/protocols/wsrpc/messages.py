@@ -5,8 +5,8 @@ The figures are the defaults of the original, smartcontractkit/wsrpc.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 #: Longest message that a server, and that a client, takes: bytes of the envelope.
 SERVER_READ_LIMIT: Final = 10_000_000
@@ -26,8 +26,7 @@ MAX_ERROR_TEXT: Final = 8192
 NO_ERROR_TEXT: Final = "unspecified error"
 
 
-@dataclass(slots=True)
-class Received:
+class Received(NamedTuple):
     """What came of one read, or of time.
 
     *answers*: calls that have their answer, with its payload and its error text, which is empty
@@ -35,9 +34,9 @@ class Received:
     be given back as it came. *timed_out*: calls that waited for ``call_timeout``.
     """
 
-    answers: list[tuple[Any, bytes, str]] = field(default_factory=list)
-    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
-    timed_out: list[Any] = field(default_factory=list)
+    answers: Sequence[tuple[Any, bytes, str]] = ()
+    requests: Sequence[tuple[str, str, bytes]] = ()
+    timed_out: Sequence[Any] = ()
 
 
 def sendable_text(text: str, most: int = MAX_ERROR_TEXT) -> str:

@@ -41,8 +41,8 @@ class Session:
     pong. *call_timeout*: seconds for each call, None for none. *fragment_size*: None for what
     the original does, 0 for whole frames. *backend*: None takes the process' own.
 
-    Read-only attributes: *outbox*; *table*, the pending calls, which counts answers that nobody
-    waits for; *dropped*: how many messages were no envelopes, or empty ones.
+    Read-only attributes: *outbox*; *stage*; *table*, the pending calls, which counts answers
+    that nobody waits for; *dropped*: how many messages were no envelopes, or empty ones.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -56,6 +56,7 @@ class Session:
         "_sort",
         "dropped",
         "outbox",
+        "stage",
         "table",
     )
 
@@ -87,6 +88,7 @@ class Session:
             await_eof=False,  # the Go server never ends the stream after a closing handshake
             backend=backend,
         )
+        self.stage = self._connection
         self.outbox = self._connection.outbox
         self.table: CallTable[str, Any] = backend.calls.CallTable(
             backend.entropy.uuid4_text,
@@ -98,16 +100,6 @@ class Session:
         self._encode_request = backend.envelope.encode_request
         self._encode_response = backend.envelope.encode_response
         self._sort = backend.envelope.sort_envelopes
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come of it: close the stream once the outbox is empty."""
-        return self._connection.finished
-
-    @property
-    def deferred(self) -> bool:
-        """Whether :meth:`receive` is to be called again, with no bytes: the end was put off."""
-        return self._connection.deferred
 
     @property
     def pending_calls(self) -> int:

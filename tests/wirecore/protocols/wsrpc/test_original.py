@@ -154,7 +154,7 @@ def test_a_hand_made_client_meets_our_server(
         expected = [Close(1009, "some reason")]
     assert list(map(as_the_original, sent)) == list(map(as_the_original, expected))
     # The server's last connection left its list where our session is over.
-    assert server.end.session.finished == (case["server_connections_at_end"] == 0)
+    assert server.end.session.stage.finished == (case["server_connections_at_end"] == 0)
 
 
 def test_the_original_pings_and_gives_up_when_ours_does(
@@ -240,7 +240,7 @@ def test_in_the_servers_place_every_byte_is_the_originals(
     ]
     # Which comes first of a ping and a pong that are due at one time is chance.
     assert sorted(filter(is_beat, ours)) == sorted(filter(is_beat, theirs))
-    assert server.session.finished
+    assert server.session.stage.finished
     assert server.session.pending_calls == 1, "of the method that the original doesn't know"
 
 
@@ -257,7 +257,7 @@ def test_in_the_clients_place_every_byte_but_the_mask_is_the_originals(
         assert data[:2].hex() == frame["raw"][:4], "opcode, mask bit and length"
         payload = backend.mask.apply_mask(data[6:], data[2:6])
         assert payload.hex() == frame["hex"]
-    assert client.session.finished
+    assert client.session.stage.finished
     assert client.session.pending_calls == 1
 
 
@@ -271,7 +271,7 @@ def test_a_server_that_closes_is_answered_and_left(
     made = in_the_place_of("client", frames, client, recorded_ids)
     frame, data = made[-1]
     assert data[:2].hex() == frame["raw"][:4]
-    assert client.session.finished
+    assert client.session.stage.finished
     assert client.session.closed_error().code == 1000
 
 
@@ -282,13 +282,13 @@ def test_a_message_of_exactly_the_read_limit_passes(pair: Pair) -> None:
     pair.client.call("Ping", bytes(size))
     [(_, _, payload)] = pair.to_server().requests
     assert len(payload) == size
-    assert not pair.server.session.finished
+    assert not pair.server.session.stage.finished
 
 
 def test_nothing_of_a_failure_is_left_for_later(make_end: MakeEnd) -> None:
     server = make_end(client=False)
     server.session.receive(b"\x82\x00", 0.0)
-    assert server.session.finished
+    assert server.session.stage.finished
     [close] = server.sent()
     assert not isinstance(close, Failure)
     assert close.code == 1002

@@ -133,7 +133,7 @@ def test_what_is_no_envelope_is_dropped_counted_and_logged_loudly_once(
         assert server.session.receive(frame, 0.0) is None
     assert server.session.dropped == 3
     assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG", "DEBUG"]
-    assert not server.session.finished
+    assert not server.session.stage.finished
     assert server.sent() == []
 
 
@@ -145,7 +145,7 @@ def test_a_forgotten_call_drops_its_late_answer(pair: Pair) -> None:
     [(_, call_id, _)] = pair.to_server().requests
     pair.client.session.forget(call)
     pair.server.session.reply(call_id, b"at last")
-    assert pair.to_client().answers == []
+    assert not pair.to_client().answers
     assert pair.client.session.table.late == 1
 
 
@@ -157,7 +157,7 @@ def test_a_call_that_takes_too_long_is_given_back(make_end: MakeEnd) -> None:
     received = client.session.expire(6.0)
     assert received is not None
     assert received.timed_out == [early]
-    assert (received.answers, received.requests) == ([], [])
+    assert not received.answers and not received.requests
     assert client.session.next_deadline() == 7
     assert client.session.lost() == [(late, "not_sent")]
 
@@ -168,7 +168,7 @@ def test_a_lost_connection_gives_all_calls_back_with_what_is_known(make_end: Mak
     client.outgoing()
     queued = client.call("Ping")
     client.session.receive_eof(1.0)
-    assert client.session.finished
+    assert client.session.stage.finished
     assert client.session.lost() == [(sent, "maybe_executed"), (queued, "not_sent")]
     assert client.session.lost() == []
     error = client.session.closed_error()
@@ -280,7 +280,7 @@ def test_a_message_above_the_read_limit_ends_the_connection_when_it_is_announced
     masked = 0x00 if client else 0x80
     header = bytes([0x82, masked | 127]) + (limit + 1).to_bytes(8, "big") + bytes(4)
     assert end.session.receive(header, 0.0) is None
-    assert end.session.finished
+    assert end.session.stage.finished
     [close] = end.sent()
     assert close.code == 1009
     cause = end.session.closed_error().__cause__
@@ -334,11 +334,11 @@ def test_a_silent_peer_gets_its_ping_and_is_given_up_without_a_word(pair: Pair) 
     assert Ping(b"") in server.sent()
     assert server.session.next_deadline() == 20
     assert server.session.expire(20.0) is None
-    assert server.session.finished
+    assert server.session.stage.finished
     assert server.sent() == []
     assert server.session.next_deadline() == math.inf
     assert server.session.lost() == [(call, "maybe_executed")]
-    assert pair.to_server(21.0).requests == [], "nothing is read any more"
+    assert not pair.to_server(21.0).requests, "nothing is read any more"
 
 
 def test_pings_are_answered_and_keep_both_ends_alive(pair: Pair) -> None:
@@ -351,8 +351,8 @@ def test_pings_are_answered_and_keep_both_ends_alive(pair: Pair) -> None:
             pair.to_server(now)
             pair.to_client(now)
     assert now == 18 * 20
-    assert not pair.client.session.finished
-    assert not pair.server.session.finished
+    assert not pair.client.session.stage.finished
+    assert not pair.server.session.stage.finished
 
 
 def test_the_heartbeat_can_be_changed_or_off(make_end: MakeEnd) -> None:
@@ -365,11 +365,11 @@ def test_close_waits_for_nothing(pair: Pair) -> None:
     call = pair.client.call("Ping")
     pair.client.session.close()
     pair.client.session.close(4000)
-    assert pair.client.session.finished
+    assert pair.client.session.stage.finished
     assert pair.to_server().requests == [("Ping", call.call_id, b"")], "what was queued goes first"
-    assert pair.server.session.deferred, "and may still be answered"
+    assert pair.server.session.stage.deferred, "and may still be answered"
     assert pair.server.session.receive(b"", 0.0) is None
-    assert pair.server.session.finished
+    assert pair.server.session.stage.finished
     assert pair.server.sent() == [Close(1000, "")]
     assert pair.server.session.closed_error().clean
 
@@ -388,4 +388,4 @@ def test_a_peers_ping_is_answered_while_answers_wait(backend: Backend, make_end:
 
 def test_it_is_a_session_that_any_transport_can_drive(make_end: MakeEnd) -> None:
     session: AnySession = make_end(client=True).session
-    assert not session.finished
+    assert not session.stage.finished
