@@ -15,6 +15,7 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["put", "put_control"]), st.integers(0, 12)),
         st.tuples(st.just("take"), st.integers(0, 20)),
         st.tuples(st.just("sent"), st.integers(-1, 14)),
+        st.tuples(st.just("offer"), st.integers(0, 30)),
         st.tuples(st.just("clear"), st.none()),
     ),
     max_size=60,
@@ -32,6 +33,17 @@ def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
             return outbox.sent(number)
         except InvalidState as error:
             return str(error)
+    if verb == "offer":
+        offered: list[bytes] = []
+
+        def try_send(piece: bytes | memoryview) -> int:
+            offered.append(bytes(piece))
+            return len(piece) - (len(piece) + mark) % 3 if piece else 0
+
+        try:
+            return outbox.offer(try_send, number, 10 + mark % 20), offered
+        except InvalidState as error:
+            return str(error), offered
     return getattr(outbox, verb)(bytes([mark % 256]) * number)
 
 

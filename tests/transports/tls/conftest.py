@@ -23,6 +23,7 @@ from wirecore_trio.tls import (
     PinnedEngine,
     PinnedTLSStream,
     ServerCredentials,
+    direct,
 )
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "wsrpc.json"
@@ -31,6 +32,14 @@ AnyPrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.
 Story: TypeAlias = Callable[[], Awaitable[None]]
 Shake: TypeAlias = Callable[..., Awaitable[None]]
 MakePair: TypeAlias = Callable[[], tuple[PinnedTLSStream, PinnedTLSStream]]
+
+
+@pytest.fixture(params=["direct", "documented"])
+def openssl_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL's own reads and writes, and pyOpenSSL's, which a release may leave alone."""
+    assert direct._AVAILABLE, "no release that is installed for the tests lacks them"
+    if request.param == "documented":
+        monkeypatch.setattr(direct, "_AVAILABLE", False)
 
 
 # --- keys ---------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.transports.conftest import Run
     from tests.transports.tls.conftest import ForeignPeer
 
+pytestmark = pytest.mark.usefixtures("openssl_calls")
+
 MakeForeigner = Callable[..., "ForeignPeer"]
 Connect = Callable[[], "Connecting"]
 #: Larger than anything that a test lets come.

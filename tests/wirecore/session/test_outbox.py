@@ -175,3 +175,73 @@ def test_clear_forgets_everything_but_the_offsets(new: New) -> None:
     outbox.clear()
     assert outbox.take(100) == b""
     assert (outbox.pending, outbox.queued, outbox.flushed) == (0, 12, 2)
+
+
+class Room:
+    """A link that takes so many bytes at a time, one figure for each."""
+
+    def __init__(self, *takes: int | Exception) -> None:
+        self.takes = list(takes)
+        self.offered: list[bytes] = []
+
+    def __call__(self, data: bytes | memoryview) -> int:
+        self.offered.append(bytes(data))
+        takes = self.takes.pop(0) if self.takes else len(data)
+        if isinstance(takes, Exception):
+            raise takes
+        return min(takes, len(data))
+
+
+def test_all_that_waits_is_offered_in_pieces(new: New) -> None:
+    outbox = new()
+    for frame in (b"one", b"three", b"two"):
+        outbox.put(frame)
+    room = Room()
+    outbox.offer(room, 8, 100)
+    assert room.offered == [b"onethree", b"two"]
+    assert (outbox.pending, outbox.flushed) == (0, 11)
+    outbox.offer(room, 8, 100)
+    assert len(room.offered) == 2, "nothing waits, nothing is offered"
+
+
+def test_who_takes_less_than_it_was_offered_is_asked_no_more(new: New) -> None:
+    outbox = new()
+    for frame in (b"abcd", b"efgh"):
+        outbox.put(frame)
+    room = Room(3)
+    outbox.offer(room, 4, 100)
+    assert room.offered == [b"abcd"]
+    assert (outbox.pending, outbox.flushed) == (5, 3)
+    outbox.offer(room, 4, 100)
+    assert room.offered == [b"abcd", b"d", b"efgh"]
+
+
+def test_a_link_may_take_a_long_piece_bit_by_bit(new: New) -> None:
+    outbox = new()
+    outbox.put(b"0123456789")
+    room = Room(4, 4, 4)  # a limit's worth each time: there may be room for more
+    outbox.offer(room, 4, 100)
+    assert room.offered == [b"0123456789", b"456789", b"89"]
+    assert outbox.pending == 0
+
+
+def test_one_offer_ends_when_so_much_has_gone(new: New) -> None:
+    outbox = new()
+    for _ in range(5):
+        outbox.put(b"1234")
+    room = Room()
+    outbox.offer(room, 4, 9)
+    assert len(room.offered) == 3
+    assert outbox.pending == 8
+
+
+def test_what_left_before_the_link_failed_is_counted(new: New) -> None:
+    outbox = new()
+    outbox.put(b"gone")
+    outbox.put(b"never")
+    with pytest.raises(BrokenPipeError):
+        outbox.offer(Room(4, BrokenPipeError()), 5, 100)
+    assert outbox.pending == 5
+    # Until it is told what has left of it, all that was taken may have.
+    assert outbox.flushed == 9
+    assert outbox.take(5) == b"never"
