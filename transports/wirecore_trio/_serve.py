@@ -57,13 +57,15 @@ class Acceptor:
     of the oldest of these that has sent nothing (see :meth:`heard`), which is closed: else who
     says nothing could keep everybody else out. Where there is none, and beyond *max_connections*,
     it is answered with 503 (where *plain*: without TLS) and closed. *on_connection* owns the
-    socket, and must not raise but for cancellation.
+    socket, and must not raise but for cancellation. What goes on for as long as the connection
+    may be left to what it returns, which is awaited then: most connections wait in there, and
+    frames around it are memory.
     """
 
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        on_connection: Callable[[socket.socket], Awaitable[None]],
+        on_connection: Callable[[socket.socket], Awaitable[Awaitable[None] | None]],
         *,
         max_connections: int,
         max_handshakes: int = MAX_HANDSHAKES,
@@ -228,7 +230,9 @@ class Acceptor:
 
     async def _run_one(self, sock: socket.socket) -> None:
         try:
-            await self._on_connection(sock)
+            running = await self._on_connection(sock)
+            if running is not None:
+                await running
         except Exception:
             logger.exception("a connection failed; the server goes on")
         finally:

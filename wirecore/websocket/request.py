@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from wirecore.websocket.extensions import Extension, parse_extensions
@@ -27,13 +27,14 @@ class Request:
     http_version: str = "1.1"
     path: str = field(init=False)
     query: str = field(init=False)
-    subprotocols: list[str] = field(init=False)
-    extensions: list[Extension] = field(init=False, default_factory=list)
+    subprotocols: Sequence[str] = field(init=False)
+    extensions: Sequence[Extension] = field(init=False, default=())
     problem: Response | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.path, self.query = _split_target(self.target)
-        self.subprotocols = split_list(self.header(b"sec-websocket-protocol"))
+        # Tuples, as all the empty ones are one: connections keep their requests.
+        self.subprotocols = tuple(split_list(self.header(b"sec-websocket-protocol")))
         self.problem = self._judge()
 
     def header(self, name: str | bytes) -> bytes | None:
@@ -82,9 +83,10 @@ class Request:
         if not all(map(is_token, self.subprotocols)):
             return problem_response(400, "Sec-WebSocket-Protocol must be a list of tokens")
         try:
-            self.extensions = parse_extensions(self.header(b"sec-websocket-extensions") or b"")
+            extensions = parse_extensions(self.header(b"sec-websocket-extensions") or b"")
         except ValueError as error:
             return problem_response(400, f"Sec-WebSocket-Extensions: {error}")
+        self.extensions = tuple(extensions)
         return None
 
 

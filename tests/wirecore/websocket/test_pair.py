@@ -59,7 +59,7 @@ def shake_hands(
     request = requests[-1]
     assert request is not None
     assert request.problem is None
-    assert request.subprotocols == ["v2", "v1"]
+    assert request.subprotocols == ("v2", "v1")
     wire = server.accept(subprotocol="v1", compression=compression or DeflateOffer())
     answers = [client.receive(wire[at : at + step]) for at in range(0, len(wire), step)]
     accepted = answers[-1]

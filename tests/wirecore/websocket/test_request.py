@@ -131,7 +131,7 @@ def test_fields_that_are_missing() -> None:
     assert made.host == ""
     assert made.origin is None
     assert made.header(b"cookie") is None
-    assert made.subprotocols == []
+    assert made.subprotocols == ()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_the_example_of_the_standard() -> None:
     assert (request.path, request.query) == ("/chat", "room=1")
     assert request.host == "server.example.com"
     assert request.origin == "http://example.com"
-    assert request.subprotocols == ["chat", "superchat"]
+    assert request.subprotocols == ("chat", "superchat")
     assert request.header(b"sec-websocket-key") == KEY
     assert handshake.accept(subprotocol="chat") == (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

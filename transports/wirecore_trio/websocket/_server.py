@@ -200,19 +200,22 @@ class Server:
             self._acceptor.cancel_connections()
             await self._acceptor.wait_idle()
 
-    async def _connected(self, sock: socket.socket) -> None:
+    async def _connected(self, sock: socket.socket) -> Awaitable[None] | None:
         link: Link = SocketLink(sock)
+        websocket = None
         try:
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Asked for now, as a socket knows no peer any more once it is closed.
             peer = _peer(sock)
             websocket = await self._open(sock, link, peer)
-            if websocket is not None:
-                self._acceptor.opened(sock)
-                await self._run_handler(websocket, peer)
+            if websocket is None:
+                return None
+            self._acceptor.opened(sock)
+            return self._run_handler(websocket, peer)
         finally:
-            link.close()
+            if websocket is None:
+                link.close()
 
     async def _open(self, sock: socket.socket, link: Link, peer: str) -> WebSocket | None:
         """TLS and upgrade over *link* to *peer*; None where nothing comes of it."""
