@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.harness import addresses, catalog, machine, placement, plot, report
+from bench.harness import addresses, catalog, machine, markdown, placement, plot, report
 from bench.harness.measure import Timing
 from bench.harness.model import PLACEMENTS, Row
 from bench.harness.rounds import RowResult, run_row
@@ -64,6 +64,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="leave it to Linux where programs are loaded, which tells what that costs here",
     )
     parser.add_argument("--json", metavar="FILE", help="write every figure there")
+    parser.add_argument("--markdown", metavar="FILE", help="write tables for a page there")
     parser.add_argument("--plot", metavar="FILE", help="draw the ratios there (needs matplotlib)")
     return parser.parse_args(arguments)
 
@@ -150,9 +151,11 @@ def main(arguments: list[str] | None = None) -> int:
     facts = {**machine.describe(), "addresses": "fixed" if fixed else "random"}
     warn(facts, options)
     results = run(options, rows)
+    document = report.document(facts, vars(options), results)
     if options.json:
-        text = json.dumps(report.document(facts, vars(options), results), indent=1)
-        Path(options.json).write_text(text + "\n")
+        Path(options.json).write_text(json.dumps(document, indent=1) + "\n")
+    if options.markdown:
+        Path(options.markdown).write_text(markdown.tables(document))
     if options.plot:
         try:
             plot.draw(results, options.plot)

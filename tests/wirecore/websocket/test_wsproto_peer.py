@@ -100,7 +100,7 @@ def open_as_server(
     assert asked is not None
     assert asked.problem is None
     assert (asked.path, asked.query, asked.host) == ("/chat", "room=1", "example.com")
-    assert asked.subprotocols == ["v2", "v1"]
+    assert list(asked.subprotocols) == ["v2", "v1"]
     assert asked.header(b"x-extra") == b"1"
     peer.receive(handshake.accept(subprotocol="v1", headers=[("X-Too", "2")], compression=ours))
     (accepted,) = peer.events
@@ -124,7 +124,7 @@ def open_as_client(
     (asked,) = peer.events
     assert isinstance(asked, Request)
     assert (asked.host, asked.target) == ("example.com", "/chat?room=1")
-    assert asked.subprotocols == ["v2", "v1"]
+    assert list(asked.subprotocols) == ["v2", "v1"]
     answer = AcceptConnection(subprotocol="v1", extensions=[] if theirs is None else [theirs])
     accepted = handshake.receive(peer.ws.send(answer))
     assert accepted is not None

@@ -22,7 +22,8 @@ class Waiter(Call):
     __slots__ = ("done", "error", "payload", "session", "task")
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
+        # Without the base's: all that it sets is set once more when the call is opened.
+        self.end = 0
         self.session = session
         self.task: trio.lowlevel.Task | None = None
         self.done = False
@@ -43,14 +44,11 @@ class Waiter(Call):
     def answer(self, payload: bytes) -> None:
         """End the call with *payload*."""
         self.payload = payload
-        self._wake()
+        self.done = True
+        if self.task is not None:
+            trio.lowlevel.reschedule(self.task, self)  # type: ignore[arg-type]  # see the class
 
     def fail(self, error: Exception) -> None:
         """End the call with *error*."""
         self.error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        self.done = True
-        if self.task is not None:
-            trio.lowlevel.reschedule(self.task, self)  # type: ignore[arg-type]  # see the class
+        self.answer(b"")
