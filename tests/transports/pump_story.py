@@ -87,6 +87,7 @@ class TestSession:
         self.stage = self
         self.finished = False
         self.deferred = False
+        self.growing = 0
         self.deadline = math.inf
         self.expiries: list[float] = []
         self.error: Exception | None = None

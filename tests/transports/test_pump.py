@@ -37,6 +37,24 @@ def test_a_read_that_fills_the_buffer_gives_others_their_turn(run: Run) -> None:
     run(story)
 
 
+def test_reads_within_one_large_message_cost_no_more_than_others(run: Run) -> None:
+    """They are copied and no more, so several may follow each other."""
+
+    async def story() -> None:
+        reads = 100
+        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * reads))
+        s.session.growing = _pump.RECEIVE_BUFFER
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            assert s.pump.flooded
+            assert 8 < len(s.events) <= 6 * _pump.READS_IN_A_ROW < reads
+            s.link.change(b"")
+
+    run(story)
+
+
 def test_each_read_is_one_call_of_the_session_and_one_send(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(b"one", b"echo two"))

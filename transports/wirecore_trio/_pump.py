@@ -221,6 +221,11 @@ class Pump:
         if self._stage.finished and not self.ended:
             self._finish(now)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a full buffer was work: not where all of it is part of one large message."""
+        return self._stage.growing < RECEIVE_BUFFER
+
     def read_if_likely(self) -> bool:
         """Read once, unless that would most likely find nothing; False: wait first.
 
@@ -248,7 +253,7 @@ class Pump:
                 if not self.read():
                     continue
             in_a_row += 1
-            if in_a_row == READS_IN_A_ROW or self.flooded:
+            if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy):
                 in_a_row = 0
                 await trio.lowlevel.checkpoint()
 

@@ -21,6 +21,14 @@ class Stage(Protocol):
         What it put off is the end of the connection: the owner gets to answer what came before.
         """
 
+    @property
+    def growing(self) -> int:
+        """How many bytes of a message lie here whose rest hasn't come.
+
+        Where that is more than the last ``receive`` got, those bytes were copied and no more.
+        0 where they were more work than that, as for a control frame among them.
+        """
+
 
 class Session(Protocol):
     """One connection's protocol, without I/O or a clock.

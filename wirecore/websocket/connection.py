@@ -19,7 +19,7 @@ from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import Limits, check_at_least, check_seconds
 from wirecore.websocket.closing import close_payload, closed_error, make_close
 from wirecore.websocket.deflate import DeflateParameters
-from wirecore.websocket.pings import MAX_QUEUED_PONGS, PendingPings, check_payload, pongs_behind
+from wirecore.websocket.pings import PendingPings, check_payload, pings_unread, pongs_behind
 from wirecore.websocket.state import TRANSITIONS, State, Trigger
 from wirecore.websocket.writer import PART, MessageWriter, Sendable
 
@@ -127,8 +127,7 @@ class Connection:
         self._end: Close | Failure | None = None
         self._rest = b""  # input of a compressed connection that isn't decoded yet
         self.state = State.OPEN
-        self.deferred = False
-        self.finished = False
+        self.deferred = self.finished = False
         self.outbox = self._backend.outbox.Outbox()
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
@@ -142,6 +141,11 @@ class Connection:
     def stage(self) -> Connection:
         """See :class:`~wirecore.session.Session`."""
         return self
+
+    @property
+    def growing(self) -> int:
+        """See :class:`~wirecore.session.Session`."""
+        return 0 if self._deflate or self._decoder.controls else self._decoder.buffered
 
     @property
     def pongs(self) -> list[bytes]:
@@ -281,8 +285,7 @@ class Connection:
     def send_all(self, messages: Collection[Sendable]) -> int:
         """Queue *messages* at once; the end offset of the last.
 
-        Raises as :meth:`send`. Where one of them can't be a message, those before it may be
-        queued.
+        Raises as :meth:`send`; those before one that can't be a message may be queued then.
         """
         plain = self._plain and self.outbox.pending <= self._max_queued
         if not plain:
@@ -451,12 +454,11 @@ class Connection:
     def _answer(self, payload: bytes) -> None:
         behind = pongs_behind(self.outbox, self._pongs_behind, len(payload) + 2)
         self._pongs_behind = behind
-        if behind > MAX_QUEUED_PONGS:
-            reason = "pings without reading the pongs"
-            limit = ("max_queued_pongs", behind, MAX_QUEUED_PONGS)
-            self._fail(Failure(CloseCode.POLICY_VIOLATION, reason, *limit))
-        else:
+        failure = pings_unread(behind)
+        if failure is None:
             self._put_control(Opcode.PONG, payload)
+        else:
+            self._fail(failure)
 
     def _peer_closed(self, close: Close, now: float) -> None:
         self.close_received = close
@@ -475,9 +477,8 @@ class Connection:
 
     def _put_close(self, close: Close) -> None:
         self.close_sent = close
-        payload = close_payload(close)
-        # In the data lane, for no data may follow it: section 5.5.1.
-        self.outbox.put(self._backend.frames.encode_frame(Opcode.CLOSE, payload, self._masked))
+        frame = self._backend.frames.encode_frame(Opcode.CLOSE, close_payload(close), self._masked)
+        self.outbox.put(frame)  # in the data lane, for no data may follow it: section 5.5.1
 
     def _put_control(self, opcode: Opcode, payload: bytes) -> None:
         self.outbox.put_control(self._backend.frames.encode_frame(opcode, payload, self._masked))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from wirecore.constants import MAX_CONTROL_PAYLOAD
+from wirecore.constants import MAX_CONTROL_PAYLOAD, CloseCode
 from wirecore.errors import InvalidOption, LocalLimitExceeded
+from wirecore.events import Failure
 from wirecore.session.outbox import Outbox
 
 #: Bound on pings without an answer yet, on one connection.
@@ -73,6 +74,19 @@ def pongs_behind(outbox: Outbox, behind: int, pong: int) -> int:
     if outbox.pending - (outbox.queued - outbox.flushed) <= MAX_QUEUED_PONGS:
         return 0
     return behind + pong
+
+
+def pings_unread(behind: int) -> Failure | None:
+    """The failure of a peer that pings and leaves *behind* bytes of pongs over the bound unread."""
+    if behind <= MAX_QUEUED_PONGS:
+        return None
+    return Failure(
+        CloseCode.POLICY_VIOLATION,
+        "pings without reading the pongs",
+        "max_queued_pongs",
+        behind,
+        MAX_QUEUED_PONGS,
+    )
 
 
 def check_payload(payload: bytes) -> None:

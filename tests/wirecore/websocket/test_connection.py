@@ -68,6 +68,32 @@ def test_plain_messages_are_the_decoders_list_untouched(backend: Backend) -> Non
     assert lists[0] == ["a", b"b"]
 
 
+def test_it_tells_how_much_of_a_message_has_come_and_no_more(backend: Backend) -> None:
+    """What the last bytes were but part of one message: else they may have been much work."""
+    server = Connection(client=False, backend=backend)
+    frame = masked(FIN | BINARY, bytes(100))
+    assert server.growing == 0
+    server.receive(frame[:66], 0.0)
+    assert server.growing == 60
+    server.receive(frame[66:], 0.0)
+    assert server.growing == 0, "it is whole"
+    server.receive(frame[:56], 0.0)
+    assert server.growing == 50
+    server.receive(frame[56:] + frame[:16], 0.0)
+    assert server.growing == 10, "less than that call got, as it was more than a part"
+    fragment = masked(BINARY, bytes(50))
+    server = Connection(client=False, backend=backend)
+    server.receive(fragment, 0.0)
+    assert server.growing == 50
+    server.receive(masked(CONTINUATION, bytes(50)) + masked(FIN | PING, b"?"), 0.0)
+    assert server.growing == 0, "a ping was answered in between"
+    server.receive(masked(CONTINUATION, bytes(50)), 0.0)
+    assert server.growing == 150
+    deflated = Connection(client=False, deflate=DeflateParameters(), backend=backend)
+    deflated.receive(fragment, 0.0)
+    assert deflated.growing == 0, "decompressing is work"
+
+
 def test_messages_in(backend: Backend) -> None:
     server = Connection(client=False, backend=backend)
     assert server.receive(masked(FIN | TEXT, b"\xc3\xa4"), 0.0) == ["ä"]
