@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """What waits to be sent, in two lanes: the compiled twin of ``wirecore_py.outbox``."""
 
+from cpython.bytes cimport PyBytes_CheckExact
 from cpython.list cimport PyList_Append, PyList_GET_SIZE
 
 from wirecore.errors import InvalidState
+from wirecore.long_frame import LongFrame
 
 
 cdef class Outbox:
@@ -23,6 +25,8 @@ cdef class Outbox:
     cdef list _control
     cdef list _data
     cdef list _ready
+    cdef Py_ssize_t _longs  # how many of these are long frames
+    cdef object _long  # the one under way, else None: nothing goes in between
     cdef long long _left  # bytes of the data lane that have left
     cdef object _taken  # handed out and not yet sent
     cdef Py_ssize_t _taken_size
@@ -32,8 +36,10 @@ cdef class Outbox:
         self._taken = b""
 
     cpdef object put(self, object frames):
-        """Queue one or more whole data frames; their end offset in the data lane."""
+        """Queue one or more whole data frames, or a long one; their end offset in the data lane."""
         cdef Py_ssize_t size = len(frames)
+        if not PyBytes_CheckExact(frames) and isinstance(frames, LongFrame):
+            self._longs += 1
         if self._data is None:
             self._data = [frames]
         else:
@@ -56,10 +62,11 @@ cdef class Outbox:
 
         First what is owed of the last one; else all control frames and behind them data frames
         up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
-        whole, as a memoryview. The same again until :meth:`sent` was told.
+        whole, as a memoryview; a long frame comes alone and in pieces, with nothing between
+        them. The same again until :meth:`sent` was told.
         """
         if not self._taken_size:
-            self._taken = self._next(limit)
+            self._taken = self._next(limit) if self._long is None else self._go_on(limit)
             self._taken_size = len(self._taken)
         self.flushed = self._left + self._taken_size - self._taken_control
         return self._taken
@@ -73,7 +80,7 @@ cdef class Outbox:
         else:
             for frame in parts:
                 self._taken_control += len(frame)
-        if self.pending <= limit and self._ready is None:
+        if self.pending <= limit and self._ready is None and not self._longs:
             if self._data is not None:
                 parts = self._data if not PyList_GET_SIZE(parts) else parts + self._data
                 self._data = None
@@ -87,25 +94,40 @@ cdef class Outbox:
                 if not PyList_GET_SIZE(self._ready):
                     self._ready = None
                 if whole is not None:
-                    return memoryview(whole)
+                    return whole
         if PyList_GET_SIZE(parts) == 1:
             return parts[0]
         return b"".join(parts)
 
     cdef object _move(self, list parts, Py_ssize_t room):
-        """Move what fits into *room* to *parts*; what alone doesn't is given back instead."""
+        """Move what fits into *room* to *parts*; of what alone doesn't comes the first piece."""
         cdef list ready = self._ready
         cdef Py_ssize_t size, last = PyList_GET_SIZE(ready) - 1
-        if last >= 0 and not PyList_GET_SIZE(parts) and len(ready[last]) > room:
-            return ready.pop()
+        cdef Py_ssize_t limit = room
         while last >= 0:
-            size = len(ready[last])
+            frames = ready[last]
+            if self._longs and isinstance(frames, LongFrame):
+                if PyList_GET_SIZE(parts):
+                    break
+                self._long = ready.pop()
+                self._longs -= 1
+                return self._go_on(limit)
+            size = len(frames)
             if size > room:
-                break
+                if PyList_GET_SIZE(parts):
+                    break
+                return memoryview(ready.pop())
             room -= size
             PyList_Append(parts, ready.pop())
             last -= 1
         return None
+
+    cdef object _go_on(self, Py_ssize_t limit):
+        self._taken_control = 0
+        piece = self._long.next(limit)
+        if not len(self._long):
+            self._long = None
+        return piece
 
     cpdef object sent(self, Py_ssize_t n):
         """*n* bytes of what was taken last have left; the rest is owed.
@@ -130,7 +152,7 @@ cdef class Outbox:
         """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
 
         It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
-        left; taking *limit* or more of a longer one is all that is asked of it. What it raises
+        left; taking *limit* (1 or more) of a longer one is all that is asked of it. What it raises
         goes through; what it had taken before is counted.
         """
         cdef Py_ssize_t size, taken
@@ -145,7 +167,8 @@ cdef class Outbox:
 
     cpdef object clear(self):
         """Forget all that waits, as nothing more will be sent. Offsets stay as they are."""
-        self._control = self._data = self._ready = None
+        self._control = self._data = self._ready = self._long = None
+        self._longs = 0
         self._taken = b""
         self._taken_size = self._taken_control = 0
         self.pending = 0

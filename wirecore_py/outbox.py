@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wirecore.errors import InvalidState
+from wirecore.long_frame import LongFrame
 
 
 class Outbox:
@@ -26,6 +27,8 @@ class Outbox:
         "_control",
         "_data",
         "_left",
+        "_long",
+        "_longs",
         "_ready",
         "_taken",
         "_taken_control",
@@ -39,15 +42,19 @@ class Outbox:
         self.flushed = 0
         self.pending = 0
         self._control: list[bytes] = []
-        self._data: list[bytes] = []
-        self._ready: list[bytes] = []
+        self._data: list[bytes | LongFrame] = []
+        self._ready: list[bytes | LongFrame] = []
+        self._longs = 0  # how many of these are long frames
+        self._long: LongFrame | None = None  # the one under way: nothing goes in between
         self._left = 0  # bytes of the data lane that have left
         self._taken: bytes | memoryview = b""  # handed out and not yet sent
         self._taken_control = 0  # how many of its first bytes are control frames
 
-    def put(self, frames: bytes) -> int:
-        """Queue one or more whole data frames; their end offset in the data lane."""
+    def put(self, frames: bytes | LongFrame) -> int:
+        """Queue one or more whole data frames, or a long one; their end offset in the data lane."""
         self._data.append(frames)
+        if isinstance(frames, LongFrame):
+            self._longs += 1
         size = len(frames)
         self.pending += size
         self.queued += size
@@ -63,18 +70,19 @@ class Outbox:
 
         First what is owed of the last one; else all control frames and behind them data frames
         up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
-        whole, as a memoryview. The same again until :meth:`sent` was told.
+        whole, as a memoryview; a long frame comes alone and in pieces, with nothing between
+        them. The same again until :meth:`sent` was told.
         """
         if not self._taken:
-            self._taken = self._next(limit)
+            self._taken = self._next(limit) if self._long is None else self._go_on(limit)
         self.flushed = self._left + len(self._taken) - self._taken_control
         return self._taken
 
     def _next(self, limit: int) -> bytes | memoryview:
         parts, self._control = self._control, []
         self._taken_control = sum(map(len, parts))
-        if self.pending <= limit and not self._ready:
-            parts += self._data
+        if self.pending <= limit and not self._ready and not self._longs:
+            parts += self._data  # type: ignore[arg-type]  # no long ones are among them
             self._data = []
         else:
             if not self._ready:
@@ -82,12 +90,32 @@ class Outbox:
                 self._ready.reverse()
             ready = self._ready
             room = limit - self._taken_control
-            if not parts and ready and len(ready[-1]) > room:
-                return memoryview(ready.pop())
-            while ready and len(ready[-1]) <= room:
-                room -= len(ready[-1])
-                parts.append(ready.pop())
+            while ready:
+                frames = ready[-1]
+                if isinstance(frames, LongFrame):
+                    if not parts:
+                        self._long = frames
+                        self._longs -= 1
+                        ready.pop()
+                        return self._go_on(limit)
+                    break
+                if len(frames) > room:
+                    if not parts:
+                        ready.pop()
+                        return memoryview(frames)
+                    break
+                room -= len(frames)
+                parts.append(frames)
+                ready.pop()
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _go_on(self, limit: int) -> bytes | memoryview:
+        assert self._long is not None
+        self._taken_control = 0
+        piece = self._long.next(limit)
+        if not self._long:
+            self._long = None
+        return piece
 
     def sent(self, n: int) -> None:
         """*n* bytes of what was taken last have left; the rest is owed.
@@ -111,7 +139,7 @@ class Outbox:
         """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
 
         It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
-        left; taking *limit* or more of a longer one is all that is asked of it. What it raises
+        left; taking *limit* (1 or more) of a longer one is all that is asked of it. What it raises
         goes through; what it had taken before is counted.
         """
         while self.pending and most > 0:
@@ -128,6 +156,8 @@ class Outbox:
         self._control = []
         self._data = []
         self._ready = []
+        self._longs = 0
+        self._long = None
         self._taken = b""
         self._taken_control = 0
         self.pending = 0

@@ -7,15 +7,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wirecore._backend import Backend
+from wirecore._backend import Backend, default
 from wirecore.errors import InvalidState
+from wirecore.long_frame import LongFrame
 
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["put", "put_control"]), st.integers(0, 12)),
+        st.tuples(st.just("put_long"), st.integers(0, 40)),
         st.tuples(st.just("take"), st.integers(0, 20)),
         st.tuples(st.just("sent"), st.integers(-1, 14)),
-        st.tuples(st.just("offer"), st.integers(0, 30)),
+        st.tuples(st.just("offer"), st.integers(1, 30)),
         st.tuples(st.just("clear"), st.none()),
     ),
     max_size=60,
@@ -44,6 +46,9 @@ def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
             return outbox.offer(try_send, number, 10 + mark % 20), offered
         except InvalidState as error:
             return str(error), offered
+    if verb == "put_long":
+        key = b"mask" if mark % 2 else b""
+        return outbox.put(LongFrame(0x82, bytes(number), key, default.mask.apply_mask))
     return getattr(outbox, verb)(bytes([mark % 256]) * number)
 
 

@@ -7,7 +7,6 @@ messages and close frames in its data lane, pings and pongs in its control lane.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,7 +113,7 @@ class Connection:
         self._masked = client
         self._max_queued = limits.max_queued_bytes
         self._fragment_size = fragment_size
-        self._one_put = max(PART, fragment_size) if fragment_size else sys.maxsize
+        self._one_put = max(PART, fragment_size)  # longer ones go the writer's ways
         self._heartbeat = heartbeat
         self._close_timeout = math.inf if close_timeout is None else close_timeout
         self._close_deadline = math.inf

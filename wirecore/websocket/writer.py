@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from wirecore.constants import Opcode
 from wirecore.errors import InvalidOption
 from wirecore.events import Buffer, RawText
+from wirecore.long_frame import LONG, LongFrame
 from wirecore.session.outbox import Outbox
 from wirecore.websocket.deflate import DeflateParameters
 
@@ -30,6 +31,7 @@ class MessageWriter:
     """
 
     __slots__ = (
+        "_backend",
         "_begun",
         "_deflater",
         "_encode",
@@ -47,6 +49,7 @@ class MessageWriter:
         fragment_size: int,
         deflate: DeflateParameters | None,
     ) -> None:
+        self._backend = backend
         self._encode = backend.frames.encode_frame
         self._outbox = outbox
         self._masked = masked
@@ -73,8 +76,13 @@ class MessageWriter:
         rsv1 = compress and self._deflater is not None
         if rsv1 and self._deflater is not None:
             payload = self._deflater.deflate(payload)
-        for part in self._cut(opcode, payload, rsv1):
-            self._outbox.put(part)
+        if self._is_cut(payload):
+            for part in self._cut(opcode, payload, rsv1):
+                self._outbox.put(part)
+        elif len(payload) > LONG:
+            self._outbox.put(self._long_frame(opcode, payload, rsv1))
+        else:
+            self._outbox.put(self._encode(opcode, payload, self._masked, True, rsv1))
         return self._outbox.queued
 
     def parts(self, message: Sendable) -> list[bytes]:
@@ -83,14 +91,23 @@ class MessageWriter:
         Raises as :meth:`put_message`.
         """
         opcode, payload = _split(message)
-        return list(self._cut(opcode, payload, False))
+        if self._is_cut(payload):
+            return list(self._cut(opcode, payload, False))
+        return [self._encode(opcode, payload, self._masked, True, False)]
+
+    def _is_cut(self, payload: bytes | memoryview) -> bool:
+        return 0 < self._fragment_size < len(payload)
+
+    def _long_frame(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> LongFrame:
+        key = self._backend.entropy.mask_key() if self._masked else b""
+        # It is read as it is sent, and what isn't bytes may have changed until then.
+        return LongFrame(
+            0x80 | rsv1 << 6 | opcode, bytes(payload), key, self._backend.mask.apply_mask
+        )
 
     def _cut(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> Iterator[bytes]:
         size = self._fragment_size
         total = len(payload)
-        if not 0 < size < total:
-            yield self._encode(opcode, payload, self._masked, True, rsv1)
-            return
         frames: list[bytes] = []
         held = 0
         for start in range(0, total, size):
