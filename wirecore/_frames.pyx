@@ -37,6 +37,12 @@ cdef enum:
     CLOSE = 0x8
     PING = 0x9
 
+# A message of one frame has its room at once, up to so many bytes: grown bit by bit, what has
+# come is copied each time. What a peer announces and doesn't send stays untouched memory, which
+# the system doesn't back with any.
+cdef enum:
+    EAGER = 1024 * 1024
+
 cdef object inflate_error = zlib.error
 cdef object raw_text_class = RawText
 
@@ -320,6 +326,8 @@ cdef class MessageDecoder:
             return self.gather_inflated(piece, False)
         if self.first & FIN:
             expected = self.gathered.size + size + self.remaining
+            if expected <= EAGER:
+                gather_reserve(&self.gathered, expected)
         room = gather_room(&self.gathered, size, expected)
         self.copy(room, source, size)
         self.gathered.size += size
