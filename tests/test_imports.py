@@ -30,7 +30,10 @@ PACKAGES = (wirecore, wirecore_asgi, wirecore_py, wirecore_trio)
 SOURCES = Path(__file__).parents[1] / "wirecore"
 
 #: What a compiled module may use of wirecore: the leaves and its compiled siblings.
-LEAVES = {f"wirecore.{leaf}" for leaf in ("constants", "errors", "events", "protobuf", "rules")}
+LEAVES = {
+    f"wirecore.{leaf}"
+    for leaf in ("constants", "errors", "events", "long_frame", "protobuf", "rules")
+}
 
 #: No part of the sans-IO core looks at these.
 IO_MODULES = {"asyncio", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
