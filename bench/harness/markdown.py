@@ -62,7 +62,9 @@ def _ratios(row: dict[str, Any]) -> Iterable[tuple[str, ...]]:
             _bound(ratio["floor"], row["smaller_is_better"]),
             _bound(ratio["target"], row["smaller_is_better"]),
             # Without a floor there is nothing to be below of.
-            "no" if ratio["reached"] == "floor" and not ratio["floor"] else _said(ratio),
+            "no"
+            if ratio["reached"] == "floor" and not ratio["floor"]
+            else _REACHED[ratio["reached"]],
         )
     for tail in row["tails"]:
         yield (
@@ -74,10 +76,6 @@ def _ratios(row: dict[str, Any]) -> Iterable[tuple[str, ...]]:
             f"{tail['target']:g} us at most",
             "target" if tail["reached"] else "no",
         )
-
-
-def _said(ratio: dict[str, Any]) -> str:
-    return _REACHED[ratio["reached"]]
 
 
 def _bound(value: float | None, smaller_is_better: bool) -> str:

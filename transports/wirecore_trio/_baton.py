@@ -93,7 +93,7 @@ class Baton:
     *holder* has the connection. *max_queue*: messages that may wait for a receiver before the
     keeper stops reading; *max_queue_bytes*: their size, a character counting as one. One read
     more can lie in the queue: what a single read of the pump's buffer decodes to isn't split.
-    The owner of the pump, which is set once there is one.
+    It is the owner of *pump*, which is set once there is one.
     """
 
     __slots__ = (
