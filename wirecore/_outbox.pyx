@@ -62,11 +62,11 @@ cdef class Outbox:
 
         First what is owed of the last one; else all control frames and behind them data frames
         up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
-        whole, as a memoryview; a long frame comes alone and in pieces, with nothing between
-        them. The same again until :meth:`sent` was told.
+        whole, as a memoryview; a long frame comes alone and in its own pieces, with nothing
+        between them. The same again until :meth:`sent` was told.
         """
         if not self._taken_size:
-            self._taken = self._next(limit) if self._long is None else self._go_on(limit)
+            self._taken = self._next(limit) if self._long is None else self._go_on()
             self._taken_size = len(self._taken)
         self.flushed = self._left + self._taken_size - self._taken_control
         return self._taken
@@ -103,7 +103,6 @@ cdef class Outbox:
         """Move what fits into *room* to *parts*; of what alone doesn't comes the first piece."""
         cdef list ready = self._ready
         cdef Py_ssize_t size, last = PyList_GET_SIZE(ready) - 1
-        cdef Py_ssize_t limit = room
         while last >= 0:
             frames = ready[last]
             if self._longs and isinstance(frames, LongFrame):
@@ -111,7 +110,7 @@ cdef class Outbox:
                     break
                 self._long = ready.pop()
                 self._longs -= 1
-                return self._go_on(limit)
+                return self._go_on()
             size = len(frames)
             if size > room:
                 if PyList_GET_SIZE(parts):
@@ -122,9 +121,9 @@ cdef class Outbox:
             last -= 1
         return None
 
-    cdef object _go_on(self, Py_ssize_t limit):
+    cdef object _go_on(self):
         self._taken_control = 0
-        piece = self._long.next(limit)
+        piece = self._long.next()
         if not len(self._long):
             self._long = None
         return piece

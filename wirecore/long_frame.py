@@ -12,15 +12,20 @@ from typing import Final
 #: Frames with longer payloads than this are worth it. They have a length of 64 bits.
 LONG: Final = 64 * 1024
 
-#: The longest head there is.
-_HEAD: Final = 14
+#: Bytes that are masked at a time. Each send wakes a peer on the same machine, which looks at what
+#: it can't use yet: pieces of 64 KiB cost both ends half as much again. What is freed of much more
+#: than this, glibc gives back to the system, which then has to find pages for the next.
+PIECE: Final = 256 * 1024
+
+#: Bytes of payload that go with a head, where it isn't masked: they are copied, the others aren't.
+FIRST: Final = 4096
 
 
 class LongFrame:
     """A frame with *payload*, which must be longer than :data:`LONG`; *first* is its first byte.
 
-    *key*: the 4 bytes that *mask* masks it with, as ``apply_mask`` of a backend does; empty for a
-    frame that isn't masked.
+    *payload* is read until the last of it was given: it mustn't change. *key*: the 4 bytes that
+    *mask* masks it with, as ``apply_mask`` of a backend does; empty for a frame that isn't masked.
     """
 
     __slots__ = ("_at", "_head", "_key", "_mask", "_payload")
@@ -28,13 +33,13 @@ class LongFrame:
     def __init__(
         self,
         first: int,
-        payload: bytes,
+        payload: memoryview,
         key: bytes,
-        mask: Callable[[memoryview, bytes, int], bytes],
+        mask: Callable[[memoryview, bytes, int, bytes], bytes],
     ) -> None:
         size = len(payload)
         self._head = bytes((first, 0xFF if key else 0x7F)) + size.to_bytes(8, "big") + key
-        self._payload = memoryview(payload)
+        self._payload = payload
         self._key = key
         self._mask = mask
         self._at = 0
@@ -43,19 +48,14 @@ class LongFrame:
         """The bytes of it that :meth:`next` hasn't given yet."""
         return len(self._head) + len(self._payload) - self._at
 
-    def next(self, limit: int) -> bytes | memoryview:
-        """The next bytes of it: what needn't be masked all at once, else *limit* at most.
-
-        Where *limit* is less than a head may be, that many: a head isn't cut.
-        """
-        limit = max(limit, _HEAD)
-        if self._head:
-            head, self._head = self._head, b""
-            return head + self._piece(limit - len(head))
-        return self._piece(limit if self._key else len(self))
-
-    def _piece(self, size: int) -> bytes | memoryview:
+    def next(self) -> bytes | memoryview:
+        """The next bytes of it, with the whole head in front of the first."""
+        head, self._head = self._head, b""
         at = self._at
-        piece = self._payload[at : at + size]
+        if self._key:
+            piece = self._payload[at : at + PIECE]
+            self._at = at + len(piece)
+            return self._mask(piece, self._key, at, head)
+        piece = self._payload[at : at + FIRST] if head else self._payload[at:]
         self._at = at + len(piece)
-        return self._mask(piece, self._key, at) if self._key else piece
+        return head + piece if head else piece

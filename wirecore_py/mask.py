@@ -30,17 +30,20 @@ def xor(data: bytes, key: bytes) -> bytes:
     return bytes(masked)
 
 
-def apply_mask(data: Buffer, key: bytes, offset: int = 0) -> bytes:
+def apply_mask(data: Buffer, key: bytes, offset: int = 0, head: bytes = b"") -> bytes:
     """*data* XOR-ed with the 4 bytes of *key*, repeated, as new bytes.
 
     *data*: any C-contiguous buffer of bytes. *offset* (0 or more) is the index into the
-    repeated key that belongs to the first byte of *data*.
+    repeated key that belongs to the first byte of *data*. *head* comes before the result, as it is.
 
-    Raises TypeError when *data* is no buffer or *key* no bytes, ValueError when *key* isn't 4
-    bytes long, *offset* is negative or *data* isn't contiguous.
+    Raises TypeError when *data* is no buffer, *key* or *head* no bytes, ValueError when *key*
+    isn't 4 bytes long, *offset* is negative or *data* isn't contiguous.
     """
     check_key(key)
+    if not isinstance(head, bytes):
+        raise TypeError(f"head must be bytes, not {type(head).__name__}")
     if offset < 0:
         raise ValueError(f"offset must not be negative, got {offset}")
     turn = offset & 3
-    return xor(as_bytes(data), key[turn:] + key[:turn])
+    masked = xor(as_bytes(data), key[turn:] + key[:turn])
+    return head + masked if head else masked

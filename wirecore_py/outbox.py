@@ -70,11 +70,11 @@ class Outbox:
 
         First what is owed of the last one; else all control frames and behind them data frames
         up to *limit* bytes in all. Data longer than *limit* in one ``put`` comes alone and
-        whole, as a memoryview; a long frame comes alone and in pieces, with nothing between
-        them. The same again until :meth:`sent` was told.
+        whole, as a memoryview; a long frame comes alone and in its own pieces, with nothing
+        between them. The same again until :meth:`sent` was told.
         """
         if not self._taken:
-            self._taken = self._next(limit) if self._long is None else self._go_on(limit)
+            self._taken = self._next(limit) if self._long is None else self._go_on()
         self.flushed = self._left + len(self._taken) - self._taken_control
         return self._taken
 
@@ -97,7 +97,7 @@ class Outbox:
                         self._long = frames
                         self._longs -= 1
                         ready.pop()
-                        return self._go_on(limit)
+                        return self._go_on()
                     break
                 if len(frames) > room:
                     if not parts:
@@ -109,10 +109,10 @@ class Outbox:
                 ready.pop()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _go_on(self, limit: int) -> bytes | memoryview:
+    def _go_on(self) -> bytes | memoryview:
         assert self._long is not None
         self._taken_control = 0
-        piece = self._long.next(limit)
+        piece = self._long.next()
         if not self._long:
             self._long = None
         return piece

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wirecore import long_frame
 from wirecore._backend import Backend, default
 from wirecore.errors import InvalidState
 from wirecore.long_frame import LongFrame
@@ -48,7 +50,8 @@ def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
             return str(error), offered
     if verb == "put_long":
         key = b"mask" if mark % 2 else b""
-        return outbox.put(LongFrame(0x82, bytes(number), key, default.mask.apply_mask))
+        payload = memoryview(bytes(number))
+        return outbox.put(LongFrame(0x82, payload, key, default.mask.apply_mask))
     return getattr(outbox, verb)(bytes([mark % 256]) * number)
 
 
@@ -57,6 +60,14 @@ def test_outboxes_agree_after_every_step(
     backends: tuple[Backend, Backend], steps: list[tuple[str, int | None]]
 ) -> None:
     compiled, pure = (backend.outbox.Outbox() for backend in backends)
+    with pytest.MonkeyPatch.context() as patch:
+        # So that the small ones here come in several pieces, too.
+        patch.setattr(long_frame, "PIECE", 7)
+        patch.setattr(long_frame, "FIRST", 3)
+        agree(compiled, pure, steps)
+
+
+def agree(compiled: Any, pure: Any, steps: list[tuple[str, int | None]]) -> None:
     for mark, (verb, number) in enumerate(steps):
         assert perform(compiled, verb, number, mark) == perform(pure, verb, number, mark)
         for name in ("queued", "flushed", "pending"):

@@ -7,37 +7,41 @@ import pytest
 from wirecore._backend import Backend
 from wirecore.constants import Opcode
 from wirecore.events import Buffer
-from wirecore.long_frame import LONG, LongFrame
+from wirecore.long_frame import FIRST, LONG, PIECE, LongFrame
 from wirecore.websocket import Connection, DeflateParameters
 
 PAYLOAD = bytes(range(256)) * 257
 assert len(PAYLOAD) > LONG
 
 
-def pieces(frame: LongFrame, limit: int) -> list[bytes]:
+def pieces(frame: LongFrame) -> list[bytes | memoryview]:
     found = []
     while len(frame):
         before = len(frame)
-        found.append(bytes(frame.next(limit)))
+        found.append(frame.next())
         assert len(frame) == before - len(found[-1])
     return found
 
 
-@pytest.mark.parametrize("limit", [14, 15, 1000, 4097, LONG])
+@pytest.mark.parametrize("size", [LONG + 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 5])
 @pytest.mark.parametrize("key", [b"", b"mask"])
-def test_it_is_the_frame_that_the_codec_makes(backend: Backend, limit: int, key: bytes) -> None:
-    frame = LongFrame(0x82, PAYLOAD, key, backend.mask.apply_mask)
+def test_it_is_the_frame_that_the_codec_makes(backend: Backend, size: int, key: bytes) -> None:
+    payload = (PAYLOAD * (size // len(PAYLOAD) + 1))[:size]
+    frame = LongFrame(0x82, memoryview(payload), key, backend.mask.apply_mask)
     whole = backend.frames.encode_frame(
-        Opcode.BINARY, PAYLOAD, bool(key), True, False, key if key else None
+        Opcode.BINARY, payload, bool(key), True, False, key if key else None
     )
     assert len(frame) == len(whole)
-    found = pieces(frame, limit)
+    found = pieces(frame)
     assert b"".join(found) == whole
-    assert len(found[0]) <= limit
     if key:
-        assert max(map(len, found)) <= limit
+        assert len(found) == -(-size // PIECE)
+        assert max(map(len, found)) <= PIECE + 14
     else:
-        assert len(found) == 2, "what needn't be masked is handed out as it is"
+        head, rest = found
+        assert len(head) == 10 + FIRST
+        assert isinstance(rest, memoryview)
+        assert rest.obj is payload, "what needn't be masked is handed out as it is"
 
 
 def sent(connection: Connection, limit: int = LONG) -> bytes:
@@ -81,6 +85,24 @@ def test_long_messages_arrive(
 
 
 @pytest.mark.parametrize("client", [True, False])
+@pytest.mark.parametrize("size", [LONG, LONG + 1, 2 * LONG])
+def test_pings_overtake_the_rest_of_a_message_in_long_fragments(
+    backend: Backend, client: bool, size: int
+) -> None:
+    ours = Connection(client=client, fragment_size=size, backend=backend)
+    theirs = Connection(client=not client, backend=backend)
+    message = PAYLOAD * 3
+    ours.send(message)
+    before = bytes(ours.outbox.take(1))
+    ours.outbox.sent(len(before))
+    ours.ping(b"now")
+    on_wire = before + sent(ours)
+    assert theirs.receive(on_wire[: size + 200], 0.0) == []
+    assert sent(theirs) != b"", "the ping was answered before the message's end"
+    assert theirs.receive(on_wire[size + 200 :], 0.0) == [message]
+
+
+@pytest.mark.parametrize("client", [True, False])
 def test_a_buffer_may_change_once_it_was_given(backend: Backend, client: bool) -> None:
     ours = Connection(client=client, backend=backend)
     theirs = Connection(client=not client, backend=backend)
@@ -96,7 +118,7 @@ def test_no_control_frame_goes_into_one(backend: Backend) -> None:
     theirs = Connection(client=False, backend=backend)
     ours.send(PAYLOAD)
     ours.send(b"behind")
-    piece = bytes(ours.outbox.take(1000))
+    piece = bytes(ours.outbox.take(1000))[:1000]
     ours.outbox.sent(len(piece))
     ours.ping(b"now")
     assert theirs.receive(piece + sent(ours, 1000), 0.0) == [PAYLOAD, b"behind"]

@@ -64,6 +64,14 @@ def test_a_bytearray_may_be_resized_afterwards(backend: Backend) -> None:
     assert data == b"Hello again"
 
 
+def test_a_head_comes_before_it(backend: Backend) -> None:
+    masked = backend.mask.apply_mask(b"Hello", KEY, 1)
+    assert backend.mask.apply_mask(b"Hello", KEY, 1, b"head") == b"head" + masked
+    assert backend.mask.apply_mask(b"", KEY, 0, b"head") == b"head"
+    with pytest.raises(TypeError, match="head must be bytes, not str"):
+        backend.mask.apply_mask(b"Hello", KEY, 0, "head")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("data", "key", "offset", "error"),
     [

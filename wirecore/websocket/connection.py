@@ -68,7 +68,6 @@ class Connection:
         "_lost",
         "_masked",
         "_max_queued",
-        "_one_put",
         "_pings",
         "_plain",
         "_pongs_behind",
@@ -113,7 +112,6 @@ class Connection:
         self._masked = client
         self._max_queued = limits.max_queued_bytes
         self._fragment_size = fragment_size
-        self._one_put = max(PART, fragment_size)  # longer ones go the writer's ways
         self._heartbeat = heartbeat
         self._close_timeout = math.inf if close_timeout is None else close_timeout
         self._close_deadline = math.inf
@@ -276,7 +274,7 @@ class Connection:
         already, TypeError and ValueError for what can't be a message. Nothing is queued then.
         """
         outbox = self.outbox
-        if self._plain and len(message) <= self._one_put and outbox.pending <= self._max_queued:
+        if self._plain and len(message) <= PART and outbox.pending <= self._max_queued:
             return outbox.put(self._encode(message, self._masked, self._fragment_size))
         self._check_sendable()
         return self._get_writer().put_message(message, compress)

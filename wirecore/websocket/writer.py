@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wirecore.constants import Opcode
@@ -76,13 +76,15 @@ class MessageWriter:
         rsv1 = compress and self._deflater is not None
         if rsv1 and self._deflater is not None:
             payload = self._deflater.deflate(payload)
-        if self._is_cut(payload):
-            for part in self._cut(opcode, payload, rsv1):
-                self._outbox.put(part)
-        elif len(payload) > LONG:
-            self._outbox.put(self._long_frame(opcode, payload, rsv1))
+        parts: Iterable[bytes | LongFrame]
+        if self._frame_size(payload) > LONG:
+            parts = self._long_frames(opcode, payload, rsv1)
+        elif self._is_cut(payload):
+            parts = self._cut(opcode, payload, rsv1)
         else:
-            self._outbox.put(self._encode(opcode, payload, self._masked, True, rsv1))
+            parts = (self._encode(opcode, payload, self._masked, True, rsv1),)
+        for part in parts:
+            self._outbox.put(part)
         return self._outbox.queued
 
     def parts(self, message: Sendable) -> list[bytes]:
@@ -98,12 +100,24 @@ class MessageWriter:
     def _is_cut(self, payload: bytes | memoryview) -> bool:
         return 0 < self._fragment_size < len(payload)
 
-    def _long_frame(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> LongFrame:
-        key = self._backend.entropy.mask_key() if self._masked else b""
+    def _frame_size(self, payload: bytes | memoryview) -> int:
+        return self._fragment_size if self._is_cut(payload) else len(payload)
+
+    def _long_frames(
+        self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool
+    ) -> Iterator[bytes | LongFrame]:
         # It is read as it is sent, and what isn't bytes may have changed until then.
-        return LongFrame(
-            0x80 | rsv1 << 6 | opcode, bytes(payload), key, self._backend.mask.apply_mask
-        )
+        rest = memoryview(bytes(payload))
+        size = self._frame_size(payload)
+        while rest:
+            piece, rest = rest[:size], rest[size:]
+            if len(piece) > LONG:
+                key = self._backend.entropy.mask_key() if self._masked else b""
+                first = (not rest) << 7 | rsv1 << 6 | opcode
+                yield LongFrame(first, piece, key, self._backend.mask.apply_mask)
+            else:
+                yield self._encode(opcode, piece, self._masked, not rest, rsv1)
+            opcode, rsv1 = Opcode.CONTINUATION, False
 
     def _cut(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> Iterator[bytes]:
         size = self._fragment_size

@@ -47,7 +47,7 @@ class Options:
     open_timeout: float | None = 10.0
     compression: DeflateOffer | None = None
     raw_text: bool = False
-    fragment_size: int = 128 * 1024
+    fragment_size: int = 1024 * 1024
 
     def __post_init__(self) -> None:
         self._check_types()
