@@ -297,25 +297,24 @@ class Connection:
             writer.put_message(message, None)
         return self.outbox.queued
 
-    def send_shared(self, message: Sendable, encoded: dict[int, list[bytes]]) -> int:
-        """Queue *message* without compression; its end offset in the data lane.
+    def send_shared(self, message: Sendable, encoded: dict[int, list[bytes]]) -> None:
+        """Queue *message* without compression.
 
         *encoded* keeps its frames, as a server sends them, for other connections: they are made
         once for each size of fragments. A client masks each message anew (RFC 6455 section
         5.3). Raises as :meth:`send`.
         """
-        parts = None if self._masked else encoded.get(self._fragment_size)
-        if parts is None or not self._plain:
+        outbox = self.outbox
+        if not self._plain or outbox.pending:
             self._check_sendable()
-            if self._masked:
-                return self._get_writer().put_message(message, False)
-            if parts is None:
-                parts = encoded[self._fragment_size] = self._get_writer().parts(message)
-        elif self.outbox.pending > self._max_queued:
-            self._check_room()
+        if self._masked:
+            self._get_writer().put_message(message, False)
+            return
+        parts = encoded.get(self._fragment_size)
+        if parts is None:
+            parts = encoded[self._fragment_size] = self._get_writer().parts(message)
         for part in parts:
-            self.outbox.put(part)
-        return self.outbox.queued
+            outbox.put(part)
 
     def send_fragment(
         self,

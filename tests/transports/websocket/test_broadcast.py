@@ -95,13 +95,13 @@ def test_others_have_their_turn_meanwhile(open_pair: OpenPair, run: Run) -> None
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(count)
-            await broadcast([server] * 640, b"x")
+            await broadcast([server] * 2560, b"x")
             assert turns > 5
             nursery.cancel_scope.cancel()
         with trio.testing.assert_checkpoints():
             assert await broadcast([], "nobody") == []
         received = 0
-        while received < 640:
+        while received < 2560:
             received += len(await client.receive_many())
         await client.aclose()
 
