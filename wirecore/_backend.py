@@ -14,11 +14,31 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 BackendName: TypeAlias = Literal["c", "py"]
 
 #: Compiled module `wirecore._NAME` and pure twin `wirecore_py.NAME`, for each NAME.
-MODULES: Final = ("calls", "entropy", "envelope", "frames", "mask", "outbox", "stream", "utf8")
+MODULES: Final = (
+    "calls",
+    "entropy",
+    "envelope",
+    "envelope_writer",
+    "frames",
+    "mask",
+    "outbox",
+    "stream",
+    "utf8",
+)
 
 
 if TYPE_CHECKING:
-    from wirecore_py import calls, entropy, envelope, frames, mask, outbox, stream, utf8
+    from wirecore_py import (
+        calls,
+        entropy,
+        envelope,
+        envelope_writer,
+        frames,
+        mask,
+        outbox,
+        stream,
+        utf8,
+    )
 
     # A module can't be a type: these name what each of them offers, and the pure twins type it.
 
@@ -39,6 +59,9 @@ if TYPE_CHECKING:
         encode_request = staticmethod(envelope.encode_request)
         encode_response = staticmethod(envelope.encode_response)
         sort_envelopes = staticmethod(envelope.sort_envelopes)
+
+    class _EnvelopeWriter:
+        EnvelopeWriter = envelope_writer.EnvelopeWriter
 
     class _Frames:
         MessageDecoder = frames.MessageDecoder
@@ -68,6 +91,7 @@ class Backend:
         calls: _Calls
         entropy: _Entropy
         envelope: _Envelope
+        envelope_writer: _EnvelopeWriter
         frames: _Frames
         mask: _Mask
         outbox: _Outbox

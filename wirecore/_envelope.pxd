@@ -1,5 +1,9 @@
 # cython: language_level=3
-"""The parsed but not yet copied envelope, for modules that read it without making objects."""
+"""Reading and writing envelopes at C level, for the modules that do that in one loop or step."""
+
+cdef enum:
+    REQUEST_TAG = 2 << 3 | 2
+    RESPONSE_TAG = 3 << 3 | 2
 
 
 cdef struct Fields:
@@ -11,3 +15,7 @@ cdef struct Fields:
 
 cdef int parse_envelope(
     const unsigned char* at, const unsigned char* end, Fields* fields) except -1
+
+cdef bytes encode_member(
+    unsigned char tag, const char* first, Py_ssize_t first_size, const char* second,
+    Py_ssize_t second_size, const char* third, Py_ssize_t third_size)

@@ -40,8 +40,6 @@ cdef enum:
     FIXED32 = 5
 
 cdef enum:
-    REQUEST_TAG = 2 << 3 | 2
-    RESPONSE_TAG = 3 << 3 | 2
     MAX_FIELD = (1 << 29) - 1
     MAX_GROUPED_FIELD = 0x7FFFFFFF  # inside unknown groups Go lets int32's pass
     MAX_GROUPS = 10001  # how deep Go's protowire lets unknown groups be nested

@@ -17,21 +17,6 @@ cdef class Outbox:
     is exact. *pending*: bytes of both lanes that haven't left, those taken included.
     """
 
-    cdef readonly long long queued
-    cdef readonly long long flushed
-    cdef readonly long long pending
-    # None where empty, as most are: _data takes what comes, and is turned into _ready, last frame
-    # first, when that has run out.
-    cdef list _control
-    cdef list _data
-    cdef list _ready
-    cdef Py_ssize_t _longs  # how many of these are long frames
-    cdef object _long  # the one under way, else None: nothing goes in between
-    cdef long long _left  # bytes of the data lane that have left
-    cdef object _taken  # handed out and not yet sent
-    cdef Py_ssize_t _taken_size
-    cdef Py_ssize_t _taken_control  # how many of its first bytes are control frames
-
     def __cinit__(self):
         self._taken = b""
 

@@ -61,8 +61,12 @@ class PendingCalls:
         call.started = now
         call.end = 0
         if len(self.table) == 1:
-            self._not_before = now + self._call_timeout
+            self.begin(now)
         return call_id
+
+    def begin(self, now: float) -> None:
+        """The next call that is put into *table* is the only one: for who does that himself."""
+        self._not_before = now + self._call_timeout
 
     def answer(self, call_id: Any) -> Call | None:
         """The call that waits for *call_id*, which waits no longer; None where none does."""

@@ -48,8 +48,10 @@ class Connection:
     process' own.
 
     Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
-    *close_received*, the close frames; *failure*, what the peer did wrong. *pongs*: without
-    *on_pong*, payloads of the answered pings, for the owner to take out.
+    *close_received*, the close frames; *failure*, what the peer did wrong. *plain*: whether frames
+    of whole messages may be put into *outbox*: it is open, without compression, and no message is
+    half sent. *pongs*: without *on_pong*, payloads of the answered pings, for the owner to take
+    out.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -69,7 +71,6 @@ class Connection:
         "_masked",
         "_max_queued",
         "_pings",
-        "_plain",
         "_pongs_behind",
         "_rest",
         "_writer",
@@ -80,6 +81,7 @@ class Connection:
         "finished",
         "on_pong",
         "outbox",
+        "plain",
         "state",
     )
 
@@ -131,8 +133,7 @@ class Connection:
         self.failure: Failure | None = None
         self.on_pong = on_pong
         self._deflate = deflate
-        # Whether messages go the short way: open, nothing half sent, no compression.
-        self._plain = deflate is None
+        self.plain = deflate is None
 
     @property
     def stage(self) -> Connection:
@@ -274,7 +275,7 @@ class Connection:
         already, TypeError and ValueError for what can't be a message. Nothing is queued then.
         """
         outbox = self.outbox
-        if self._plain and len(message) <= PART and outbox.pending <= self._max_queued:
+        if self.plain and len(message) <= PART and outbox.pending <= self._max_queued:
             return outbox.put(self._encode(message, self._masked, self._fragment_size))
         self._check_sendable()
         return self._get_writer().put_message(message, compress)
@@ -284,7 +285,7 @@ class Connection:
 
         Raises as :meth:`send`; those before one that can't be a message may be queued then.
         """
-        plain = self._plain and self.outbox.pending <= self._max_queued
+        plain = self.plain and self.outbox.pending <= self._max_queued
         if not plain:
             self._check_sendable()
         if plain and sum(map(len, messages)) <= PART:
@@ -305,7 +306,7 @@ class Connection:
         5.3). Raises as :meth:`send`.
         """
         outbox = self.outbox
-        if not self._plain or outbox.pending:
+        if not self.plain or outbox.pending:
             self._check_sendable()
         if self._masked:
             self._get_writer().put_message(message, False)
@@ -337,7 +338,7 @@ class Connection:
         self._check_open()
         self._check_room()
         end = self._get_writer().put_fragment(data, last=last, text=text, compress=compress)
-        self._plain = last and self._deflate is None
+        self.plain = last and self._deflate is None
         return end
 
     def _get_writer(self) -> MessageWriter:
@@ -429,7 +430,7 @@ class Connection:
 
     def _move(self, trigger: Trigger) -> None:
         self.state = TRANSITIONS[self.state][trigger]
-        self._plain = False
+        self.plain = False
         self.finished = self.state is State.CLOSED
 
     def _beat(self, heartbeat: Heartbeat, now: float) -> None:

@@ -18,7 +18,7 @@ from .._link import Link
 from .._pump import Pump
 from ._peer import Peer, check_call
 from ._registry import Registry
-from ._request import Request
+from ._request import Request, run_inline
 from ._service import Method, Mode
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 from ._waiter import Waiter
@@ -31,6 +31,9 @@ logger = logging.getLogger("wirecore.wsrpc")
 #: Lost calls that are ended before others of the run get their turn: ending 100,000 at once
 #: would stop everything for seconds.
 _LOST_IN_A_ROW = 1000
+
+#: A member looked up in its class costs as much as a call.
+_INLINE: Final = Mode.INLINE
 
 #: The session's bounds on what comes, which are one to the options.
 _SIZES: Final = ("max_frame_size", "max_message_size")
@@ -150,7 +153,7 @@ class Channel(Peer):
         if now + self._call_timeout < pump.armed:
             pump.arm()
         pump.write()
-        if waiter.done:  # sending the request showed that the connection is gone
+        if waiter.outcome is not None:  # sending the request showed that the connection is gone
             await trio.lowlevel.checkpoint()
             return waiter.unwrap()
         waiter.task = trio.lowlevel.current_task()
@@ -174,11 +177,11 @@ class Channel(Peer):
             self._pump.hold()  # their callers may call again, their handlers will answer
         for waiter, payload, text in answers:
             if text:
-                waiter.fail(error_from_text(text))
+                waiter.finish(error_from_text(text))
             else:
-                waiter.answer(payload)
+                waiter.finish(payload)
         for waiter in timed_out:
-            waiter.fail(self._timed_out("no answer"))
+            waiter.finish(self._timed_out("no answer"))
         for method, call_id, payload in requests:
             self._handle(method, call_id, payload)
 
@@ -223,8 +226,8 @@ class Channel(Peer):
             logger.debug("the peer called %r, which isn't served here", name[:100])
             self.reply_error(call_id, unknown_method_text(name))
             return
-        if method.mode is Mode.INLINE:
-            Request(self, method, call_id, payload).run_inline()
+        if method.mode is _INLINE:
+            run_inline(self, method, call_id, payload)
             return
         options = self._options
         if self._handling >= options.max_handlers:
@@ -360,7 +363,7 @@ def _tell(closed: errors.ConnectionClosed, error: BaseException | None) -> str:
 
 def _fail_all(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:
     for waiter, execution in lost:
-        waiter.fail(CallLost(why, execution=execution))
+        waiter.finish(CallLost(why, execution=execution))
 
 
 async def _fail_in_chunks(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:

@@ -30,18 +30,6 @@ class Request:
         self._call_id = call_id
         self.payload = payload
 
-    def run_inline(self) -> None:
-        """Run a handler that never blocks, here and now."""
-        method = self._method
-        try:
-            # In a context of its own: what one handler puts into a contextvar isn't the next one's.
-            context = contextvars.copy_context()
-            returned = context.run(method.handler, self._argument(), self._channel)
-            reply = method.encode(returned)
-            self._channel.reply(self._call_id, reply)
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
-            self._failed(error)
-
     async def run(self) -> None:
         """Run the handler in a task or a thread. Raises nothing but cancellation."""
         channel = self._channel
@@ -56,7 +44,7 @@ class Request:
                     raise errors.RpcError("the handler took too long")
             channel.reply(self._call_id, reply)
         except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
-            self._failed(error)
+            _fail(channel, self._method, self._call_id, error)
         finally:
             channel.finished(self)
             if scope is not None:
@@ -64,7 +52,7 @@ class Request:
 
     async def _run(self) -> bytes:
         method = self._method
-        argument = self._argument()
+        argument = _decode(method, self.payload)
         if method.mode is Mode.THREAD:
             # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
             # from being left.
@@ -79,27 +67,40 @@ class Request:
             reply = await method.handler(argument, self._channel)
         return method.encode(reply)
 
-    def _argument(self) -> Any:
-        try:
-            return self._method.decode(self.payload)
-        except errors.InvalidMessage as error:
-            raise errors.RpcError(f"the request can't be decoded: {error}") from error
 
-    def _failed(self, error: Exception) -> None:
-        """Only what was raised on purpose reaches the peer; the rest is for the log."""
-        # The class may be a user's own, and lack what its base would have set.
-        if isinstance(error, errors.RpcError) and isinstance(getattr(error, "text", None), str):
-            text = error.text or "error"  # an empty text would mean success
-        elif self._channel.ended and isinstance(error, errors.ConnectionLost):
-            logger.debug("the handler of %s ended with its connection", self._method.name)
-            return
-        else:
-            number = default.entropy.uuid4_text()
-            logger.error(
-                "the handler of %s failed; the peer was told: internal error %s",
-                self._method.name,
-                number,
-                exc_info=error,
-            )
-            text = f"internal error {number}"
-        self._channel.reply_error(self._call_id, text)
+def run_inline(channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
+    """Run a handler that never blocks, here and now, and answer."""
+    try:
+        argument = payload if method.request is None else _decode(method, payload)
+        # In a context of its own: what one handler puts into a contextvar isn't the next one's.
+        reply = contextvars.copy_context().run(method.handler, argument, channel)
+        channel.reply(call_id, method.encode(reply))
+    except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
+        _fail(channel, method, call_id, error)
+
+
+def _decode(method: Method, payload: bytes) -> Any:
+    try:
+        return method.decode(payload)
+    except errors.InvalidMessage as error:
+        raise errors.RpcError(f"the request can't be decoded: {error}") from error
+
+
+def _fail(channel: Channel, method: Method, call_id: str, error: Exception) -> None:
+    """Only what was raised on purpose reaches the peer; the rest is for the log."""
+    # The class may be a user's own, and lack what its base would have set.
+    if isinstance(error, errors.RpcError) and isinstance(getattr(error, "text", None), str):
+        text = error.text or "error"  # an empty text would mean success
+    elif channel.ended and isinstance(error, errors.ConnectionLost):
+        logger.debug("the handler of %s ended with its connection", method.name)
+        return
+    else:
+        number = default.entropy.uuid4_text()
+        logger.error(
+            "the handler of %s failed; the peer was told: internal error %s",
+            method.name,
+            number,
+            exc_info=error,
+        )
+        text = f"internal error {number}"
+    channel.reply_error(call_id, text)

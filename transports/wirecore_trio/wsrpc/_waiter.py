@@ -19,16 +19,15 @@ class Waiter(Call):
     it can be called, and of an outcome only ``unwrap``.
     """
 
-    __slots__ = ("done", "error", "payload", "session", "task")
+    __slots__ = ("outcome", "session", "task")
 
     def __init__(self, session: Session) -> None:
         # Without the base's: all that it sets is set once more when the call is opened.
         self.end = 0
         self.session = session
         self.task: trio.lowlevel.Task | None = None
-        self.done = False
-        self.payload = b""
-        self.error: Exception | None = None
+        #: The answer's payload, or the call's error; None until one is there.
+        self.outcome: bytes | Exception | None = None
 
     def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self.task = None
@@ -37,18 +36,14 @@ class Waiter(Call):
 
     def unwrap(self) -> bytes:
         """The answer's payload; raises the call's error."""
-        if self.error is not None:
-            raise self.error
-        return self.payload
+        outcome = self.outcome
+        if isinstance(outcome, bytes):
+            return outcome
+        assert outcome is not None, "unwrapped too early"
+        raise outcome
 
-    def answer(self, payload: bytes) -> None:
-        """End the call with *payload*."""
-        self.payload = payload
-        self.done = True
+    def finish(self, outcome: bytes | Exception) -> None:
+        """End the call with the answer's payload, or with an error."""
+        self.outcome = outcome
         if self.task is not None:
             trio.lowlevel.reschedule(self.task, self)  # type: ignore[arg-type]  # see the class
-
-    def fail(self, error: Exception) -> None:
-        """End the call with *error*."""
-        self.error = error
-        self.answer(b"")

@@ -21,6 +21,7 @@ from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import CallLimits, Limits
 from wirecore.websocket.connection import Connection
 from wirecore.websocket.state import State
+from wirecore.websocket.writer import PART
 
 if TYPE_CHECKING:
     from wirecore_py.calls import CallTable
@@ -54,6 +55,7 @@ class Session:
         "_encode_response",
         "_max_send_size",
         "_sort",
+        "_writer",
         "dropped",
         "outbox",
         "stage",
@@ -77,11 +79,12 @@ class Session:
             ours, theirs = theirs, ours
         if fragment_size is None:
             fragment_size = CLIENT_FRAGMENT_SIZE if client else 0
+        limits = limits or Limits(max_frame_size=ours, max_message_size=ours)
         call_limits = call_limits or CallLimits()
         self._max_send_size = call_limits.max_send_size or theirs
         self._connection = Connection(
             client=client,
-            limits=limits or Limits(max_frame_size=ours, max_message_size=ours),
+            limits=limits,
             raw_text=True,  # the original takes text messages, and doesn't look at their UTF-8
             heartbeat=heartbeat or Heartbeat(PING_INTERVAL, PONG_TIMEOUT),
             fragment_size=fragment_size,
@@ -100,6 +103,13 @@ class Session:
         self._encode_request = backend.envelope.encode_request
         self._encode_response = backend.envelope.encode_response
         self._sort = backend.envelope.sort_envelopes
+        self._writer = backend.envelope_writer.EnvelopeWriter(
+            self.table,
+            self.outbox,
+            masked=client,
+            largest=min(self._max_send_size, fragment_size or PART, PART),
+            max_queued=limits.max_queued_bytes,
+        )
 
     @property
     def pending_calls(self) -> int:
@@ -120,6 +130,14 @@ class Session:
         be encoded.
         """
         connection = self._connection
+        if connection.plain:
+            table = self.table
+            if not table:
+                self._calls.begin(now)
+            call.started = now
+            call.end = self._writer.request(call, method, payload)
+            if call.end:
+                return
         if connection.state is not State.OPEN:
             raise NotConnected
         call_id = self._calls.open(call, now)
@@ -150,6 +168,8 @@ class Session:
         """
         # A handler may end when its connection has: that is nobody's fault.
         connection = self._connection
+        if connection.plain and self._writer.response(call_id, payload):
+            return
         if connection.state is State.OPEN:
             envelope = self._encode_response(call_id, payload)
             if len(envelope) > self._max_send_size:
