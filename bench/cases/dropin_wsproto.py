@@ -1,8 +1,8 @@
 """wsproto, and frameworks on it, before and after ``wirecore.dropin.wsproto.install()``.
 
 The contenders of a row run the same code of the same versions; the only difference is the call of
-install(). hypercorn is driven by our own client in both, so its rows tell less than a factor of
-the server's own work.
+install(). hypercorn is driven by our own client in both, and the two clients by our own server, so
+their rows tell less than a factor of their own work.
 """
 
 from __future__ import annotations
@@ -52,6 +52,22 @@ def hypercorn(loop: str) -> Row:
     )
 
 
+def client(library: str) -> Row:
+    """A client of httpx' family, with a server of ours."""
+    contenders = tuple(
+        replace(each, serve={}, environment=COMPILED)
+        for each in variants(f"dropin_{library.replace('-', '_')}", "wirecore_websocket")
+    )
+    return Row(
+        name=f"dropin_wsproto/{library}",
+        title=f"{library} on asyncio, echo, 64 B, 100 in flight",
+        unit="messages/s",
+        load=Load(size=64, in_flight=100),
+        contenders=contenders,
+        goals=(Goal("installed", "wsproto", 1.1, None),),
+    )
+
+
 def rows() -> list[Row]:
     """Connection both ways, then the frameworks."""
     return [
@@ -72,4 +88,6 @@ def rows() -> list[Row]:
         ),
         hypercorn("asyncio"),
         hypercorn("trio"),
+        client("httpx-ws"),
+        client("httpx2"),
     ]
