@@ -38,10 +38,11 @@ cdef enum:
     PING = 0x9
 
 # A message of one frame has its room at once, up to so many bytes: grown bit by bit, what has
-# come is copied each time. What a peer announces and doesn't send stays untouched memory, which
-# the system doesn't back with any.
+# come is copied each time. But only once this part of it is there: what peers announce and don't
+# send mustn't take memory, not even such that the system doesn't back with any.
 cdef enum:
     EAGER = 1024 * 1024
+    EAGER_PART = 32
 
 cdef object inflate_error = zlib.error
 cdef object raw_text_class = RawText
@@ -326,7 +327,7 @@ cdef class MessageDecoder:
             return self.gather_inflated(piece, False)
         if self.first & FIN:
             expected = self.gathered.size + size + self.remaining
-            if expected <= EAGER:
+            if expected <= EAGER and expected <= EAGER_PART * (self.gathered.size + size):
                 gather_reserve(&self.gathered, expected)
         room = gather_room(&self.gathered, size, expected)
         self.copy(room, source, size)

@@ -17,11 +17,14 @@ cdef struct Gather:
 
 
 cdef inline int gather_reserve(Gather* gather, Py_ssize_t capacity) except -1:
-    """Make room for *capacity* bytes in all, where nothing was gathered yet."""
-    if gather.block == NULL and capacity > 0:
-        block = PyBytes_FromStringAndSize(NULL, capacity)
-        Py_INCREF(block)
-        gather.block = <PyObject*>block
+    """Make room for *capacity* bytes in all, where there is less."""
+    if gather.block == NULL:
+        if capacity > 0:
+            block = PyBytes_FromStringAndSize(NULL, capacity)
+            Py_INCREF(block)
+            gather.block = <PyObject*>block
+    elif PyBytes_GET_SIZE(<object>gather.block) < capacity:
+        _PyBytes_Resize(&gather.block, capacity)
     return 0
 
 

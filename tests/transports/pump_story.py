@@ -88,6 +88,7 @@ class TestSession:
         self.finished = False
         self.deferred = False
         self.growing = 0
+        self.grows_by = 0  # with each receive
         self.deadline = math.inf
         self.expiries: list[float] = []
         self.error: Exception | None = None
@@ -95,6 +96,7 @@ class TestSession:
         self.farewell = b""
 
     def receive(self, data: Buffer, now: float) -> list[bytes]:
+        self.growing += self.grows_by
         if self.error is not None:
             raise self.error
         got = bytes(data)

@@ -43,13 +43,31 @@ def test_reads_within_one_large_message_cost_no_more_than_others(run: Run) -> No
     async def story() -> None:
         reads = 100
         s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * reads))
-        s.session.growing = _pump.RECEIVE_BUFFER
+        s.session.grows_by = _pump.RECEIVE_BUFFER - 14  # behind the head of a fragment
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
                 await trio.lowlevel.checkpoint()
             assert s.pump.flooded
             assert 8 < len(s.events) <= 6 * _pump.READS_IN_A_ROW < reads
+            s.link.change(b"")
+
+    run(story)
+
+
+def test_a_flood_within_a_large_message_gives_others_their_turn(run: Run) -> None:
+    """Empty fragments are as much work as empty messages."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * 20))
+        s.session.growing = 10 * _pump.RECEIVE_BUFFER
+        s.session.grows_by = _pump.RECEIVE_BUFFER // 3
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.pump.run_reader)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            assert s.pump.flooded
+            assert 0 < len(s.events) <= 7
             s.link.change(b"")
 
     run(story)

@@ -169,3 +169,20 @@ def test_a_decoder_is_not_entered_twice(backend: Backend) -> None:
     with pytest.raises(InvalidState, match="running"):
         client.receive(head(0xC2, 3) + b"abc")
     assert client.failed
+
+
+def test_what_is_announced_takes_no_memory(backend: Backend) -> None:
+    """A peer that sends the head of a large message, and then nothing, costs next to nothing."""
+    decoder = backend.frames.MessageDecoder(
+        client=False, max_frame_size=1 << 20, max_message_size=1 << 20
+    )
+    head = bytes((0x82, 0xFF)) + (1 << 20).to_bytes(8, "big") + bytes(4)
+    tracemalloc.start()
+    try:
+        assert decoder.receive(head + b"x") == []
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+        assert decoder.receive(bytes(1 << 19)) == []
+    finally:
+        tracemalloc.stop()
+    (message,) = decoder.receive(bytes((1 << 19) - 1))
+    assert message == b"x" + bytes((1 << 20) - 1)

@@ -272,7 +272,7 @@ class Baton:
         try:
             while not self._batch and not pump.ended:
                 if pump.read_if_likely():
-                    self._credit -= _CREDIT if pump.flooded and pump.busy else _READ_COST
+                    self._credit -= _CREDIT if pump.flooded and pump.busy() else _READ_COST
                     if self._credit <= 0:
                         await self._pay()
                     continue
@@ -367,7 +367,7 @@ class Baton:
                     break  # the receiver is back: the baton is its own
                 else:
                     in_a_row += 1
-                    if in_a_row == READS_IN_A_ROW or (pump.flooded and pump.busy):
+                    if in_a_row == READS_IN_A_ROW or (pump.flooded and pump.busy()):
                         in_a_row = 0
                         await trio.lowlevel.checkpoint()
         finally:

@@ -31,6 +31,10 @@ RECEIVE_BUFFER: Final = 64 * 1024
 #: stops cancellation and every other task of the run.
 READS_IN_A_ROW: Final = 4
 
+#: What of a full buffer may be heads of frames where all the rest is one message's: a flood of
+#: empty fragments isn't.
+_HEADS: Final = 1024
+
 #: A read that finds nothing costs a tenth of a small message. Where one has, most likely the
 #: next do too: so many are left out, and waiting comes first.
 _LEFT_OUT: Final = 15
@@ -104,6 +108,7 @@ class Pump:
         "_clock",
         "_finishing",
         "_flusher",
+        "_grown",
         "_high_water",
         "_left_out",
         "_listed",
@@ -158,6 +163,7 @@ class Pump:
         self._writing = False
         self._reading = False
         self._left_out = 0
+        self._grown = 0  # of a message, when a full buffer was judged last
         self._at_eof = False
         self._finishing = False
         self._broken: BaseException | None = None  # a send failed within a read
@@ -221,10 +227,15 @@ class Pump:
         if self._stage.finished and not self.ended:
             self._finish(now)
 
-    @property
     def busy(self) -> bool:
-        """Whether a full buffer was work: not where all of it is part of one large message."""
-        return self._stage.growing < RECEIVE_BUFFER
+        """Whether a full buffer was work: not where nearly all of it went into one large message.
+
+        Ask once for each.
+        """
+        before, self._grown = self._grown, self._stage.growing
+        if self._grown < before:
+            before = 0  # it is another message
+        return self._grown - before < RECEIVE_BUFFER - _HEADS
 
     def read_if_likely(self) -> bool:
         """Read once, unless that would most likely find nothing; False: wait first.
@@ -253,7 +264,7 @@ class Pump:
                 if not self.read():
                     continue
             in_a_row += 1
-            if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy):
+            if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy()):
                 in_a_row = 0
                 await trio.lowlevel.checkpoint()
 

@@ -1,6 +1,7 @@
 """When to ping, and when a peer that doesn't answer is dead.
 
-Only pongs count: data from the peer and its own pings don't prove that it reads what we send.
+Only pongs count: data from the peer and its own pings don't prove that it reads what we send. But
+whoever owns a heartbeat may count as a pong what shows that no pong can come yet.
 """
 
 from __future__ import annotations

@@ -48,10 +48,9 @@ class Connection:
     process' own.
 
     Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
-    *close_received*, the close frames; *failure*, what the peer did wrong. *plain*: whether frames
-    of whole messages may be put into *outbox*: it is open, without compression, and no message is
-    half sent. *pongs*: without *on_pong*, payloads of the answered pings, for the owner to take
-    out.
+    *close_received*, the close frames; *failure*, what the peer did wrong; *plain*, whether frames
+    of whole messages may go into *outbox* as they are. *pongs*: without *on_pong*, payloads of
+    the answered pings, for the owner to take out.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -70,6 +69,7 @@ class Connection:
         "_lost",
         "_masked",
         "_max_queued",
+        "_moved",
         "_pings",
         "_pongs_behind",
         "_rest",
@@ -123,6 +123,7 @@ class Connection:
         self._pings: PendingPings | None = None
         self._writer: MessageWriter | None = None
         self._pongs_behind = 0
+        self._moved = 0  # bytes of messages, both ways, when the heartbeat last looked
         self._end: Close | Failure | None = None
         self._rest = b""  # input of a compressed connection that isn't decoded yet
         self.state = State.OPEN
@@ -409,8 +410,6 @@ class Connection:
         """
         return closed_error(self.close_received, self.failure, self._lost)
 
-    # --- time ---------------------------------------------------------------------------------
-
     def start(self, now: float) -> None:
         """The handshake is over: the heartbeat begins."""
         if self._heartbeat is not None:
@@ -426,32 +425,36 @@ class Connection:
         if self._heartbeat is not None:
             self._heartbeat.resume(now)
 
-    # --- inside -------------------------------------------------------------------------------
-
     def _move(self, trigger: Trigger) -> None:
         self.state = TRANSITIONS[self.state][trigger]
         self.plain = False
         self.finished = self.state is State.CLOSED
 
     def _beat(self, heartbeat: Heartbeat, now: float) -> None:
+        if heartbeat.expired(now) and self._has_moved():
+            heartbeat.pong(now)  # inside of a frame there is no place for it, nor for our ping
         if heartbeat.expired(now) and self.deferred:
             self._see_to_end(now)  # no pong is needed to know that it is over, or why
         elif heartbeat.expired(now):
             self._lost = "the peer answered no ping in time"
-            # A dead peer takes nothing, and waiting for it to do so would delay the end.
-            self.outbox.clear()
+            self.outbox.clear()  # a dead peer takes nothing, and to wait for it delays the end
             self._move(Trigger.TIMEOUT)
         elif heartbeat.ping_due(now):
+            self._has_moved()
             self._put_control(Opcode.PING, b"")
+
+    def _has_moved(self) -> bool:
+        """Whether a message is on its way, in or out, and more of it has gone since last asked."""
+        before, self._moved = self._moved, self.outbox.flushed + self._decoder.buffered
+        return self._moved != before and bool(self.outbox.pending or self._decoder.in_message)
 
     def _start_patience(self, now: float) -> None:
         if math.isinf(self._close_deadline):
             self._close_deadline = now + self._close_timeout
 
     def _answer(self, payload: bytes) -> None:
-        behind = pongs_behind(self.outbox, self._pongs_behind, len(payload) + 2)
-        self._pongs_behind = behind
-        failure = pings_unread(behind)
+        self._pongs_behind = pongs_behind(self.outbox, self._pongs_behind, len(payload) + 2)
+        failure = pings_unread(self._pongs_behind)
         if failure is None:
             self._put_control(Opcode.PONG, payload)
         else:

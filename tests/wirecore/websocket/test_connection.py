@@ -437,6 +437,32 @@ def test_the_heartbeat_pings_and_gives_up(backend: Backend, frames: Frames) -> N
     assert connection.next_deadline() == math.inf
 
 
+def test_a_large_message_that_comes_slowly_counts_as_life(backend: Backend) -> None:
+    connection = Connection(client=False, heartbeat=Heartbeat(20, 40), backend=backend)
+    connection.start(0.0)
+    message = backend.frames.encode_message(bytes(200_000), True)
+    for second in range(0, 200, 20):  # the peer can't answer within a frame
+        connection.receive(message[second * 100 : (second + 20) * 100], second)
+        connection.expire(second)
+        assert connection.state is State.OPEN
+    for second in (200, 220, 240):
+        connection.expire(second)
+    assert connection.finished, "nothing more of it came for as long as the timeout"
+
+
+def test_a_large_message_that_leaves_slowly_counts_as_life(backend: Backend) -> None:
+    connection = Connection(client=False, heartbeat=Heartbeat(20, 40), backend=backend)
+    connection.start(0.0)
+    connection.send(bytes(200_000))
+    for second in range(20, 200, 20):
+        connection.outbox.sent(min(1000, len(connection.outbox.take(1))))
+        connection.expire(second)
+        assert connection.state is State.OPEN
+    for second in (200, 220, 240):
+        connection.expire(second)
+    assert connection.finished, "nothing more of it left for as long as the timeout"
+
+
 def test_the_heartbeat_waits_while_nobody_reads(backend: Backend) -> None:
     connection = Connection(client=False, heartbeat=Heartbeat(None, 20), backend=backend)
     connection.start(0.0)
