@@ -11,16 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench import peers
 from bench.harness import addresses, catalog, machine, markdown, placement, plot, report
 from bench.harness.measure import Timing
 from bench.harness.model import PLACEMENTS, Row
 from bench.harness.rounds import RowResult, run_row
+
+#: Endings of pictures.
+_PICTURES = (".png", ".svg", ".pdf")
 
 #: More cores than this kept busy by others, and figures of the run mean little.
 QUIET = 0.15
@@ -49,9 +54,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="these two peers instead of the row's contenders",
     )
     parser.add_argument("--quick", action="store_true", help="one short round: does it all work?")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds (default 5, quick 1)")
+    parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds (default 5, quick 1)")
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="seconds a measurement (default 2, quick 0.1)"
+        "--seconds", type=_seconds, metavar="S", help="seconds a measurement (default 2, quick 0.1)"
     )
     parser.add_argument(
         "--placement",
@@ -63,20 +68,56 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="leave it to Linux where programs are loaded, which tells what that costs here",
     )
-    parser.add_argument("--json", metavar="FILE", help="write every figure there")
-    parser.add_argument("--markdown", metavar="FILE", help="write tables for a page there")
-    parser.add_argument("--plot", metavar="FILE", help="draw the ratios there (needs matplotlib)")
-    return parser.parse_args(arguments)
+    for option, what in (
+        ("--json", "write every figure there"),
+        ("--markdown", "write tables for a page there"),
+        ("--plot", "draw the ratios there, as .png, .svg or .pdf (needs matplotlib)"),
+    ):
+        parser.add_argument(option, metavar="FILE", type=_writable, help=what)
+    options = parser.parse_args(arguments)
+    if options.plot and options.plot.suffix not in _PICTURES:
+        parser.error(f"argument --plot: {options.plot} must end in {', '.join(_PICTURES)}")
+    quick = options.quick
+    options.rounds = options.rounds or (1 if quick else 5)
+    options.seconds = options.seconds or (0.1 if quick else 2.0)
+    return options
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the paragraphs of the description."""
 
 
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of rounds, 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds above 0")
+    return found
+
+
+def _writable(text: str) -> Path:
+    """Asked before a run that may take an hour, not behind it."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} can't be written: its folder must be there")
+    return path
+
+
 def _pair(text: str) -> tuple[str, str]:
     server, colon, client = text.partition(":")
     if not (server and colon and client):
         raise argparse.ArgumentTypeError(f"{text!r} isn't SERVER:CLIENT")
+    for name in (server, client):
+        if not (name.startswith("go/") or Path(peers.__path__[0], f"{name}.py").is_file()):
+            raise argparse.ArgumentTypeError(f"there is no peer {name!r}: see bench/peers")
     return server, client
 
 
@@ -120,14 +161,14 @@ def run(options: argparse.Namespace, rows: list[Row]) -> list[RowResult]:
     """Runs *rows* and prints a table after each."""
     timing = Timing(
         warm_up=0.02 if options.quick else 0.5,
-        seconds=options.seconds or (0.1 if options.quick else 2.0),
+        seconds=options.seconds,
     )
     results = []
     for number, row in enumerate(rows, 1):
         result = run_row(
             row,
             placement=options.placement,
-            rounds=options.rounds or (1 if options.quick else 5),
+            rounds=options.rounds,
             timing=timing,
             cores=placement.available(),
             progress=partial(say, f"[{number}/{len(rows)}]"),
@@ -138,11 +179,13 @@ def run(options: argparse.Namespace, rows: list[Row]) -> list[RowResult]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0, or 1 when a contender failed (one that isn't installed is no failure)."""
+    """Exit status: 0, or 1 when a contender failed or ours is missing; a peer that is, is none."""
     options = parse(arguments)
     rows = rows_of(options)
     if not rows:
-        say("no row fits: see --list")
+        say(
+            "nothing fits all of --rows (as in 'echo_small/*'), --contenders and --pair: see --list"
+        )
         return 2
     if options.list:
         show_list(rows)
@@ -151,17 +194,24 @@ def main(arguments: list[str] | None = None) -> int:
     facts = {**machine.describe(), "addresses": "fixed" if fixed else "random"}
     warn(facts, options)
     results = run(options, rows)
-    document = report.document(facts, vars(options), results)
+    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()}
+    document = report.document(facts, settings, results)
     if options.json:
-        Path(options.json).write_text(json.dumps(document, indent=1) + "\n")
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.markdown:
-        Path(options.markdown).write_text(markdown.tables(document))
+        options.markdown.write_text(markdown.tables(document))
     if options.plot:
         try:
-            plot.draw(results, options.plot)
+            plot.draw(results, str(options.plot))
         except ImportError as error:
             say(f"no picture: {error}")
-    return 1 if any(result.failed for result in results) else 0
+    ours = [name for result in results for name in result.missing if name.startswith("wirecore")]
+    if ours:
+        say(
+            "wirecore itself was left out: build its compiled modules here, by",
+            "`pip install -e '.[bench]'`",
+        )
+    return 1 if ours or any(result.failed for result in results) else 0
 
 
 if __name__ == "__main__":

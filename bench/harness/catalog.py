@@ -47,6 +47,8 @@ def with_pairs(row: Row, pairs: Sequence[tuple[str, str]]) -> Row:
     if all(contender.server is None for contender in row.contenders):
         return _with_contenders(row, ())
     made = tuple(Contender(f"{server}:{client}", client, server) for server, client in pairs)
+    if any(name.startswith("go/") for pair in pairs for name in pair):
+        row = replace(row, placement="free")  # Go runs unpinned, and so does what meets it
     return _with_contenders(row, made)
 
 

@@ -47,8 +47,9 @@ def _machine(document: dict[str, Any]) -> str:
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}, "
         f"CPython {facts['python']}; {facts['addresses']} addresses; {facts['busy']} cores kept "
-        f"busy by others; {settings['rounds'] or 5} rounds of {settings['seconds'] or 2:g} s; "
+        f"busy by others; {settings['rounds']} rounds of {settings['seconds']:g} s; "
         f"{facts['time'][:10]}."
+        + (" A quick run: its figures mean nothing." if settings["quick"] else "")
     )
 
 

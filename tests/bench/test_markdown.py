@@ -40,7 +40,7 @@ def document(harness: ModuleType, row: str, **values: float) -> Any:
             harness.measure.Sample(value, 1000, 1000, 1.0, usage, usage, 12.3, 480.0)
         ]
     result.missing["gorilla"] = "no Go here"
-    return harness.report.document(MACHINE, {"rounds": None, "seconds": None}, [result])
+    return harness.report.document(MACHINE, {"rounds": 5, "seconds": 2.0, "quick": False}, [result])
 
 
 def test_ratios_and_figures_are_tables(harness: ModuleType) -> None:

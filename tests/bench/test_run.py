@@ -179,3 +179,28 @@ def test_a_quick_run_cuts_numbers_down_and_leaves_smaller_ones(
     (row,) = catalog.select(catalog.all_rows(), ["many_connections/echo"])
     quick = catalog.made_quick(row)
     assert [each.drive.get("idle") for each in quick.contenders] == [None, "100", "200", "200"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--rounds", "0"], "isn't a number of rounds"),
+        (["--seconds", "-1"], "isn't a number of seconds above 0"),
+        (["--seconds", "nan"], "isn't a number of seconds above 0"),
+        (["--json", "no/such/folder/x.json"], "its folder must be there"),
+        (["--plot", "picture.xyz"], "must end in .png"),
+        (["--pair", "nobody:raw_trio"], "there is no peer 'nobody'"),
+        (["--contenders", "nobody"], "nothing fits"),
+        (["--rows", "echo_small"], "nothing fits"),
+    ],
+)
+def test_what_cant_be_done_is_told_before_the_run(arguments: list[str], why: str) -> None:
+    done = run("--quick", *arguments)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert "round 1/1" not in done.stderr
+
+
+def test_pairs_with_go_are_not_pinned() -> None:
+    done = run("--list", "--rows", "echo_small/1", "--pair", "go/gws:wirecore_websocket")
+    assert "placement free" in done.stdout

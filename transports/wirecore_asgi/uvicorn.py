@@ -405,7 +405,7 @@ class WebSocketProtocol(asyncio.Protocol, asyncio.BufferedProtocol):
             return
         if conn.failure is not None and conn.close_sent is not None:
             close = conn.close_sent
-            self._disconnect({"code": conn.failure.code, "reason": close.reason})
+            self._disconnect({"code": int(conn.failure.code), "reason": close.reason})
         elif conn.close_received is not None:
             code = conn.close_received.code or int(CloseCode.NO_STATUS)
             self._disconnect({"code": code, "reason": conn.close_received.reason})
