@@ -22,12 +22,14 @@ def make_close(code: int | None, reason: str) -> Close:
 
     None, and 1005 as well, which says the same, stand for a frame without a code.
     Raises :class:`~wirecore.errors.InvalidOption` for a code that can't be sent, a reason
-    without a code, and a reason that isn't Unicode text.
+    without a code, and a reason that isn't Unicode text; TypeError for a code that is no number.
     """
     if code is None or code == CloseCode.NO_STATUS:
         if reason:
             raise InvalidOption("a close frame without a code has no reason")
         return Close(None, "")
+    if not isinstance(code, int):
+        raise TypeError(f"a close code is an int or None, not {type(code).__name__}")
     if not is_valid_close_code(code):
         raise InvalidOption(
             f"close code {code} can't be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999"

@@ -113,6 +113,8 @@ def test_what_is_no_message_reaches_nobody(open_pair: OpenPair, run: Run) -> Non
         client, server = open_pair()
         with pytest.raises(TypeError, match="a message is str, bytes"):
             await broadcast([server], 5)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"for one, send to it, or give \[ws\]"):
+            await broadcast(server, "x")  # type: ignore[arg-type]
         await client.aclose()
 
     run(story)

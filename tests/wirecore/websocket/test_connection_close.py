@@ -314,6 +314,13 @@ def test_close_frames_that_can_not_be_sent(
     assert connection.state is State.OPEN
 
 
+def test_a_close_code_is_a_number(backend: Backend) -> None:
+    connection = Connection(client=True, backend=backend)
+    with pytest.raises(TypeError, match="an int or None, not str"):
+        connection.close("1000")  # type: ignore[arg-type]
+    assert connection.state is State.OPEN
+
+
 def senders(connection: Connection) -> list[Callable[[], object]]:
     return [
         lambda: connection.send("x"),

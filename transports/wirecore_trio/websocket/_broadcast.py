@@ -26,10 +26,12 @@ async def broadcast(
     of a :meth:`~WebSocket.streaming` message is left out: close it, or send again later.
 
     A checkpoint now and then, and at the end; cancelled in between, those before have got it.
-    Raises TypeError for what can't be a message; then nobody got it.
+    Raises TypeError for what can't be a message, and for a single connection; then nobody got it.
     """
     if not isinstance(message, str | bytes | bytearray | memoryview):
         raise no_message(message)
+    if isinstance(connections, WebSocket):
+        raise TypeError("connections are several: for one, send to it, or give [ws]")
     encoded: dict[int, list[bytes]] = {}
     left_out: list[WebSocket] = []
     everyone = list(connections)
