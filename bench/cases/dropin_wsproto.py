@@ -36,20 +36,25 @@ def connection(op: str, title: str, floor: float, target: float) -> Row:
     )
 
 
+def one_end(name: str, what: str, contenders: tuple[Contender, ...]) -> Row:
+    """*what* at one end, and ours at the other."""
+    return Row(
+        name=f"dropin_wsproto/{name}",
+        title=f"{what}, echo, 64 B, 100 in flight",
+        unit="messages/s",
+        load=Load(size=64, in_flight=100),
+        contenders=contenders,
+        goals=(Goal("installed", "wsproto", 1.1, None),),
+    )
+
+
 def hypercorn(loop: str) -> Row:
     """hypercorn on *loop*."""
     contenders = tuple(
         replace(each, serve={**each.serve, "loop": loop}, drive={}, environment=COMPILED)
         for each in variants("wirecore_websocket", "dropin_hypercorn")
     )
-    return Row(
-        name=f"dropin_wsproto/hypercorn-{loop}",
-        title=f"hypercorn on {loop}, echo, 64 B, 100 in flight",
-        unit="messages/s",
-        load=Load(size=64, in_flight=100),
-        contenders=contenders,
-        goals=(Goal("installed", "wsproto", 1.1, None),),
-    )
+    return one_end(f"hypercorn-{loop}", f"hypercorn on {loop}", contenders)
 
 
 def client(library: str) -> Row:
@@ -58,14 +63,7 @@ def client(library: str) -> Row:
         replace(each, serve={}, environment=COMPILED)
         for each in variants(f"dropin_{library.replace('-', '_')}", "wirecore_websocket")
     )
-    return Row(
-        name=f"dropin_wsproto/{library}",
-        title=f"{library} on asyncio, echo, 64 B, 100 in flight",
-        unit="messages/s",
-        load=Load(size=64, in_flight=100),
-        contenders=contenders,
-        goals=(Goal("installed", "wsproto", 1.1, None),),
-    )
+    return one_end(library, f"{library} on asyncio", contenders)
 
 
 def rows() -> list[Row]:

@@ -25,7 +25,8 @@ class Stage(Protocol):
     def growing(self) -> int:
         """How many bytes of a message lie here whose rest hasn't come.
 
-        Where that is more than the last ``receive`` got, those bytes were copied and no more.
+        Where it grew by nearly all that the last ``receive`` got, those bytes were copied and no
+        more.
         0 where they were more work than that, as for a control frame among them.
         """
 
