@@ -216,6 +216,7 @@ class ForeignPeer:
         session: SSL.Session | None = None,
         context: SSL.Context | None = None,
     ) -> None:
+        self.client = client
         self.alerts: list[tuple[str, int]] = []
         self.secrets: dict[str, bytes] = {}
         self.context = context or self._context(key, certificates, max_version, protocols)

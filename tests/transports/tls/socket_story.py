@@ -19,6 +19,9 @@ from wirecore_trio.tls.socket_link import PinnedSocketLink
 if TYPE_CHECKING:
     from tests.transports.tls.conftest import ForeignPeer
 
+#: So many records an OpenSSL server sends behind its handshake.
+TICKETS = 2
+
 Sockets = tuple[socket.socket, socket.socket]
 Answer = TypeVar("Answer")
 
@@ -144,11 +147,13 @@ class Foreigner:
 
     @property
     def pen(self) -> RecordWriter:
-        """Writes records in this client's name; OpenSSL mustn't send any more then."""
+        """Writes records in this end's name; OpenSSL mustn't send any more then."""
         if self._pen is None:
             cipher = self.peer.connection.get_cipher_name()
             assert cipher is not None
-            self._pen = RecordWriter(cipher, self.peer.secrets["CLIENT_TRAFFIC_SECRET_0"])
+            role, sent = ("CLIENT", 0) if self.peer.client else ("SERVER", TICKETS)
+            secret = self.peer.secrets[f"{role}_TRAFFIC_SECRET_0"]
+            self._pen = RecordWriter(cipher, secret, sent)
         return self._pen
 
     def write(self, content_type: int, content: bytes) -> None:

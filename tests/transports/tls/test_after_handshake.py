@@ -30,14 +30,17 @@ Read = Callable[[PinnedEngine], bytes]
 
 
 class RecordWriter:
-    """Encrypts records as RFC 8446 section 5.2 says, from a traffic secret on."""
+    """Encrypts records as RFC 8446 section 5.2 says, from a traffic secret on.
 
-    def __init__(self, cipher: str, secret: bytes) -> None:
+    *sent*: how many records were encrypted with it already.
+    """
+
+    def __init__(self, cipher: str, secret: bytes, sent: int = 0) -> None:
         self._hash = hashes.SHA384() if cipher.endswith("SHA384") else hashes.SHA256()
         self._chacha = "CHACHA20" in cipher
         self._key_size = 16 if "AES_128" in cipher else 32
         self._secret = secret
-        self._sequence = 0
+        self._sequence = sent
 
     def _expand(self, label: str, size: int) -> bytes:
         name = b"tls13 " + label.encode()

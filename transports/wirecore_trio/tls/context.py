@@ -39,10 +39,21 @@ class Exchange:
     why it isn't accepted; None when it is, or when no certificate came. *alert_received* and
     *alert_sent*: numbers of the last alerts that ended the connection, None where there were none.
     *steps_left*: how many steps more OpenSSL's state machine may take, set by whoever bounds
-    them; where it takes them all, the connection is ended as if the peer had.
+    them; where it takes them all, the connection is ended as if the peer had. *unsettled*, while
+    they are bounded: whether what TLS itself said since it was last set is half there, or asks
+    for an answer as a key update does and a session ticket doesn't.
     """
 
-    __slots__ = ("alert_received", "alert_sent", "credentials", "key", "objection", "steps_left")
+    __slots__ = (
+        "alert_received",
+        "alert_sent",
+        "credentials",
+        "key",
+        "objection",
+        "steps_left",
+        "unsettled",
+        "updated",
+    )
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
@@ -51,6 +62,13 @@ class Exchange:
         self.alert_received: int | None = None
         self.alert_sent: int | None = None
         self.steps_left = math.inf
+        self.unsettled = False
+        self.updated = False
+
+    def forget_steps(self, allowed: int) -> None:
+        """Bound the steps from now on; all is settled."""
+        self.steps_left = allowed
+        self.unsettled = self.updated = False
 
     def judge(self, certificate: crypto.X509 | None, count: int) -> None:
         """Judge a peer that sent *count* certificates, *certificate* being its own."""
@@ -162,6 +180,11 @@ def _observe(connection: SSL.Connection, where: int, value: int) -> None:
         exchange.steps_left -= 1
         if exchange.steps_left <= 0:
             connection.set_shutdown(SSL.RECEIVED_SHUTDOWN)
+        elif exchange.steps_left < math.inf:
+            exchange.updated = exchange.updated or b"key update" in connection.get_state_string()
+            # OpenSSL leaves its state machine with 1 behind a whole message only.
+            whole = bool(where & SSL.SSL_CB_EXIT) and value == 1
+            exchange.unsettled = exchange.updated or not whole
         return
     # The text of an OpenSSL error depends on its version, the number of an alert doesn't.
     number = value & 0xFF

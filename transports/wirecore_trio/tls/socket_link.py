@@ -82,8 +82,9 @@ class PinnedSocketLink:
         self._fresh = False
         # An answer of TLS itself found no room: nothing can be read before it has left.
         self._stuck = False
-        # A record of ours is half written; and something of TLS itself was read since. OpenSSL
-        # keeps one answer for later then, and fails where it is to give a second one.
+        # A record of ours is half written; and something of TLS itself was read since that is
+        # half there or wants an answer. OpenSSL keeps one answer for later then, and fails where
+        # it is to give a second one.
         self._half_written = False
         self._stepped = False
         # Set once it is written, where reading waits for that.
@@ -285,11 +286,11 @@ class PinnedSocketLink:
         else:
             self._half_written = True
             self._stepped = False
-            self._exchange.steps_left = _STEPS_IN_A_READ
+            self._exchange.forget_steps(_STEPS_IN_A_READ)
             read_on_by_itself(self._end.connection, False)
 
     def _count_steps(self) -> None:
-        if self._exchange.steps_left < _STEPS_IN_A_READ:
+        if self._exchange.unsettled:
             self._stepped = True
 
     def _written(self) -> None:
