@@ -92,12 +92,16 @@ class PeerRefused(HandshakeError):
 
 
 class LimitExceeded(WirecoreError):
-    """A bound was passed: *limit* names it, *figure* passed *bound*, *side* says who did it."""
+    """A bound was passed: *limit* names it, *figure* passed *bound*, *side* says who did it.
+
+    *remedy*: what to do about it, where there is something.
+    """
 
     side: Side
 
-    def __init__(self, limit: str, figure: int, bound: int) -> None:
-        super().__init__(f"{self.side} side: {limit} is {bound}, got {figure}")
+    def __init__(self, limit: str, figure: int, bound: int, remedy: str = "") -> None:
+        hint = f"; {remedy}" if remedy else ""
+        super().__init__(f"{self.side} side: {limit} is {bound}, got {figure}{hint}")
         self.limit = limit
         self.figure = figure
         self.bound = bound

@@ -378,3 +378,8 @@ class Baton:
             self._pause()
         else:
             self._leave()
+
+
+# What Python calls a coroutine that nobody awaited: its user knows it by these names.
+Baton.next.__qualname__ = "WebSocket.receive"
+Baton.all.__qualname__ = "WebSocket.receive_many"

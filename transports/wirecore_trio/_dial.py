@@ -71,6 +71,8 @@ def parse_url(url: str) -> Target:
         ) from None
     if parts.scheme not in ("ws", "wss"):
         hint = _OTHER_SCHEMES.get(parts.scheme, "")
+        if url and not any(mark in url for mark in ("//", "@", "?", "#")):  # it holds no secret
+            hint = f", as ws://{url} does"
         raise errors.InvalidOption(f"a WebSocket URL begins with ws:// or wss://{hint}")
     if not parts.hostname:
         raise errors.InvalidOption(
@@ -197,7 +199,7 @@ async def _open_through_proxy(host: str, port: int, proxy: str) -> SocketLink:
         from python_socks.async_.trio import Proxy
     except ImportError:
         raise errors.LocalError(
-            "a proxy needs the package python-socks: pip install 'wirecore[proxy]'"
+            "a proxy needs the package python-socks: pip install 'python-socks[trio]'"
         ) from None
     try:
         found = await Proxy.from_url(proxy).connect(dest_host=host, dest_port=port)

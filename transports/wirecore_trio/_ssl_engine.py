@@ -23,8 +23,12 @@ _REFUSALS: Final = frozenset(
 )
 
 
-#: How it calls a chain that ends in nobody we trust: X509_V_ERR_... of x509_vfy.h.
-_UNKNOWN_CA: Final = frozenset({2, 18, 19, 20, 21})
+#: What can be done about the server's certificate, by X509_V_ERR_... of x509_vfy.h: a chain that
+#: ends in nobody we trust, and a name that isn't the one of the URL.
+_REMEDIES: Final = {
+    **dict.fromkeys((2, 18, 19, 20, 21), "trust its CA with ssl_context="),
+    **dict.fromkeys((62, 64), "name who it is for with server_hostname="),
+}
 
 #: What it finds in place of TLS, in the words of its versions.
 _HTTP: Final = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
@@ -98,12 +102,10 @@ class StdlibEngine:
         return True
 
     def _unacceptable(self, error: ssl.SSLCertVerificationError) -> errors.PeerRefused:
-        if self._object.server_side:
-            whose, hint = "client", ""
-        else:
-            whose = "server"
-            known = error.verify_code not in _UNKNOWN_CA
-            hint = "" if known else "; if it is yours, trust its CA with ssl_context="
+        whose, remedy = "client", None
+        if not self._object.server_side:
+            whose, remedy = "server", _REMEDIES.get(error.verify_code)
+        hint = f"; if it is yours, {remedy}" if remedy else ""
         text = f"the {whose}'s certificate isn't acceptable: {error.verify_message}{hint}"
         return errors.PeerRefused(text)
 

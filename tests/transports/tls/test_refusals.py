@@ -221,7 +221,7 @@ def test_both_sides_of_ours_name_the_key(
     assert isinstance(link.server_error, PeerRefused)
     assert str(link.server_error) == (
         f"the client refused this server's public key {other_key.public.hex()}: "
-        "TLS alert 48 unknown ca"
+        "TLS alert 48 unknown ca; have it added to the client's list of server keys"
     )
 
 

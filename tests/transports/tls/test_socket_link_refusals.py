@@ -84,7 +84,10 @@ def test_a_stranger_is_told_at_its_first_read(
         assert (
             str(error) == f"the client's public key {key} is not on the list of allowed client keys"
         )
-        text = f"the server refused this client's public key {key}: TLS alert 48 unknown ca"
+        text = (
+            f"the server refused this client's public key {key}: TLS alert 48 unknown ca; "
+            "have it added to the server's list of client keys"
+        )
         assert str(caught.value) == text
         with pytest.raises(PeerRefused, match="refused this client's"):  # and again
             await receive(client)
@@ -145,7 +148,8 @@ def test_a_server_that_isnt_trusted_hears_of_it_in_its_handshake(
         assert isinstance(error, PeerRefused)
         assert str(error) == (
             "the client refused this server's public key "
-            f"{server_credentials.public_key.hex()}: TLS alert 48 unknown ca"
+            f"{server_credentials.public_key.hex()}: TLS alert 48 unknown ca; "
+            "have it added to the client's list of server keys"
         )
 
     run_sockets(story)

@@ -329,6 +329,24 @@ def test_arguments_of_wrapping(run: Run) -> None:
 # --- sending --------------------------------------------------------------------------------
 
 
+def test_a_receive_that_wasnt_awaited_is_named_as_its_user_knows_it(
+    open_pair: OpenPair, run: Run
+) -> None:
+    async def story() -> None:
+        client, server = open_pair()
+        for call, name in (
+            (client.receive, "WebSocket.receive"),
+            (client.receive_many, "WebSocket.receive_many"),
+        ):
+            waiting: Any = call()
+            assert waiting.__qualname__ == name
+            waiting.close()
+        client.abort()
+        server.abort()
+
+    run(story)
+
+
 def test_a_message_that_wasnt_awaited(open_pair: OpenPair, run: Run) -> None:
     async def make() -> bytes:
         raise AssertionError("nobody awaits it")

@@ -117,7 +117,8 @@ class Endpoint:
             if exchange.alert_received in REFUSALS:
                 return PeerRefused, (
                     f"the {peer} refused this {credentials.role}'s public key "
-                    f"{credentials.public_key.hex()}: {alert}"
+                    f"{credentials.public_key.hex()}: {alert}; have it added to the {peer}'s "
+                    f"list of {credentials.role} keys"
                 )
             if exchange.alert_received == Alert.PROTOCOL_VERSION:
                 return kind, f"the {peer} does not accept TLS 1.3: {alert}"

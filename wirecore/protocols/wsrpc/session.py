@@ -195,7 +195,8 @@ class Session:
             self._connection.send(envelope)
 
     def _too_long(self, envelope: bytes) -> LocalLimitExceeded:
-        return LocalLimitExceeded("max_send_size", len(envelope), self._max_send_size)
+        remedy = "set it to what the peer takes at most, or send less at once"
+        return LocalLimitExceeded("max_send_size", len(envelope), self._max_send_size, remedy)
 
     # --- what the transport does --------------------------------------------------------------
 

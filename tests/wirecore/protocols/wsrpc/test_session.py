@@ -233,7 +233,7 @@ def test_an_error_too_long_to_be_sent_is_cut(make_end: MakeEnd, most: int, chara
 
 def test_an_error_of_which_nothing_fits_is_not_sent(make_end: MakeEnd) -> None:
     server = make_end(client=False, call_limits=CallLimits(max_send_size=11))
-    with pytest.raises(LocalLimitExceeded, match="max_send_size is 11, got 25"):
+    with pytest.raises(LocalLimitExceeded, match="max_send_size is 11, got 25; set it"):
         server.session.reply_error("id", "é" * 1000)
     assert server.sent() == []
 
