@@ -66,6 +66,7 @@ find_python() {
 make_venv() {
     local python
     python=$(find_python)
+    say "making $1 with $python"
     "$python" -m venv --clear "$1" ||
         die "$python can't make environments (on Debian: apt-get install python3-venv)"
 }
@@ -86,7 +87,6 @@ use_venv() {
     local extra=${1-test} stamp=.venv/wirecore-stamp mode=require hash stamped
     if [ ! -x .venv/bin/python ] ||
         { [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -VV)" != "$(.venv/bin/python -VV)" ]; }; then
-        say "making .venv with $(find_python)"
         make_venv .venv
     fi
     PATH="$PWD/.venv/bin:$PATH"
