@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore_trio.websocket import Options, RawText, WebSocket, broadcast
+from wirecore_trio.websocket import Limits, Options, RawText, WebSocket, broadcast
 
 if TYPE_CHECKING:
     from tests.transports.conftest import OpenPair, Run
@@ -77,6 +77,24 @@ def test_who_cant_take_it_now_is_left_out_and_told(open_pair: OpenPair, run: Run
         full._pump._writing = False
         full._pump.push()
         for client in (full_client, half_client, good_client):
+            await client.aclose()
+
+    run(story)
+
+
+def test_a_bound_below_the_high_water_mark_leaves_out_and_stops_nobody(
+    open_pair: OpenPair, run: Run
+) -> None:
+    async def story() -> None:
+        full_client, full = open_pair(server=Options(limits=Limits(max_queued_bytes=10)))
+        good_client, good = open_pair()
+        full._pump._writing = True  # its peer takes nothing
+        await full.send(b"x" * 20)
+        assert await broadcast([full, good], "news") == [full]
+        assert await good_client.receive() == "news"
+        full._pump._writing = False
+        full._pump.push()
+        for client in (full_client, good_client):
             await client.aclose()
 
     run(story)

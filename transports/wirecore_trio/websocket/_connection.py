@@ -203,7 +203,10 @@ class WebSocket:
             return False
         if connection.outbox.pending and pump.crowded:
             return False
-        connection.send_shared(message, encoded)
+        try:
+            connection.send_shared(message, encoded)
+        except errors.LocalLimitExceeded:
+            return False  # max_queued_bytes may be less than high_water
         pump.write()
         return True
 
