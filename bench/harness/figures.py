@@ -35,7 +35,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A goal and what was measured: the ratio of the medians, and those of single rounds."""
+    """A goal and what was measured: the median and the range of the single rounds' ratios."""
 
     goal: Goal
     value: float
@@ -51,8 +51,8 @@ def ratios(result: RowResult) -> list[Ratio]:
         subject, peer = result.samples.get(goal.subject), result.samples.get(goal.peer)
         if not subject or not peer:
             continue
-        value = median(each.value for each in subject) / median(each.value for each in peer)
         pairs = [ours.value / theirs.value for ours, theirs in zip(subject, peer, strict=False)]
+        value = median(pairs)
         smaller = result.row.smaller_is_better
         found.append(Ratio(goal, value, min(pairs), max(pairs), judge(value, goal, smaller)))
     return found

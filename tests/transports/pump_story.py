@@ -10,6 +10,7 @@ import trio
 
 from wirecore.events import Buffer
 from wirecore.session import Outbox
+from wirecore_trio._link import Link
 from wirecore_trio._pump import Pump
 
 
@@ -54,6 +55,9 @@ class ScriptedLink:
         if size:
             self.sent.append(bytes(data[:size]))
         return size
+
+    def readable_within(self, seconds: float) -> bool:
+        return bool(self.reads)
 
     async def wait_readable(self) -> None:
         while not self.reads and not self.closed:
@@ -149,10 +153,15 @@ class Story(Told):
     """A pump between both of them, and its owner."""
 
     def __init__(
-        self, link: ScriptedLink, *, write_timeout: float = 60, high_water: int = 1000
+        self,
+        link: Link,
+        *,
+        write_timeout: float = 60,
+        high_water: int = 1000,
+        eager_wait: float = 0.0,
     ) -> None:
         super().__init__()
-        self.link = link
+        self.link: Any = link
         self.session = TestSession()
         self.react: Callable[[], object] = lambda: None  # what the owner does with what came
         self.pump = Pump(
@@ -161,6 +170,7 @@ class Story(Told):
             self,
             write_timeout=write_timeout,
             high_water=high_water,
+            eager_wait=eager_wait,
         )
 
     def received(self, happened: list[Any]) -> None:

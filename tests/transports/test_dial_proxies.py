@@ -180,7 +180,7 @@ def test_without_the_extra_a_proxy_says_what_it_needs(
     monkeypatch.setitem(sys.modules, "python_socks", None)
 
     async def story() -> None:
-        with pytest.raises(errors.LocalError, match=r"pip install 'wirecore\[proxy\]'"):
+        with pytest.raises(errors.LocalError, match=r"pip install 'python-socks\[trio\]'"):
             await open_socket("h", 80, proxy="http://h:1")
 
     run_sockets(story)

@@ -276,6 +276,8 @@ class Baton:
                     if self._credit <= 0:
                         await self._pay()
                     continue
+                if pump.read_in_place():
+                    continue
                 try:
                     await pump.wait_readable()
                 except WAIT_FAILED as error:

@@ -8,6 +8,7 @@ pump calls ``flush`` for it, from one task at a time.
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import sys
 from collections.abc import Coroutine
@@ -45,6 +46,12 @@ class Link(Protocol):
         """How many bytes of *data* were taken, 0 if none can be now.
 
         Raises trio.BrokenResourceError where the connection broke, or a RemoteError (TLS).
+        """
+
+    def readable_within(self, seconds: float) -> bool:
+        """Hold the thread until ``try_recv_into`` may have something, for *seconds* at most.
+
+        False where nothing came in time, or where the link can't wait like that.
         """
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
@@ -128,6 +135,12 @@ class SocketLink:
         except OSError as error:
             raise _broken(error) from error
 
+    def readable_within(self, seconds: float) -> bool:
+        try:
+            return bool(select.select((self.socket,), (), (), seconds)[0])
+        except (OSError, ValueError):  # closed, or beyond the numbers that select knows
+            return False
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         # No frame of its own: most connections wait here.
         return trio.lowlevel.wait_readable(self.socket)  # noqa: ASYNC105  # the caller awaits it
@@ -195,6 +208,9 @@ class StreamLink:
         taken = bytes(memoryview(data)[:room])
         self._outgoing += taken
         return len(taken)
+
+    def readable_within(self, seconds: float) -> bool:
+        return False
 
     async def wait_readable(self) -> None:
         if self._incoming or self._eof:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
@@ -20,6 +20,8 @@ from wirecore.session import Session
 from ._clock import Timer, current_clock
 from ._flusher import current_flusher
 from ._link import MAX_SEND, Link
+from ._owner import Owner
+from ._rhythm import CLOSE, current_rhythm
 
 logger = logging.getLogger("wirecore.pump")
 
@@ -71,40 +73,20 @@ def _shared_buffer() -> memoryview:
         return view
 
 
-class Owner(Protocol):
-    """What a pump tells of. None of it may block or raise.
-
-    One object and no callables: a connection that is idle would keep a bound method for each.
-    """
-
-    def received(self, happened: Any) -> None:
-        """What ``session.receive``, ``receive_eof`` and ``expire`` returned, when it is true."""
-
-    def on_finish(self) -> None:
-        """The session has finished, and its last bytes can't be sent yet. Called once.
-
-        Nothing will be received any more.
-        """
-
-    def on_end(self, error: BaseException | None) -> None:
-        """The link is closed. Called once.
-
-        *error*: what broke the connection, None after an orderly end.
-        """
-
-
 class Pump:
     """Moves bytes between *link* and *session*, keeps the session's deadlines, tells *owner*.
 
     *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
-    to be sent before ``drained`` makes senders wait.
+    to be sent before ``drained`` makes senders wait. *eager_wait*: seconds that `read_in_place`
+    may hold the thread.
     """
 
     __slots__ = (
         "_at_eof",
         "_backlog",
         "_broken",
+        "_eager_wait",
         "_clock",
         "_finishing",
         "_flusher",
@@ -117,6 +99,7 @@ class Pump:
         "_owner",
         "_parked",
         "_reading",
+        "_rhythm",
         "_sent_in_pass",
         "_stage",
         "_timer",
@@ -130,6 +113,7 @@ class Pump:
         "link",
         "now",
         "session",
+        "woke",
     )
 
     def __init__(
@@ -140,17 +124,22 @@ class Pump:
         *,
         write_timeout: float,
         high_water: int,
+        eager_wait: float = 0.0,
     ) -> None:
         self.link = link
         self.session = session
         self._outbox = session.outbox
         self._stage = session.stage
         self.ended = False
+        #: Set by the owner that wakes a task, which is to have its turn next.
+        self.woke = False
         #: Whether the last read filled the buffer: the peer sends faster than we read.
         self.flooded = False
         self._owner = owner
         self._write_timeout = write_timeout
         self._high_water = high_water
+        self._eager_wait = eager_wait
+        self._rhythm = current_rhythm()
         self._view = _shared_buffer()
         self._clock = current_clock()
         self.now = self._clock.now
@@ -208,6 +197,13 @@ class Pump:
         """
         self._sent_in_pass = False
         now = self.now()
+        rhythm = self._rhythm
+        if rhythm.pump is self and now - rhythm.at < CLOSE:
+            rhythm.close += 1
+        else:
+            rhythm.pump = self
+            rhythm.close = 0
+        rhythm.at = now
         session = self.session
         try:
             if data or self._stage.deferred:
@@ -251,18 +247,34 @@ class Pump:
         self._left_out = _LEFT_OUT
         return False
 
+    def read_in_place(self) -> bool:
+        """Read, and wait for it in the thread where that pays; False: wait in trio's loop.
+
+        Only for who has woken nobody since it waited there last.
+        """
+        rhythm = self._rhythm
+        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
+            return False
+        if self._at_eof or self._stage.finished or not self.link.readable_within(self._eager_wait):
+            rhythm.missed()
+            return False
+        rhythm.found()
+        return self.read()
+
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         in_a_row = 0
         while not self.ended:
             if not self.read_if_likely():
-                try:
-                    await self.wait_readable()
-                except WAIT_FAILED as error:
-                    self.end(error)
                 in_a_row = 0
-                if not self.read():
-                    continue
+                if self.woke or not self.read_in_place():
+                    self.woke = False
+                    try:
+                        await self.wait_readable()
+                    except WAIT_FAILED as error:
+                        self.end(error)
+                    if not self.read():
+                        continue
             in_a_row += 1
             if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy()):
                 in_a_row = 0

@@ -189,6 +189,9 @@ class TLSLink:
         # An empty rest would still hold all that was sent.
         self._unsent = self._unsent[self.inner.try_send(self._unsent) :] or _NOTHING
 
+    def readable_within(self, seconds: float) -> bool:
+        return self.inner.readable_within(seconds)
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         return self.inner.wait_readable()  # no frame of its own: most connections wait here
 

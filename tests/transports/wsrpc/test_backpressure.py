@@ -201,6 +201,9 @@ def test_sending_the_request_may_show_that_the_connection_is_gone(
         def try_send(self, data: Buffer) -> int:
             raise trio.BrokenResourceError("reset by the peer")
 
+        def readable_within(self, seconds: float) -> bool:
+            raise AssertionError
+
         async def wait_readable(self) -> None:
             raise AssertionError
 

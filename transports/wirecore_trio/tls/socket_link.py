@@ -310,6 +310,12 @@ class PinnedSocketLink:
             self._starved.set()
             self._starved = None
 
+    def readable_within(self, seconds: float) -> bool:
+        """See `Link`."""
+        if self._stuck or self._half_written:
+            return False
+        return self.inner.readable_within(seconds)
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """See `Link`."""
         # No frame of its own: most connections wait here.

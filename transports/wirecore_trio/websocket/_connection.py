@@ -101,6 +101,7 @@ class WebSocket:
             baton,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
+            eager_wait=options.eager_wait,
         )
         if leftover:
             self._pump.feed(leftover)

@@ -10,6 +10,7 @@ from wirecore.session.limits import check_above, check_at_least, check_seconds
 from wirecore.websocket import DeflateOffer
 
 from .._arguments import require_int, require_seconds, require_type
+from .._rhythm import check_eager_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Options:
     *raw_text*: text messages come as ``RawText``, their bytes as received and not validated.
     *fragment_size*: longer messages are sent in fragments of this size, so that pings and
     closes overtake them.
+    *eager_wait*: where the messages of one connection, and of no other in the run, follow each
+    other within microseconds, a receiver may hold the thread so long for the next one, some
+    times in a row, in place of a pass of trio's loop, which takes longer. Other tasks wait
+    meanwhile; 0 turns it off.
 
     Raises InvalidOption for a value out of its bounds, TypeError for one of another type.
     """
@@ -48,6 +53,7 @@ class Options:
     compression: DeflateOffer | None = None
     raw_text: bool = False
     fragment_size: int = 1024 * 1024
+    eager_wait: float = 0.0002
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -56,6 +62,7 @@ class Options:
         check_at_least("max_queue_bytes", self.max_queue_bytes, 1)
         check_at_least("fragment_size", self.fragment_size, 1)
         check_above("close_timeout", self.close_timeout, 0)
+        check_eager_wait(self.eager_wait)
         for name in ("ping_interval", "ping_timeout", "write_timeout", "open_timeout"):
             check_seconds(name, getattr(self, name))
         interval, timeout = self.ping_interval, self.ping_timeout
@@ -70,6 +77,7 @@ class Options:
         for name in ("high_water", "max_queue", "max_queue_bytes", "fragment_size"):
             require_int(name, getattr(self, name))
         require_seconds("close_timeout", self.close_timeout, optional=False)
+        require_seconds("eager_wait", self.eager_wait, optional=False)
         for name in ("ping_interval", "ping_timeout", "write_timeout", "open_timeout"):
             require_seconds(name, getattr(self, name))
         hint = "give DeflateOffer() for permessage-deflate"

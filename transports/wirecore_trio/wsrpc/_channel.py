@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -46,6 +47,7 @@ class Channel(Peer):
         "_call_timeout",
         "_changed",
         "_closed_here",
+        "_context",
         "_ended",
         "_handlers",
         "_handling",
@@ -89,6 +91,7 @@ class Channel(Peer):
         self._changed: trio.Event | None = None
         self._ended = False
         self._closed_here = False
+        self._context: Context | None = None  # the reader's
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: ConnectionClosed | None = None
         session.start(trio.current_time())
@@ -98,6 +101,7 @@ class Channel(Peer):
             self,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
+            eager_wait=options.eager_wait,
         )
 
     @property
@@ -121,6 +125,7 @@ class Channel(Peer):
 
     async def run(self) -> None:
         """Read, answer and wake until the connection has ended."""
+        self._context = trio.lowlevel.current_task().context
         await self._pump.run_reader()
 
     def close(self, code: int = CloseCode.NORMAL) -> None:
@@ -156,9 +161,23 @@ class Channel(Peer):
         if waiter.outcome is not None:  # sending the request showed that the connection is gone
             await trio.lowlevel.checkpoint()
             return waiter.unwrap()
+        if session.pending_calls == 1 and self._answered_in_place(waiter):
+            return waiter.unwrap()
         waiter.task = trio.lowlevel.current_task()
         # The answer's payload, or the call's error; cancelled, the call is forgotten.
         return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+
+    def _answered_in_place(self, waiter: Waiter) -> bool:
+        """Read until *waiter*, the only call, has its outcome, where that is fast enough."""
+        if self._context is None:
+            return False
+        try:
+            # As the reader reads: handlers that don't block run in its context.
+            self._context.run(self._pump.read_in_place)
+        except BaseException:
+            self._session.forget(waiter)  # Ctrl-C
+            raise
+        return waiter.outcome is not None
 
     async def _wait_for_room(self) -> None:
         # A scope of its own is fine here: this call waits anyway.
@@ -175,6 +194,8 @@ class Channel(Peer):
         answers, requests, timed_out = received
         if len(answers) + len(requests) > 1:
             self._pump.hold()  # their callers may call again, their handlers will answer
+        if answers or timed_out:
+            self._pump.woke = True
         for waiter, payload, text in answers:
             if text:
                 waiter.finish(error_from_text(text))
@@ -247,6 +268,7 @@ class Channel(Peer):
         self.reply_error(call_id, overloaded_text(limit, bound))
 
     def _start(self, method: Method, call_id: str, payload: bytes) -> None:
+        self._pump.woke = True
         self._handling += 1
         self._handling_bytes += len(payload)
         self._workers.start(Request(self, method, call_id, payload))

@@ -1,0 +1,356 @@
+"""Waiting in place: for messages that follow each other closely, never for long, never in vain."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.transports.conftest import web_socket
+from tests.transports.pump_story import ScriptedLink, Story
+from wirecore.errors import InvalidOption
+from wirecore_trio import tls, websocket, wsrpc
+from wirecore_trio._dispatch import Workers
+from wirecore_trio._link import SocketLink, StreamLink
+from wirecore_trio._rhythm import Rhythm, current_rhythm
+from wirecore_trio.wsrpc._channel import Channel
+from wirecore_trio.wsrpc._registry import Registry
+from wirecore_trio.wsrpc._upgrade import make_session
+from wirecore_trio.wsrpc._waiter import Waiter
+
+if TYPE_CHECKING:
+    from tests.transports.conftest import Run
+    from wirecore._backend import Backend
+    from wirecore.events import Buffer
+    from wirecore_trio._pump import Pump
+
+
+def be_close(pump: Pump, times: int = 1_000_000) -> None:
+    """As if *pump* alone had read in this run, *times* in a row, and fast."""
+    rhythm = current_rhythm()
+    rhythm.pump, rhythm.close, rhythm.at = pump, times, pump.now()
+
+
+# --- when it pays ---------------------------------------------------------------------------
+
+
+def test_it_takes_some_close_reads_and_lets_the_loop_have_its_turn_now_and_then() -> None:
+    rhythm = Rhythm()
+    rhythm.close = 7
+    assert not rhythm.pays()
+    rhythm.close = 8
+    assert [rhythm.pays() for _ in range(20)] == [*[True] * 8, False] * 2 + [True] * 2
+
+
+def test_after_a_wait_for_nothing_it_takes_many_more() -> None:
+    rhythm = Rhythm()
+    for needed in (8, 64, 512):
+        rhythm.close = needed - 1
+        assert not rhythm.pays()
+        rhythm.close = needed
+        assert rhythm.pays()
+        rhythm.missed()
+        assert rhythm.close == 0
+    for _ in range(20):
+        rhythm.missed()
+    rhythm.close = 2**20
+    assert rhythm.pays()  # there is an end to that
+
+
+def test_a_wait_for_nothing_is_forgiven_where_many_found_something() -> None:
+    rhythm = Rhythm()
+    rhythm.missed()
+    for _ in range(64):
+        rhythm.found()
+    rhythm.missed()
+    rhythm.close = 8
+    assert rhythm.pays()
+    rhythm.missed()
+    rhythm.close = 63
+    assert not rhythm.pays()
+
+
+def test_reads_are_close_while_no_other_connection_reads(run: Run) -> None:
+    async def story() -> None:
+        one, other = Story(ScriptedLink(*[b"x"] * 40)), Story(ScriptedLink(b"y"))
+        rhythm = current_rhythm()
+        for expected in range(5):
+            assert one.pump.read()
+            assert (rhythm.pump, rhythm.close) == (one.pump, expected)
+        assert other.pump.read()
+        assert (rhythm.pump, rhythm.close) == (other.pump, 0)
+        for _ in range(3):
+            assert one.pump.read()
+        assert rhythm.close == 2
+        await trio.sleep(1)
+        assert one.pump.read()
+        assert rhythm.close == 0
+
+    run(story)
+
+
+def test_the_option_has_bounds() -> None:
+    wrong: Any = None
+    for options in (websocket.Options, wsrpc.Options):
+        assert options(eager_wait=0).eager_wait == 0
+        for seconds in (-0.001, 0.011):
+            with pytest.raises(InvalidOption, match="eager_wait"):
+                options(eager_wait=seconds)
+        with pytest.raises(TypeError, match="eager_wait must be a number of seconds"):
+            options(eager_wait=wrong)
+
+
+# --- one connection -------------------------------------------------------------------------
+
+
+def test_what_is_there_is_read_and_what_isnt_is_waited_for_in_vain(run: Run) -> None:
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        pump_story = Story(SocketLink(ours), eager_wait=0.001)
+        be_close(pump_story.pump)
+        theirs.send(b"there")
+        assert pump_story.pump.read_in_place()
+        assert pump_story.events == [b"there"]
+        assert not pump_story.pump.read_in_place()
+        assert current_rhythm().close == 0
+        theirs.send(b"too late")
+        assert not pump_story.pump.read_in_place()
+        theirs.close()
+        pump_story.pump.end(None)
+
+    run(story)
+
+
+def test_where_nothing_can_come_or_the_link_cant_tell_it_isnt_waited_for(run: Run) -> None:
+    async def story() -> None:
+        off = Story(ScriptedLink(b"x"))
+        be_close(off.pump)
+        assert not off.pump.read_in_place()
+        ended = Story(ScriptedLink(b"bye", b"x"), eager_wait=0.001)
+        ended.pump.read()
+        be_close(ended.pump)
+        assert not ended.pump.read_in_place()
+        stream = Story(StreamLink(trio.testing.memory_stream_pair()[0]), eager_wait=0.001)
+        be_close(stream.pump)
+        assert not stream.pump.read_in_place()
+        ours, theirs = socket.socketpair()
+        link = SocketLink(ours)
+        ours.close()
+        assert not link.readable_within(0.001)
+        theirs.close()
+
+    run(story)
+
+
+def test_a_reader_that_has_woken_somebody_waits_in_the_loop(run: Run) -> None:
+    async def story() -> None:
+        link = ScriptedLink(b"one")
+        reader = Story(link, eager_wait=0.001)
+        turns: list[bytes] = []
+
+        def wake() -> None:
+            turns.append(reader.events[-1])
+            reader.pump.woke = reader.events[-1] == b"one"
+            link.reads += [b"two"] * (len(turns) == 1)
+            be_close(reader.pump)
+
+        reader.react = wake
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            assert turns == [b"one", b"two"]
+            assert not reader.pump.woke
+            reader.pump.end(None)
+
+    run(story)
+
+
+def test_messages_are_received_in_place_and_others_have_their_turn(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        ws = web_socket(SocketLink(ours), client=False, backend=backend)
+        frame = backend.frames.encode_frame(2, b"x" * 64, True)
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            await trio.lowlevel.checkpoint()
+            be_close(ws._pump)
+            for _ in range(90):
+                theirs.send(frame)
+                assert await ws.receive() == b"x" * 64
+            # One turn of the loop for nine messages; without waiting in place there are 90.
+            assert 9 <= turns <= 30
+            nursery.cancel_scope.cancel()
+        theirs.close()
+        ws.abort()
+
+    run_sockets(story)
+
+
+# --- calls ----------------------------------------------------------------------------------
+
+
+class AnsweringLink(SocketLink):
+    """A socket whose other end is a wsrpc session that answers before a send returns.
+
+    Before its first answer it makes a request of its own.
+    """
+
+    __slots__ = ("asked", "interrupts", "session", "theirs")
+
+    def __init__(self, backend: Backend) -> None:
+        ours, self.theirs = socket.socketpair()
+        super().__init__(ours)
+        self.session = make_session(client=False, options=wsrpc.Options(), backend=backend)
+        self.session.start(0.0)
+        self.asked = False
+        self.interrupts = False
+
+    def try_send(self, data: Buffer) -> int:
+        sent = super().try_send(data)
+        received = self.session.receive(self.theirs.recv(1 << 16), 0.0)
+        for _, call_id, payload in received[1] if received else ():
+            self.session.reply(call_id, payload[::-1])
+        outbox = self.session.outbox
+        if outbox.pending:
+            self.theirs.sendall(bytes(outbox.take(1 << 16)))
+            outbox.clear()
+        return sent
+
+    def readable_within(self, seconds: float) -> bool:
+        if self.interrupts:
+            raise KeyboardInterrupt
+        return super().readable_within(seconds)
+
+
+def test_a_call_reads_its_answer_itself(run_sockets: Run, backend: Backend) -> None:
+    async def story() -> None:
+        link = AnsweringLink(backend)
+        async with trio.open_nursery() as nursery:
+            channel = Channel(
+                link,
+                make_session(client=True, options=wsrpc.Options(), backend=backend),
+                public_key=b"S" * 32,
+                registry=Registry(),
+                workers=Workers(nursery),
+                options=wsrpc.Options(),
+            )
+            nursery.start_soon(channel.run)
+            be_close(channel._pump)
+            assert await channel.call("Echo", b"early") == b"ylrae"  # there is no reader yet
+            await trio.testing.wait_all_tasks_blocked()
+            be_close(channel._pump)
+            with trio.testing.assert_no_checkpoints():
+                assert await channel.call("Echo", b"abc") == b"cba"
+            link.interrupts = True
+            be_close(channel._pump)
+            with pytest.raises(KeyboardInterrupt):
+                await channel.call("Echo", b"abc")
+            assert channel._session.pending_calls == 0
+            channel.close()
+        link.theirs.close()
+
+    run_sockets(story)
+
+
+STORY: ContextVar[str] = ContextVar("STORY", default="the reader's")
+
+
+def test_a_request_that_comes_meanwhile_is_handled_in_the_readers_context(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        link = AnsweringLink(backend)
+        seen: list[str] = []
+
+        def note(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            seen.append(STORY.get())
+            return b""
+
+        async with trio.open_nursery() as nursery:
+            registry = Registry()
+            registry.handle("Note", note, inline=True)
+            channel = Channel(
+                link,
+                make_session(client=True, options=wsrpc.Options(), backend=backend),
+                public_key=b"S" * 32,
+                registry=registry,
+                workers=Workers(nursery),
+                options=wsrpc.Options(),
+            )
+            nursery.start_soon(channel.run)
+            await trio.testing.wait_all_tasks_blocked()
+            STORY.set("the caller's")
+            be_close(channel._pump)
+            link.session.call(Waiter(link.session), "Note", b"", 0.0)
+            with trio.testing.assert_no_checkpoints():
+                assert await channel.call("Echo", b"abc") == b"cba"
+            assert seen == ["the reader's"]
+            channel.close()
+        link.theirs.close()
+
+    run_sockets(story)
+
+
+def test_both_ends_wait_in_place_and_every_answer_is_right(backend: Backend) -> None:
+    """Each end in a run of its own, over sockets and TLS, one call after the other."""
+    server_key, client_key = tls.generate_private_key(), tls.generate_private_key()
+    ports: list[int] = []
+    listening, failures = threading.Event(), []
+
+    async def serve() -> None:
+        server = wsrpc.Server(
+            wsrpc.ServerCredentials(server_key, [tls.public_key_of(client_key)]), backend=backend
+        )
+        server.handle("Reverse", lambda payload, peer: payload[::-1], inline=True)
+        stop = trio.Event()
+
+        def stop_serving(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            stop.set()
+            return b""
+
+        server.handle("Stop", stop_serving, inline=True)
+        async with trio.open_nursery() as nursery:
+            ports.append((await nursery.start(server.serve, "127.0.0.1", 0)).port)
+            listening.set()
+            with trio.fail_after(20):
+                await stop.wait()
+            await server.drain()
+
+    def run_server() -> None:
+        try:
+            trio.run(serve)
+        except BaseException as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    thread = threading.Thread(target=run_server)
+    thread.start()
+    assert listening.wait(10)
+
+    async def call() -> None:
+        credentials = wsrpc.ClientCredentials(client_key, tls.public_key_of(server_key))
+        address = f"127.0.0.1:{ports[0]}"
+        with trio.fail_after(20):
+            async with wsrpc.connect(address, credentials, backend=backend) as client:
+                for number in range(2000):
+                    payload = b"%d" % number
+                    assert await client.call("Reverse", payload) == payload[::-1]
+                await client.call("Stop", b"")
+
+    trio.run(call)
+    thread.join(10)
+    assert not failures
