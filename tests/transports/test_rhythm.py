@@ -267,6 +267,50 @@ def test_a_call_reads_its_answer_itself(run_sockets: Run, backend: Backend) -> N
     run_sockets(story)
 
 
+def test_who_has_an_answer_has_a_turn_before_others_wait_in_place(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        link = AnsweringLink(backend)
+        order: list[str] = []
+        async with trio.open_nursery() as nursery:
+            channel = Channel(
+                link,
+                make_session(client=True, options=wsrpc.Options(), backend=backend),
+                public_key=b"S" * 32,
+                registry=Registry(),
+                workers=Workers(nursery),
+                options=wsrpc.Options(),
+            )
+            nursery.start_soon(channel.run)
+
+            async def call(name: str) -> None:
+                for _ in range(100):
+                    be_close(channel._pump)
+                    assert await channel.call("Echo", name.encode()) == name[::-1].encode()
+                    order.append(name)
+
+            async with trio.open_nursery() as callers:
+                callers.start_soon(call, "one")
+                callers.start_soon(call, "two")
+            # Alone in place, one would be through before the other.
+            assert "two" in order[:20] and "one" in order[:20]
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await channel.call("Echo", b"cancelled")
+            assert scope.cancelled_caught
+            assert channel._woken == 0
+            assert await channel.call("Echo", b"next") == b"txen"
+            await trio.testing.wait_all_tasks_blocked()
+            be_close(channel._pump)
+            with trio.testing.assert_no_checkpoints():
+                assert await channel.call("Echo", b"abc") == b"cba"
+            channel.close()
+        link.theirs.close()
+
+    run_sockets(story)
+
+
 STORY: ContextVar[str] = ContextVar("STORY", default="the reader's")
 
 

@@ -44,6 +44,7 @@ class Channel(Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
+        "_asked",
         "_call_timeout",
         "_changed",
         "_closed_here",
@@ -60,6 +61,7 @@ class Channel(Peer):
         "_session",
         "_stopping",
         "_threads",
+        "_woken",
         "_workers",
         "error",
     )
@@ -82,6 +84,8 @@ class Channel(Peer):
         self._options = options
         timeout = options.call_timeout
         self._call_timeout = math.inf if timeout is None else timeout
+        self._asked = 0  # calls since something came
+        self._woken = 0  # callers that have their answer, and haven't had their turn
         self._handling = 0
         self._handling_bytes = 0
         self._refusing = False
@@ -161,14 +165,19 @@ class Channel(Peer):
         if waiter.outcome is not None:  # sending the request showed that the connection is gone
             await trio.lowlevel.checkpoint()
             return waiter.unwrap()
-        if session.pending_calls == 1 and self._answered_in_place(waiter):
+        self._asked += 1
+        if self._asked == 1 and not self._woken and self._answered_in_place(waiter):
             return waiter.unwrap()
         waiter.task = trio.lowlevel.current_task()
-        # The answer's payload, or the call's error; cancelled, the call is forgotten.
-        return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+        try:
+            # The answer's payload, or the call's error; cancelled, the call is forgotten.
+            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+        finally:
+            if waiter.task is not None:
+                self._woken -= 1
 
     def _answered_in_place(self, waiter: Waiter) -> bool:
-        """Read until *waiter*, the only call, has its outcome, where that is fast enough."""
+        """Read the outcome of *waiter* here, where it is fast enough and nobody else calls."""
         if self._context is None:
             return False
         try:
@@ -194,14 +203,17 @@ class Channel(Peer):
         answers, requests, timed_out = received
         if len(answers) + len(requests) > 1:
             self._pump.hold()  # their callers may call again, their handlers will answer
-        if answers or timed_out:
-            self._pump.woke = True
+        self._asked = 0
         for waiter, payload, text in answers:
+            if waiter.task is not None:
+                self._woken += 1
+                self._pump.woke = True
             if text:
                 waiter.finish(error_from_text(text))
             else:
                 waiter.finish(payload)
         for waiter in timed_out:
+            self._woken += waiter.task is not None
             waiter.finish(self._timed_out("no answer"))
         for method, call_id, payload in requests:
             self._handle(method, call_id, payload)
