@@ -253,8 +253,8 @@ class Pump:
         Only for who has woken nobody since it waited there last.
         """
         rhythm = self._rhythm
-        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
-            return False
+        if rhythm.pump is not self or self._writing or not self._eager_wait or not rhythm.pays():
+            return False  # the writer task has its turn in the loop, too
         if self._at_eof or self._stage.finished or not self.link.readable_within(self._eager_wait):
             rhythm.missed()
             return False
