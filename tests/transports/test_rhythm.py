@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 
 def be_close(pump: Pump, times: int = 1_000_000) -> None:
-    """As if *pump* alone had read in this run, *times* in a row, and fast."""
+    """As if *pump* alone had read in this run, *times* in a row, and fast; the loop had a turn."""
     rhythm = current_rhythm()
+    rhythm._left = 8
     rhythm.pump, rhythm.close, rhythm.at = pump, times, pump.now()
 
 
@@ -148,6 +149,20 @@ def test_where_nothing_can_come_or_the_link_cant_tell_it_isnt_waited_for(run: Ru
         ours.close()
         assert not link.readable_within(0.001)
         theirs.close()
+
+    run(story)
+
+
+def test_what_waits_to_be_sent_with_others_is_sent_first(run: Run) -> None:
+    async def story() -> None:
+        link = ScriptedLink(b"x")
+        sender = Story(link, eager_wait=0.001)
+        sender.write(b"one", b"two")
+        assert link.sent == [b"one"]
+        be_close(sender.pump)
+        assert sender.pump.read_in_place()
+        assert link.sent == [b"one", b"two"]
+        sender.pump.end(None)
 
     run(story)
 
@@ -291,15 +306,16 @@ def test_who_has_an_answer_has_a_turn_before_others_wait_in_place(
 
             async def call(name: str) -> None:
                 for _ in range(100):
-                    be_close(channel._pump)
                     assert await channel.call("Echo", name.encode()) == name[::-1].encode()
                     order.append(name)
 
+            be_close(channel._pump)
             async with trio.open_nursery() as callers:
                 callers.start_soon(call, "one")
                 callers.start_soon(call, "two")
             # Alone in place, one would be through before the other.
             assert "two" in order[:20] and "one" in order[:20]
+            be_close(channel._pump, times=0)
             with trio.CancelScope() as scope:
                 scope.cancel()
                 await channel.call("Echo", b"cancelled")

@@ -253,9 +253,13 @@ class Pump:
         Only for who has woken nobody since it waited there last.
         """
         rhythm = self._rhythm
-        if rhythm.pump is not self or self._writing or not self._eager_wait or not rhythm.pays():
-            return False  # the writer task has its turn in the loop, too
-        if self._at_eof or self._stage.finished or not self.link.readable_within(self._eager_wait):
+        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
+            return False
+        if self._outbox.pending:
+            self.push()  # nothing comes for what the flusher would send later
+        if self._writing or self._at_eof or self._stage.finished:
+            return False  # the writer task is to have its turn, too; or nothing can come
+        if not self.link.readable_within(self._eager_wait):
             rhythm.missed()
             return False
         rhythm.found()
