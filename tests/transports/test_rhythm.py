@@ -227,34 +227,30 @@ def test_messages_are_received_in_place_and_others_have_their_turn(
 class AnsweringLink(SocketLink):
     """A socket whose other end is a wsrpc session that answers before a send returns.
 
-    Before its first answer it makes a request of its own.
+    Behind an answer it may close the connection, as RFC 6455 has it: the socket stays open.
     """
 
-    __slots__ = ("asked", "interrupts", "session", "theirs")
+    __slots__ = ("closes", "session", "theirs")
 
     def __init__(self, backend: Backend) -> None:
         ours, self.theirs = socket.socketpair()
         super().__init__(ours)
         self.session = make_session(client=False, options=wsrpc.Options(), backend=backend)
         self.session.start(0.0)
-        self.asked = False
-        self.interrupts = False
+        self.closes = False
 
     def try_send(self, data: Buffer) -> int:
         sent = super().try_send(data)
         received = self.session.receive(self.theirs.recv(1 << 16), 0.0)
         for _, call_id, payload in received[1] if received else ():
             self.session.reply(call_id, payload[::-1])
+            if self.closes:
+                self.session.close()
         outbox = self.session.outbox
         if outbox.pending:
             self.theirs.sendall(bytes(outbox.take(1 << 16)))
             outbox.clear()
         return sent
-
-    def readable_within(self, seconds: float) -> bool:
-        if self.interrupts:
-            raise KeyboardInterrupt
-        return super().readable_within(seconds)
 
 
 def test_a_call_reads_its_answer_itself(run_sockets: Run, backend: Backend) -> None:
@@ -276,12 +272,35 @@ def test_a_call_reads_its_answer_itself(run_sockets: Run, backend: Backend) -> N
             be_close(channel._pump)
             with trio.testing.assert_no_checkpoints():
                 assert await channel.call("Echo", b"abc") == b"cba"
-            link.interrupts = True
-            be_close(channel._pump)
-            with pytest.raises(KeyboardInterrupt):
-                await channel.call("Echo", b"abc")
-            assert channel._session.pending_calls == 0
             channel.close()
+        link.theirs.close()
+
+    run_sockets(story)
+
+
+def test_a_close_behind_the_answer_is_seen_although_nothing_more_comes(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        link = AnsweringLink(backend)
+        async with trio.open_nursery() as nursery:
+            channel = Channel(
+                link,
+                make_session(client=True, options=wsrpc.Options(), backend=backend),
+                public_key=b"S" * 32,
+                registry=Registry(),
+                workers=Workers(nursery),
+                options=wsrpc.Options(),
+            )
+            nursery.start_soon(channel.run)
+            await trio.testing.wait_all_tasks_blocked()
+            be_close(channel._pump)
+            link.closes = True
+            with trio.testing.assert_no_checkpoints():
+                assert await channel.call("Echo", b"abc") == b"cba"
+            assert channel.ended
+            with pytest.raises(wsrpc.NotConnected):
+                await channel.call("Echo", b"abc")
         link.theirs.close()
 
     run_sockets(story)

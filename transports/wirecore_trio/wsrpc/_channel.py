@@ -176,17 +176,22 @@ class Channel(Peer):
             if waiter.task is not None:
                 self._woken -= 1
 
+    # Ctrl-C waits until it is through: it would lose what others are waiting for.
+    @trio.lowlevel.enable_ki_protection
     def _answered_in_place(self, waiter: Waiter) -> bool:
         """Read the outcome of *waiter* here, where it is fast enough and nobody else calls."""
         if self._context is None:
             return False
-        try:
-            # As the reader reads: handlers that don't block run in its context.
-            self._context.run(self._pump.read_in_place)
-        except BaseException:
-            self._session.forget(waiter)  # Ctrl-C
-            raise
+        # As the reader reads: handlers that don't block run in its context.
+        self._context.run(self._read_in_place)
         return waiter.outcome is not None
+
+    def _read_in_place(self) -> None:
+        pump = self._pump
+        if pump.read_in_place():
+            # The reader waits for bytes, and an end that was put off brings none.
+            while self._session.stage.deferred and not pump.ended:
+                pump.read()
 
     async def _wait_for_room(self) -> None:
         # A scope of its own is fine here: this call waits anyway.
