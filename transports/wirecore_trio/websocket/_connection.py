@@ -113,7 +113,8 @@ class WebSocket:
         """The next message: ``bytes`` for a binary one, ``str`` for text.
 
         Messages that came before the connection ended are still handed out. Cancelled, it has
-        lost nothing. It is a checkpoint when it must wait, and now and then when it needn't.
+        lost nothing. It is a checkpoint when it must wait (for longer than a moment, see
+        ``Options.eager_wait``), and now and then when it needn't.
 
         Raises :class:`ConnectionClosed`; :class:`AlreadyClosed` after ``aclose``;
         trio.BusyResourceError where another task is receiving.

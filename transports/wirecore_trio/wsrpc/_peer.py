@@ -19,7 +19,8 @@ class Caller(ABC):
         """Call *method* with an encoded request; the encoded reply.
 
         Deadlines are cancel scopes: ``with trio.fail_after(2): ...``. A call that is cancelled
-        is forgotten, and a late answer dropped; the remote handler isn't told.
+        is forgotten, and a late answer dropped; the remote handler isn't told. A checkpoint but
+        where the answer comes at once (``Options.eager_wait``), and then each ninth time.
 
         Raises RpcError (the remote handler's error text; UnknownMethod and Overloaded where the
         peer says so), NotConnected, CallLost (with ``execution``), CallTimeout,
