@@ -253,19 +253,28 @@ class AnsweringLink(SocketLink):
         return sent
 
 
+def start_channel(
+    link: AnsweringLink, backend: Backend, nursery: trio.Nursery, registry: Registry | None = None
+) -> Channel:
+    """The client's end over *link*; its reader begins with the next turn of the loop."""
+    options = wsrpc.Options()
+    channel = Channel(
+        link,
+        make_session(client=True, options=options, backend=backend),
+        public_key=b"S" * 32,
+        registry=Registry() if registry is None else registry,
+        workers=Workers(nursery),
+        options=options,
+    )
+    nursery.start_soon(channel.run)
+    return channel
+
+
 def test_a_call_reads_its_answer_itself(run_sockets: Run, backend: Backend) -> None:
     async def story() -> None:
         link = AnsweringLink(backend)
         async with trio.open_nursery() as nursery:
-            channel = Channel(
-                link,
-                make_session(client=True, options=wsrpc.Options(), backend=backend),
-                public_key=b"S" * 32,
-                registry=Registry(),
-                workers=Workers(nursery),
-                options=wsrpc.Options(),
-            )
-            nursery.start_soon(channel.run)
+            channel = start_channel(link, backend, nursery)
             be_close(channel._pump)
             assert await channel.call("Echo", b"early") == b"ylrae"  # there is no reader yet
             await trio.testing.wait_all_tasks_blocked()
@@ -284,15 +293,7 @@ def test_a_close_behind_the_answer_is_seen_although_nothing_more_comes(
     async def story() -> None:
         link = AnsweringLink(backend)
         async with trio.open_nursery() as nursery:
-            channel = Channel(
-                link,
-                make_session(client=True, options=wsrpc.Options(), backend=backend),
-                public_key=b"S" * 32,
-                registry=Registry(),
-                workers=Workers(nursery),
-                options=wsrpc.Options(),
-            )
-            nursery.start_soon(channel.run)
+            channel = start_channel(link, backend, nursery)
             await trio.testing.wait_all_tasks_blocked()
             be_close(channel._pump)
             link.closes = True
@@ -313,15 +314,7 @@ def test_who_has_an_answer_has_a_turn_before_others_wait_in_place(
         link = AnsweringLink(backend)
         order: list[str] = []
         async with trio.open_nursery() as nursery:
-            channel = Channel(
-                link,
-                make_session(client=True, options=wsrpc.Options(), backend=backend),
-                public_key=b"S" * 32,
-                registry=Registry(),
-                workers=Workers(nursery),
-                options=wsrpc.Options(),
-            )
-            nursery.start_soon(channel.run)
+            channel = start_channel(link, backend, nursery)
 
             async def call(name: str) -> None:
                 for _ in range(100):
@@ -368,15 +361,7 @@ def test_a_request_that_comes_meanwhile_is_handled_in_the_readers_context(
         async with trio.open_nursery() as nursery:
             registry = Registry()
             registry.handle("Note", note, inline=True)
-            channel = Channel(
-                link,
-                make_session(client=True, options=wsrpc.Options(), backend=backend),
-                public_key=b"S" * 32,
-                registry=registry,
-                workers=Workers(nursery),
-                options=wsrpc.Options(),
-            )
-            nursery.start_soon(channel.run)
+            channel = start_channel(link, backend, nursery, registry)
             await trio.testing.wait_all_tasks_blocked()
             STORY.set("the caller's")
             be_close(channel._pump)

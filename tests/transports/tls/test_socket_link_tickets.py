@@ -38,6 +38,10 @@ async def full_client(
     return server, client, fill(client)
 
 
+async def read_once(client: PinnedSocketLink, reads: list[bytes]) -> None:
+    reads.append(await receive(client))
+
+
 def test_tickets_dont_keep_a_client_that_writes_from_reading(
     server_key: KeyPair, client_credentials: ClientCredentials, run_sockets: Run
 ) -> None:
@@ -65,11 +69,8 @@ def test_half_a_ticket_is_the_writers_to_complete(
         server.write(HANDSHAKE, TICKET[:4])
         reads: list[bytes] = []
 
-        async def read_on() -> None:
-            reads.append(await receive(client))
-
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_on)
+            nursery.start_soon(read_once, client, reads)
             nursery.start_soon(send_all, client, bytes(1000) + b"the end")
             await server.receive_exactly(filled)
             await trio.testing.wait_all_tasks_blocked()
@@ -96,11 +97,8 @@ def test_a_key_update_behind_the_tickets_waits_for_the_writer(
         server.write(DATA, b"behind")
         reads: list[bytes] = []
 
-        async def read_on() -> None:
-            reads.append(await receive(client))
-
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_on)
+            nursery.start_soon(read_once, client, reads)
             nursery.start_soon(send_all, client, bytes(1000) + b"the end")
             await trio.testing.wait_all_tasks_blocked()
             assert reads == []
