@@ -16,6 +16,7 @@ import trio
 from wirecore.events import Message
 
 from ._clock import Clock, current_clock
+from ._of_run import OfRun
 from ._pump import READS_IN_A_ROW, WAIT_FAILED, Pump
 
 #: Seconds between two looks at the connections that nobody reads.
@@ -53,16 +54,7 @@ class Rounds:
             self._clock.call_at(now + _ROUND, self._go_round)
 
 
-_current: trio.lowlevel.RunVar[Rounds] = trio.lowlevel.RunVar("wirecore.rounds")
-
-
-def _current_rounds() -> Rounds:
-    try:
-        return _current.get()
-    except LookupError:
-        rounds = Rounds()
-        _current.set(rounds)
-        return rounds
+_current_rounds = OfRun("rounds", Rounds)
 
 
 class Holder(Protocol):

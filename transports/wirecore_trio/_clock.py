@@ -14,6 +14,8 @@ from typing import Final
 
 import trio
 
+from ._of_run import OfRun
+
 logger = logging.getLogger("wirecore.clock")
 
 #: Cancelled timers stay in the heap until they are due; past this many, and being the greater
@@ -106,15 +108,11 @@ class Clock:
                 logger.exception("a timer's callback failed; this is a defect in wirecore")
 
 
-_current: trio.lowlevel.RunVar[Clock] = trio.lowlevel.RunVar("wirecore.clock")
+def _start() -> Clock:
+    clock = Clock()
+    trio.lowlevel.spawn_system_task(clock.run, name="wirecore clock")
+    return clock
 
 
-def current_clock() -> Clock:
-    """The clock of the running trio loop, started when first asked for."""
-    try:
-        return _current.get()
-    except LookupError:
-        clock = Clock()
-        _current.set(clock)
-        trio.lowlevel.spawn_system_task(clock.run, name="wirecore clock")
-        return clock
+#: The clock of the running trio loop, started when first asked for.
+current_clock = OfRun("clock", _start)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ._of_run import OfRun
+
 if TYPE_CHECKING:
     from ._pump import Pump
 
@@ -54,15 +56,11 @@ class Flusher:
                     pump.end(error)
 
 
-_current: trio.lowlevel.RunVar[Flusher] = trio.lowlevel.RunVar("wirecore.flusher")
+def _start() -> Flusher:
+    flusher = Flusher()
+    trio.lowlevel.spawn_system_task(flusher.run, name="wirecore flusher")
+    return flusher
 
 
-def current_flusher() -> Flusher:
-    """The flusher of the running trio loop, started when first asked for."""
-    try:
-        return _current.get()
-    except LookupError:
-        flusher = Flusher()
-        _current.set(flusher)
-        trio.lowlevel.spawn_system_task(flusher.run, name="wirecore flusher")
-        return flusher
+#: The flusher of the running trio loop, started when first asked for.
+current_flusher = OfRun("flusher", _start)

@@ -20,6 +20,7 @@ from wirecore.session import Session
 from ._clock import Timer, current_clock
 from ._flusher import current_flusher
 from ._link import MAX_SEND, Link
+from ._of_run import shared_buffer
 from ._owner import Owner
 from ._rhythm import CLOSE, current_rhythm
 
@@ -61,16 +62,7 @@ WAIT_FAILED: Final = (*_LOSS, OSError)
 # task, where it would end the whole run; here it ends the one connection.
 _DEFECT: Final = "a connection failed; this is a defect in wirecore"
 
-_buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.buffer")
-
-
-def _shared_buffer() -> memoryview:
-    try:
-        return _buffer.get()
-    except LookupError:
-        view = memoryview(bytearray(RECEIVE_BUFFER))
-        _buffer.set(view)
-        return view
+_shared_buffer = shared_buffer("buffer", RECEIVE_BUFFER)
 
 
 class Pump:

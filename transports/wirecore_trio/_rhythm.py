@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import trio
-
 from wirecore.session.limits import check_at_least, check_at_most
+
+from ._of_run import OfRun
 
 if TYPE_CHECKING:
     from ._pump import Pump
@@ -78,14 +78,4 @@ class Rhythm:
         self._found = 0
 
 
-_current: trio.lowlevel.RunVar[Rhythm] = trio.lowlevel.RunVar("wirecore.rhythm")
-
-
-def current_rhythm() -> Rhythm:
-    """The one of this run."""
-    try:
-        return _current.get()
-    except LookupError:
-        rhythm = Rhythm()
-        _current.set(rhythm)
-        return rhythm
+current_rhythm = OfRun("rhythm", Rhythm)

@@ -15,6 +15,7 @@ from wirecore import errors
 from wirecore.events import Buffer
 
 from ._link import MAX_SEND, Link
+from ._of_run import shared_buffer
 
 #: Ciphertext read in one go: several records of at most 16 KiB.
 _CIPHERTEXT: Final = 64 * 1024
@@ -24,16 +25,7 @@ _READS_FOR_NOTHING: Final = 4
 
 _NOTHING: Final = memoryview(b"")
 
-_buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.ciphertext")
-
-
-def _shared_buffer() -> memoryview:
-    try:
-        return _buffer.get()
-    except LookupError:
-        view = memoryview(bytearray(_CIPHERTEXT))
-        _buffer.set(view)
-        return view
+_shared_buffer = shared_buffer("ciphertext", _CIPHERTEXT)
 
 
 class Engine(Protocol):

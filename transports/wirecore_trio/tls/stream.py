@@ -14,6 +14,7 @@ from wirecore.events import Buffer
 
 from .._arguments import require_type
 from .._errors import AlreadyClosed
+from .._of_run import shared_buffer
 from .contract import Engine
 from .credentials import ClientCredentials, ServerCredentials
 from .engine import PinnedEngine
@@ -29,16 +30,7 @@ _RECEIVE_SIZE: Final = 64 * 1024
 _LAST_WORD: Final = 1.0
 
 # Plaintext passes through here without an await in between, so one will do for a whole run.
-_scratch: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("wirecore.tls.scratch")
-
-
-def _shared_scratch() -> memoryview:
-    try:
-        return _scratch.get()
-    except LookupError:
-        view = memoryview(bytearray(_RECEIVE_SIZE))
-        _scratch.set(view)
-        return view
+_shared_scratch = shared_buffer("tls.scratch", _RECEIVE_SIZE)
 
 
 class _Exclusive:
