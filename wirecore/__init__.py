@@ -41,6 +41,18 @@ if TYPE_CHECKING:
         WirecoreError,
     )
     from wirecore.events import Close, Failure, Ping, Pong, RawText
+    from wirecore.session import (
+        Backoff,
+        Call,
+        CallLimits,
+        Heartbeat,
+        Limits,
+        Outbox,
+        PendingCalls,
+        Session,
+        Stage,
+    )
+    from wirecore.session.call_table import CallTable
 
     BACKEND: BackendName
     BACKEND_REASON: str
@@ -50,7 +62,11 @@ __version__ = "0.1.0"
 __all__ = [
     "BACKEND",
     "BACKEND_REASON",
+    "Backoff",
+    "Call",
+    "CallLimits",
     "CallLost",
+    "CallTable",
     "CallTimeout",
     "Close",
     "CloseCode",
@@ -58,17 +74,21 @@ __all__ = [
     "ConnectionLost",
     "Failure",
     "HandshakeError",
+    "Heartbeat",
     "InvalidKey",
     "InvalidMessage",
     "InvalidOption",
     "InvalidState",
     "LimitExceeded",
+    "Limits",
     "LocalError",
     "LocalLimitExceeded",
     "NotConnected",
     "Opcode",
+    "Outbox",
     "Overloaded",
     "PeerRefused",
+    "PendingCalls",
     "Ping",
     "Pong",
     "ProtocolError",
@@ -76,6 +96,8 @@ __all__ = [
     "RemoteError",
     "RemoteLimitExceeded",
     "RpcError",
+    "Session",
+    "Stage",
     "UnknownMethod",
     "UpgradeRejected",
     "WirecoreError",
@@ -95,8 +117,8 @@ if not TYPE_CHECKING:
                 globals().update(BACKEND=backend.default.name, BACKEND_REASON=backend.reason)
                 return globals()[name]
             # The cheapest first: the names of errors don't cost the import of dataclasses.
-            for leaf in ("errors", "constants", "events"):
-                found = getattr(import_module(f"wirecore.{leaf}"), name, None)
+            for home in ("errors", "constants", "events", "session", "session.call_table"):
+                found = getattr(import_module(f"wirecore.{home}"), name, None)
                 if found is not None:
                     globals()[name] = found
                     return found

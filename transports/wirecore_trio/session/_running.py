@@ -1,0 +1,337 @@
+"""A session at work: its pump, the tasks of its owner, and how both come to an end."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final, Generic, TypeVar
+
+import trio
+
+from wirecore.errors import InvalidState
+from wirecore.session import Session
+
+from .._errors import unwrapped
+from .._link import Link
+from .._owner import Owner
+from .._pump import Pump
+from ..websocket._options import Options
+
+logger = logging.getLogger("wirecore.session")
+
+AnySession = TypeVar("AnySession", bound=Session[Any])
+AnyOwner = TypeVar("AnyOwner", bound=Owner[Any])
+
+#: What was raised where nothing may be.
+_DEFECT: Final = "%s raised, which is a defect of theirs; the connection is ended (%s)"
+
+
+class Running(Generic[AnySession]):
+    """A session at work, in the hands of its owner, who is made with it.
+
+    Its methods may be called by any task of the run, and from within the owner's callbacks.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_closing",
+        "_context",
+        "_leftover",
+        "_name",
+        "_nursery",
+        "_options",
+        "_over",
+        "_owner",
+        "_pump",
+        "_tasks",
+        "_through",
+        "_waiting",
+        "draining",
+        "error",
+        "session",
+    )
+
+    def __init__(
+        self, link: Link, session: AnySession, *, options: Options, leftover: bytes, name: str
+    ) -> None:
+        #: The session that runs. Who makes it queue something calls :meth:`write` then.
+        self.session: AnySession = session
+        #: What broke the connection; None while it is open, and after an orderly end.
+        self.error: BaseException | None = None
+        #: Whether the server stops: what is begun may be finished, nothing new is to begin. The
+        #: session is closed when the last task has ended.
+        self.draining = False
+        self._options = options
+        self._leftover = leftover
+        self._name = name
+        self._begun = False
+        self._closing = False
+        self._over = trio.Event()
+        self._owner: Owner[Any] | None = None
+        self._tasks = 0
+        self._through = False
+        self._nursery: trio.Nursery | None = None
+        self._context: contextvars.Context
+        # Tasks that the owner started while it was made.
+        self._waiting: list[tuple[Callable[..., Awaitable[object]], tuple[Any, ...]]] = []
+        session.start(trio.current_time())
+        self._pump = Pump(
+            link,
+            session,
+            self,
+            write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
+            high_water=options.high_water,
+            eager_wait=options.eager_wait,
+            vigilant=True,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Running {type(self.session).__name__} ({self._name})>"
+
+    # --- for the owner ------------------------------------------------------------------
+
+    def write(self) -> None:
+        """The session has queued something, or its deadlines have changed: see to that.
+
+        Never waits. What is written while something is being received leaves behind it in one
+        go; of what several tasks write at once, too. Idempotent, and nothing after the end.
+        """
+        if self._begun and not self._pump.ended:
+            self._pump.write()
+            if self.session.next_deadline() < self._pump.armed:
+                self._pump.arm()
+
+    async def drained(self) -> None:
+        """Wait while more than ``Options.high_water`` bytes wait to be sent, or until the end.
+
+        Call it before the session is made to queue something: cancelled here, nothing was. A
+        checkpoint only where it must wait.
+        """
+        await self._pump.drained()
+
+    def start_soon(
+        self, function: Callable[..., Awaitable[object]], *arguments: Any
+    ) -> None:
+        """Run an async *function* with *arguments* in a task of the connection's own.
+
+        What it raises is logged, and ends this one connection. The task may outlive the
+        connection, to finish what it has begun; it is cancelled when the ``async with`` of a
+        client is left, or the server's :func:`serve_session` is cancelled. It sees the context
+        variables that the connection began with. Raises InvalidState once the connection and
+        all its tasks have ended.
+        """
+        if self._through:
+            raise InvalidState("the connection and all its tasks have ended")
+        self._tasks += 1
+        if self._nursery is None:
+            self._waiting.append((function, arguments))
+        else:
+            # A task begins with a copy of its starter's context: of ours, not of a reader's.
+            self._context.run(self._nursery.start_soon, self._run_task, function, arguments)
+
+    def close(self) -> None:
+        """Begin the end in good order, by ``session.close()``. Never waits. Idempotent.
+
+        What the session still owes goes out, and its own deadlines bound the wait for the peer.
+        """
+        if self._closing or self._pump.ended:
+            return
+        self._closing = True
+        try:
+            self.session.close()
+        except Exception as error:
+            self._failed("session.close()", error)
+        else:
+            if self._begun:
+                self._pump.push()
+                self._pump.arm()
+
+    def abort(self) -> None:
+        """End the connection now; what ``session.close()`` says still goes first, if it can.
+
+        Tasks go on; see :meth:`cancel_tasks`. Idempotent.
+        """
+        if not self._pump.ended:
+            self.close()
+            self._pump.push_last()
+            self._pump.end(None)
+
+    def cancel_tasks(self) -> None:
+        """End the connection as :meth:`abort` does, and cancel the tasks of :meth:`start_soon`.
+
+        For an owner whose tasks are of no use without it: call it from ``on_end``.
+        """
+        self.abort()
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone."""
+        return self._pump.ended
+
+    async def wait_ended(self) -> None:
+        """Wait until the connection is gone, and the owner knows. A checkpoint."""
+        await self._over.wait()
+
+    # --- for who runs it ----------------------------------------------------------------
+
+    def give_to(self, owner: Owner[Any]) -> None:
+        """*owner* was made; nothing was received before."""
+        self._owner = owner
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read until the connection has ended, and wait for its tasks.
+
+        Raises nothing but cancellation, which ends the connection.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                self._begin(nursery)
+                task_status.started()
+                try:
+                    await self._pump.run_reader()
+                except Exception as error:
+                    self._failed("session.stage", error)
+        finally:
+            self._through = True
+            self.abort()
+
+    def _begin(self, nursery: trio.Nursery) -> None:
+        self._context = contextvars.copy_context()
+        self._nursery = nursery
+        self._begun = True
+        waiting, self._waiting = self._waiting, []
+        for function, arguments in waiting:
+            nursery.start_soon(self._run_task, function, arguments)
+        if self._leftover:
+            leftover, self._leftover = self._leftover, b""
+            self._pump.feed(leftover)
+        if not self._pump.ended:
+            self._pump.push()
+            self._pump.arm()
+
+    async def aclose(self) -> None:
+        """Close in good order, and wait for it: for at most ``Options.close_timeout``.
+
+        Cancelled, it closes at once.
+        """
+        try:
+            self.close()
+            with trio.move_on_after(self._options.close_timeout):
+                await self._over.wait()
+        finally:
+            self.abort()
+
+    def drain(self) -> None:
+        """The server stops; see :attr:`draining`."""
+        self.draining = True
+        if not self._tasks:
+            self.close()
+
+    async def _run_task(
+        self, function: Callable[..., Awaitable[object]], arguments: tuple[Any, ...]
+    ) -> None:
+        try:
+            await function(*arguments)
+        except* Exception as group:
+            self._failed("a task of the owner's", unwrapped(group))
+        finally:
+            self._tasks -= 1
+            if self.draining and not self._tasks:
+                self.close()
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        logger.error(_DEFECT, what, self._name, exc_info=error)
+        self._pump.end(error)
+
+    # --- the pump's owner, see there: between it and the session's own ------------------
+
+    def received(self, happened: Any) -> None:
+        """See :class:`Owner`. What the session's owner raises goes to the pump, which ends it."""
+        assert self._owner is not None
+        self._owner.received(happened)
+
+    def on_finish(self) -> None:
+        """See :class:`Owner`."""
+        try:
+            if self._owner is not None:
+                self._owner.on_finish()
+        except Exception as error:
+            self._failed("the owner's on_finish", error)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See :class:`Owner`."""
+        self.error = error
+        self._over.set()
+        try:
+            if self._owner is not None:
+                self._owner.on_end(error)
+            self.session.outbox.clear()  # the owner had to know how much of it has left
+        except Exception:
+            logger.exception(_DEFECT, "the owner's on_end", self._name)
+
+
+class Owned(Generic[AnyOwner]):
+    """A running session with its *owner*, which is what its user gets."""
+
+    __slots__ = ("owner", "running")
+
+    def __init__(self, running: Running[Any], owner: AnyOwner) -> None:
+        self.running = running
+        self.owner = owner
+
+    def drain(self) -> None:
+        """See :meth:`Running.drain`."""
+        self.running.drain()
+
+    async def aclose(self) -> None:
+        """Close in good order, and cancel what tasks are left."""
+        try:
+            await self.running.aclose()
+        finally:
+            self.running.cancel_tasks()
+
+    async def __aenter__(self) -> AnyOwner:
+        return self.owner
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.aclose()
+        else:
+            self.running.cancel_tasks()
+
+
+def attend(
+    link: Link,
+    session: AnySession,
+    make_owner: Callable[[Running[AnySession]], AnyOwner],
+    *,
+    options: Options,
+    leftover: bytes = b"",
+    name: str,
+) -> Owned[AnyOwner]:
+    """*session* over *link*, and its owner; they begin with ``running.run()``.
+
+    Raises what *make_owner* raises; the link is then closed.
+    """
+    try:
+        running = Running(link, session, options=options, leftover=leftover, name=name)
+        try:
+            owner = make_owner(running)
+        except BaseException:
+            running.abort()
+            raise
+    except BaseException:
+        link.close()
+        raise
+    running.give_to(owner)
+    return Owned(running, owner)
