@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from functools import partial
 
@@ -35,7 +36,7 @@ METHODS: dict[str, Method] = {"add": add, "greet": greet, "count": count}
 
 
 async def main(port: int) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C; what is being handled then gets five seconds to finish."""
     serve = partial(
         serve_session,
         make_session,
@@ -46,12 +47,13 @@ async def main(port: int) -> None:
     )
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve)
-        print(f"listening on ws://127.0.0.1:{server.port}/", flush=True)
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            print(f"listening on ws://127.0.0.1:{server.port}/", flush=True)
+            await anext(signals)
+            await server.drain(grace=5)
+    print("stopped")
 
 
 if __name__ == "__main__":
     logging.basicConfig()
-    try:
-        trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)

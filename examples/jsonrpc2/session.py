@@ -97,7 +97,9 @@ class JsonRpc:
         self._connection = connection
         self.stage: wirecore.Stage = connection.stage
         self.outbox: wirecore.Outbox = connection.outbox
-        table = wirecore.CallTable(count(1).__next__, max_pending=max_calls)
+        table: wirecore.CallTable[int, wirecore.Call] = wirecore.CallTable(
+            count(1).__next__, max_pending=max_calls
+        )
         self._calls = wirecore.PendingCalls(table, self.outbox, None)
         self._max_requests = max_requests
         self._requests = 0
@@ -257,9 +259,10 @@ def _read_request(value: Any, batch: Batch | None) -> Request | None:
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
         return None
     method, params, id_ = value.get("method"), value.get("params"), value.get("id", _ABSENT)
-    sound = isinstance(method, str) and ("params" not in value or isinstance(params, list | dict))
+    if not isinstance(method, str) or ("params" in value and not isinstance(params, list | dict)):
+        return None
     known = id_ is _ABSENT or id_ is None or type(id_) in (str, int, float)
-    return Request(method, params, id_, batch) if sound and known else None
+    return Request(method, params, id_, batch) if known else None
 
 
 def _read_fault(error: Any) -> Fault:

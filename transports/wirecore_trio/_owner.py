@@ -11,7 +11,7 @@ class Owner(Protocol[Happened_contra]):
     """What a session's owner is told, from within the transport. None of it may block or raise.
 
     One object and no callables: a connection that is idle would keep a bound method for each.
-    Who derives from this class may leave out what it doesn't care for.
+    Who derives from this class may leave out the two about the end.
     """
 
     def received(self, happened: Happened_contra) -> None:
@@ -22,9 +22,11 @@ class Owner(Protocol[Happened_contra]):
 
         Nothing will be received any more; :meth:`on_end` follows.
         """
+        return
 
     def on_end(self, error: BaseException | None) -> None:
         """The connection is gone, the last thing that is told. Called once.
 
         *error*: what broke the connection, None after an orderly end.
         """
+        return

@@ -343,6 +343,11 @@ class Pump:
         elif self._stage.finished and not self._reading:
             self._finish(self.now())
 
+    def closed(self) -> None:
+        """The session may have finished by its user's doing: see to that, if no read does."""
+        if not self._reading and not self.ended:
+            self._after(self.now())
+
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
         if not self.ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 
 from wirecore.session import Session
@@ -31,11 +31,17 @@ def items_of(happened: Any) -> Iterable[object]:
     return happened if isinstance(happened, list | tuple) else (happened,)
 
 
+def one_kind(item: object) -> Hashable:
+    """All are of one kind: their order counts."""
+    return "all"
+
+
 def check_session(
     make_pair: Callable[[], tuple[Session[Any], Session[Any]]],
     stories: Iterable[Story],
     *,
     describe: Callable[[Any], Iterable[object]] = items_of,
+    kind: Callable[[Any], Hashable] = one_kind,
     patience: float = 3600.0,
     rounds: int = 200,
     seed: int = 0,
@@ -54,9 +60,10 @@ def check_session(
 
     *describe*: turns what a session returned into values that can be compared, in order; they are
     made when all is over. A read that brought two things and two reads that brought one each
-    must give the same. *patience*: seconds, on the sessions' clock, for the end after ``close``.
-    *rounds*: how often hostile bytes are tried, made of what the stories sent and of nothing;
-    *seed* begins the random numbers for it, and the same *seed* does the same again.
+    must give the same. *kind*: of each of these values; in order are those of one kind, which is
+    all that a session promises that returns several lists. *patience*: seconds, on the sessions'
+    clock, for the end after ``close``. *rounds*: how often hostile bytes are tried, made of what
+    the stories sent and of nothing; *seed* begins the random numbers for it: the same ones again.
 
     Checked is: the outcome of a story is the same however its bytes are cut; no buffer is kept;
     deadlines are times, ``expire`` does what is due, once, and nothing before; the end of the
@@ -69,13 +76,13 @@ def check_session(
     heard: list[tuple[str, bytes]] = []
     for story in told:
         name = getattr(story, "__name__", repr(story))
-        expected: list[list[object]] | None = None
+        expected: list[dict[Hashable, list[object]]] | None = None
         for cut, cuts in _CUTS:
             where = f"story {name!r}, bytes cut: {cut}"
             ends = Ends(make_pair(), where, cuts)
             story(ends)
             ends.settle()
-            outcome = [_outcome(end, describe) for end in ends.ends]
+            outcome = [_outcome(end, describe, kind) for end in ends.ends]
             if expected is None:
                 expected = outcome
                 heard += [(end.name, bytes(end.heard)) for end in ends.ends]
@@ -95,9 +102,15 @@ def check_session(
     _try_hostile(make_pair, heard, patience, rounds, seed)
 
 
-def _outcome(end: End[Any], describe: Callable[[Any], Iterable[object]]) -> list[object]:
-    found: list[object] = [item for happened in end.happened for item in describe(happened)]
-    return [*found, f"finished: {end.finished}"]
+def _outcome(
+    end: End[Any], describe: Callable[[Any], Iterable[object]], kind: Callable[[Any], Hashable]
+) -> dict[Hashable, list[object]]:
+    """What came at *end*, by kind."""
+    found: dict[Hashable, list[object]] = {"finished": [end.finished]}
+    for happened in end.happened:
+        for item in describe(happened):
+            found.setdefault(kind(item), []).append(item)
+    return found
 
 
 def _nothing(ends: Ends[Any, Any]) -> None:
@@ -201,7 +214,9 @@ def _damaged(chance: random.Random, data: bytes) -> bytes:
         size = chance.randint(1, 8)
         match chance.randrange(5):
             case 0:
-                found[at : at + 1] = bytes(byte ^ 1 << chance.randrange(8) for byte in found[at : at + 1])
+                found[at : at + 1] = bytes(
+                    byte ^ 1 << chance.randrange(8) for byte in found[at : at + 1]
+                )
             case 1:
                 del found[at : at + size]
             case 2:

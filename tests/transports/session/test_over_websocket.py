@@ -222,14 +222,25 @@ def test_a_drain_cancels_what_takes_too_long(world: World, run_sockets: Run) -> 
 def test_a_cancelled_server_says_goodbye_and_waits_for_nothing(
     world: World, run_sockets: Run
 ) -> None:
+    scope = trio.CancelScope()
+
+    async def serve(task_status: trio.TaskStatus[SessionServer[Member]]) -> None:
+        with scope:
+            await serve_session(
+                Shouting, Member, "127.0.0.1", backend=world.backend, task_status=task_status
+            )
+
     async def story() -> None:
-        async with world.serving() as server:
-            member = await (entered := world.connect(server)).__aenter__()
-            member.send("work")
-            assert await member.messages.receive() == "WORK"
-        await member.running.wait_ended()
-        assert member.running.session.connection.close_received is not None
-        await entered.__aexit__(None, None, None)
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(serve)
+            async with world.connect(server) as member:
+                member.send("work")
+                assert await member.messages.receive() == "WORK"
+                start = trio.current_time()
+                scope.cancel()
+                await member.running.wait_ended()
+                assert trio.current_time() - start < 1
+                assert member.running.session.connection.close_received is not None
 
     run_sockets(story)
 
@@ -272,9 +283,7 @@ def test_a_session_that_a_client_cant_make_is_raised_as_it_is(
     async def story() -> None:
         async with world.serving() as server:
             with pytest.raises(ValueError, match="a bug"):
-                await connect_session(
-                    f"ws://127.0.0.1:{server.port}/", fail, Member
-                ).__aenter__()
+                await connect_session(f"ws://127.0.0.1:{server.port}/", fail, Member).__aenter__()
 
     run_sockets(story)
 

@@ -16,7 +16,7 @@ class Composed:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._stage = connection.stage
+        self._stage: Any = connection.stage
         self._outbox = connection.outbox
 
     @property

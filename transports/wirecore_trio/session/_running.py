@@ -101,6 +101,8 @@ class Running(Generic[AnySession]):
         """
         if self._begun and not self._pump.ended:
             self._pump.write()
+            if self.session.stage.finished:
+                self._pump.closed()
             if self.session.next_deadline() < self._pump.armed:
                 self._pump.arm()
 
@@ -112,9 +114,7 @@ class Running(Generic[AnySession]):
         """
         await self._pump.drained()
 
-    def start_soon(
-        self, function: Callable[..., Awaitable[object]], *arguments: Any
-    ) -> None:
+    def start_soon(self, function: Callable[..., Awaitable[object]], *arguments: Any) -> None:
         """Run an async *function* with *arguments* in a task of the connection's own.
 
         What it raises is logged, and ends this one connection. The task may outlive the
@@ -142,11 +142,11 @@ class Running(Generic[AnySession]):
         self._closing = True
         try:
             self.session.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is logged
             self._failed("session.close()", error)
         else:
             if self._begun:
-                self._pump.push()
+                self._pump.closed()
                 self._pump.arm()
 
     def abort(self) -> None:
@@ -194,7 +194,7 @@ class Running(Generic[AnySession]):
                 task_status.started()
                 try:
                     await self._pump.run_reader()
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - it is logged
                     self._failed("session.stage", error)
         finally:
             self._through = True
@@ -210,9 +210,8 @@ class Running(Generic[AnySession]):
         if self._leftover:
             leftover, self._leftover = self._leftover, b""
             self._pump.feed(leftover)
-        if not self._pump.ended:
-            self._pump.push()
-            self._pump.arm()
+        self._pump.closed()
+        self._pump.arm()
 
     async def aclose(self) -> None:
         """Close in good order, and wait for it: for at most ``Options.close_timeout``.
@@ -237,7 +236,7 @@ class Running(Generic[AnySession]):
     ) -> None:
         try:
             await function(*arguments)
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - it is logged
             self._failed("a task of the owner's", unwrapped(group))
         finally:
             self._tasks -= 1
@@ -260,7 +259,7 @@ class Running(Generic[AnySession]):
         try:
             if self._owner is not None:
                 self._owner.on_finish()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is logged
             self._failed("the owner's on_finish", error)
 
     def on_end(self, error: BaseException | None) -> None:

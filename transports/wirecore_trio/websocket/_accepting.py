@@ -158,7 +158,7 @@ class Accepting(ABC, Generic[C]):
         No new connection is taken. A connection is closed in good order as soon as nothing is
         being done: a WebSocket with 1001 when its handler asks for a message and none is queued,
         so that a handler in the middle of its work finishes it; another session when the last
-        task of its owner's has ended. After *grace* seconds (None: never) what is left is cancelled.
+        task of its owner has ended. After *grace* seconds (None: never) what is left is cancelled.
         """
         self._acceptor.stop_accepting()
         for connection in list(self.connections):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from wirecore import errors
 from wirecore.constants import CloseCode
 
 from .._arguments import kind_of, require_async, require_type

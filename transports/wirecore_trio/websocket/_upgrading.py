@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wirecore.websocket")
 
+
 @dataclass(frozen=True, slots=True)
 class Accept:
     """What an ``on_request`` hook returns to choose the headers or the subprotocol itself.
