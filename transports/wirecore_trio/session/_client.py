@@ -19,7 +19,7 @@ from .._tasks import HiddenNursery
 from ..websocket._client import Dialer, DialOptions, make_dialer
 from ..websocket._opened import Opened
 from ..websocket._options import Options
-from ._running import AnyOwner, AnySession, Owned, Running, attend
+from ._running import AnyOwner, AnySession, Attended, Running
 
 #: Makes the session of a WebSocket whose handshake is through.
 MakeSession: TypeAlias = Callable[[Opened], AnySession]
@@ -35,7 +35,7 @@ class _Begins(Protocol):
     def name(self) -> str:
         """The peer's name for logs."""
 
-    async def begin(self) -> Owned[Any]:
+    async def begin(self) -> Attended[Any, Any]:
         """One attempt; the session doesn't run yet."""
 
 
@@ -55,11 +55,11 @@ class _OverStream(Generic[AnySession, AnyOwner]):
         self._options = options
         self._begun = False
 
-    async def begin(self) -> Owned[AnyOwner]:
+    async def begin(self) -> Attended[AnySession, AnyOwner]:
         if self._begun:
             raise InvalidState("this session has run: call run_session again, with new ones")
         self._begun = True
-        return attend(
+        return Attended(
             link_for(self._stream),
             self._session,
             self._make_owner,
@@ -83,14 +83,14 @@ class _OverWebSocket(Generic[AnySession, AnyOwner]):
     def name(self) -> str:
         return self._dialer.name
 
-    async def begin(self) -> Owned[AnyOwner]:
+    async def begin(self) -> Attended[AnySession, AnyOwner]:
         upgraded = await self._dialer.open()
         try:
             session = self._make_session(upgraded.opened)
         except BaseException:
             upgraded.link.close()
             raise
-        return attend(
+        return Attended(
             upgraded.link,
             session,
             self._make_owner,
@@ -112,13 +112,13 @@ class _Started(Generic[AnyOwner]):
         return self._begins.name
 
     async def dial(self) -> Leavable[AnyOwner]:
-        owned = await self._begins.begin()
+        attended = await self._begins.begin()
         try:
-            await self.tasks.nursery.start(owned.running.run)
+            await self.tasks.nursery.start(attended.run)
         except BaseException:
-            owned.running.abort()
+            attended.running.abort()
             raise
-        return owned
+        return attended
 
 
 class Connecting(OneConnection[AnyOwner]):

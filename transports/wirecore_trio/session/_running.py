@@ -39,12 +39,9 @@ class Running(Generic[AnySession]):
         "_begun",
         "_closing",
         "_context",
-        "_leftover",
         "_name",
         "_nursery",
-        "_options",
         "_over",
-        "_owner",
         "_pump",
         "_tasks",
         "_through",
@@ -54,9 +51,10 @@ class Running(Generic[AnySession]):
         "session",
     )
 
-    def __init__(
-        self, link: Link, session: AnySession, *, options: Options, leftover: bytes, name: str
-    ) -> None:
+    _pump: Pump
+    _context: contextvars.Context
+
+    def __init__(self, session: AnySession, name: str) -> None:
         #: The session that runs. Who makes it queue something calls :meth:`write` then.
         self.session: AnySession = session
         #: What broke the connection; None while it is open, and after an orderly end.
@@ -64,34 +62,18 @@ class Running(Generic[AnySession]):
         #: Whether the server stops: what is begun may be finished, nothing new is to begin. The
         #: session is closed when the last task has ended.
         self.draining = False
-        self._options = options
-        self._leftover = leftover
         self._name = name
         self._begun = False
         self._closing = False
         self._over = trio.Event()
-        self._owner: Owner[Any] | None = None
         self._tasks = 0
         self._through = False
         self._nursery: trio.Nursery | None = None
-        self._context: contextvars.Context
         # Tasks that the owner started while it was made.
         self._waiting: list[tuple[Callable[..., Awaitable[object]], tuple[Any, ...]]] = []
-        session.start(trio.current_time())
-        self._pump = Pump(
-            link,
-            session,
-            self,
-            write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
-            high_water=options.high_water,
-            eager_wait=options.eager_wait,
-            vigilant=True,
-        )
 
     def __repr__(self) -> str:
         return f"<Running {type(self.session).__name__} ({self._name})>"
-
-    # --- for the owner ------------------------------------------------------------------
 
     def write(self) -> None:
         """The session has queued something, or its deadlines have changed: see to that.
@@ -99,12 +81,13 @@ class Running(Generic[AnySession]):
         Never waits. What is written while something is being received leaves behind it in one
         go; of what several tasks write at once, too. Idempotent, and nothing after the end.
         """
-        if self._begun and not self._pump.ended:
-            self._pump.write()
+        pump = self._pump
+        if self._begun and not pump.ended:
+            pump.write()
             if self.session.stage.finished:
-                self._pump.closed()
-            if self.session.next_deadline() < self._pump.armed:
-                self._pump.arm()
+                pump.closed()
+            if self.session.next_deadline() < pump.armed:
+                pump.arm()
 
     async def drained(self) -> None:
         """Wait while more than ``Options.high_water`` bytes wait to be sent, or until the end.
@@ -177,60 +160,6 @@ class Running(Generic[AnySession]):
         """Wait until the connection is gone, and the owner knows. A checkpoint."""
         await self._over.wait()
 
-    # --- for who runs it ----------------------------------------------------------------
-
-    def give_to(self, owner: Owner[Any]) -> None:
-        """*owner* was made; nothing was received before."""
-        self._owner = owner
-
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Read until the connection has ended, and wait for its tasks.
-
-        Raises nothing but cancellation, which ends the connection.
-        """
-        try:
-            async with trio.open_nursery() as nursery:
-                self._begin(nursery)
-                task_status.started()
-                try:
-                    await self._pump.run_reader()
-                except Exception as error:  # noqa: BLE001 - it is logged
-                    self._failed("session.stage", error)
-        finally:
-            self._through = True
-            self.abort()
-
-    def _begin(self, nursery: trio.Nursery) -> None:
-        self._context = contextvars.copy_context()
-        self._nursery = nursery
-        self._begun = True
-        waiting, self._waiting = self._waiting, []
-        for function, arguments in waiting:
-            nursery.start_soon(self._run_task, function, arguments)
-        if self._leftover:
-            leftover, self._leftover = self._leftover, b""
-            self._pump.feed(leftover)
-        self._pump.closed()
-        self._pump.arm()
-
-    async def aclose(self) -> None:
-        """Close in good order, and wait for it: for at most ``Options.close_timeout``.
-
-        Cancelled, it closes at once.
-        """
-        try:
-            self.close()
-            with trio.move_on_after(self._options.close_timeout):
-                await self._over.wait()
-        finally:
-            self.abort()
-
-    def drain(self) -> None:
-        """The server stops; see :attr:`draining`."""
-        self.draining = True
-        if not self._tasks:
-            self.close()
-
     async def _run_task(
         self, function: Callable[..., Awaitable[object]], arguments: tuple[Any, ...]
     ) -> None:
@@ -240,57 +169,114 @@ class Running(Generic[AnySession]):
             self._failed("a task of the owner's", unwrapped(group))
         finally:
             self._tasks -= 1
-            if self.draining and not self._tasks:
-                self.close()
+            self._close_if_drained()
+
+    def _close_if_drained(self) -> None:
+        if self.draining and not self._tasks:
+            self.close()
 
     def _failed(self, what: str, error: BaseException) -> None:
         logger.error(_DEFECT, what, self._name, exc_info=error)
         self._pump.end(error)
 
-    # --- the pump's owner, see there: between it and the session's own ------------------
 
-    def received(self, happened: Any) -> None:
-        """See :class:`Owner`. What the session's owner raises goes to the pump, which ends it."""
-        assert self._owner is not None
-        self._owner.received(happened)
+class Attended(Generic[AnySession, AnyOwner]):
+    """A session, its owner, and the pump that moves its bytes: what runs it, and ends it.
 
-    def on_finish(self) -> None:
-        """See :class:`Owner`."""
+    Making one makes the *owner*, and raises what *make_owner* raises; the link is then closed.
+    Nothing moves before :meth:`run`. *leftover*: the first bytes, which came already. *name*: the
+    peer's, for logs.
+    """
+
+    __slots__ = ("_leftover", "_made", "_options", "_pump", "owner", "running")
+
+    def __init__(
+        self,
+        link: Link,
+        session: AnySession,
+        make_owner: Callable[[Running[AnySession]], AnyOwner],
+        *,
+        options: Options,
+        leftover: bytes = b"",
+        name: str,
+    ) -> None:
+        self._options = options
+        self._leftover = leftover
+        self._made = False
+        #: What the owner has of the session.
+        self.running: Running[AnySession] = Running(session, name)
         try:
-            if self._owner is not None:
-                self._owner.on_finish()
-        except Exception as error:  # noqa: BLE001 - it is logged
-            self._failed("the owner's on_finish", error)
+            session.start(trio.current_time())
+            self._pump = self.running._pump = Pump(
+                link,
+                session,
+                self,
+                write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
+                high_water=options.high_water,
+                eager_wait=options.eager_wait,
+                vigilant=True,
+            )
+            self.owner: AnyOwner = self._make(make_owner)
+        except BaseException:
+            link.close()
+            raise
+        self._made = True
+        if self._pump.ended:  # it has ended in the owner's making, who couldn't be told
+            self.on_end(self.running.error)
 
-    def on_end(self, error: BaseException | None) -> None:
-        """See :class:`Owner`."""
-        self.error = error
-        self._over.set()
+    def _make(self, make_owner: Callable[[Running[AnySession]], AnyOwner]) -> AnyOwner:
         try:
-            if self._owner is not None:
-                self._owner.on_end(error)
-            self.session.outbox.clear()  # the owner had to know how much of it has left
-        except Exception:
-            logger.exception(_DEFECT, "the owner's on_end", self._name)
+            return make_owner(self.running)
+        except BaseException:
+            self.running.abort()
+            raise
 
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read until the connection has ended, and wait for its tasks.
 
-class Owned(Generic[AnyOwner]):
-    """A running session with its *owner*, which is what its user gets."""
+        Raises nothing but cancellation, which ends the connection.
+        """
+        running = self.running
+        try:
+            async with trio.open_nursery() as nursery:
+                self._begin(nursery)
+                task_status.started()
+                try:
+                    await self._pump.run_reader()
+                except Exception as error:  # noqa: BLE001 - it is logged
+                    running._failed("session.stage", error)
+        finally:
+            running._through = True
+            running.abort()
 
-    __slots__ = ("owner", "running")
-
-    def __init__(self, running: Running[Any], owner: AnyOwner) -> None:
-        self.running = running
-        self.owner = owner
+    def _begin(self, nursery: trio.Nursery) -> None:
+        running = self.running
+        running._context = contextvars.copy_context()
+        running._nursery = nursery
+        running._begun = True
+        waiting, running._waiting = running._waiting, []
+        for function, arguments in waiting:
+            nursery.start_soon(running._run_task, function, arguments)
+        if self._leftover:
+            leftover, self._leftover = self._leftover, b""
+            self._pump.feed(leftover)
+        self._pump.closed()
+        self._pump.arm()
 
     def drain(self) -> None:
-        """See :meth:`Running.drain`."""
-        self.running.drain()
+        """The server stops; see ``running.draining``."""
+        self.running.draining = True
+        self.running._close_if_drained()
 
     async def aclose(self) -> None:
-        """Close in good order, and cancel what tasks are left."""
+        """Close in good order, wait for up to ``close_timeout``, and cancel what tasks are left.
+
+        Cancelled, it closes at once.
+        """
         try:
-            await self.running.aclose()
+            self.running.close()
+            with trio.move_on_after(self._options.close_timeout):
+                await self.running.wait_ended()
         finally:
             self.running.cancel_tasks()
 
@@ -308,29 +294,27 @@ class Owned(Generic[AnyOwner]):
         else:
             self.running.cancel_tasks()
 
+    # --- the pump's owner, see there: between it and the session's own ------------------
 
-def attend(
-    link: Link,
-    session: AnySession,
-    make_owner: Callable[[Running[AnySession]], AnyOwner],
-    *,
-    options: Options,
-    leftover: bytes = b"",
-    name: str,
-) -> Owned[AnyOwner]:
-    """*session* over *link*, and its owner; they begin with ``running.run()``.
+    def received(self, happened: Any) -> None:
+        """See :class:`Owner`. What the session's owner raises goes to the pump, which ends it."""
+        self.owner.received(happened)
 
-    Raises what *make_owner* raises; the link is then closed.
-    """
-    try:
-        running = Running(link, session, options=options, leftover=leftover, name=name)
+    def on_finish(self) -> None:
+        """See :class:`Owner`."""
         try:
-            owner = make_owner(running)
-        except BaseException:
-            running.abort()
-            raise
-    except BaseException:
-        link.close()
-        raise
-    running.give_to(owner)
-    return Owned(running, owner)
+            self.owner.on_finish()
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self.running._failed("the owner's on_finish", error)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See :class:`Owner`."""
+        self.running.error = error
+        self.running._over.set()
+        if not self._made:
+            return
+        try:
+            self.owner.on_end(error)
+            self.running.session.outbox.clear()  # the owner had to know how much has left
+        except Exception:
+            logger.exception(_DEFECT, "the owner's on_end", self.running._name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
-from typing import Generic, Unpack
+from typing import Any, Generic, Unpack
 
 import trio
 
@@ -14,12 +14,12 @@ from .._errors import alone, require_trio
 from ..websocket._accepting import Accepting, ServeOptions, Serving
 from ..websocket._opened import Upgraded
 from ._client import MakeOwner, MakeSession
-from ._running import AnyOwner, AnySession, Owned, attend
+from ._running import AnyOwner, AnySession, Attended
 
 logger = logging.getLogger("wirecore.session")
 
 
-class SessionServer(Accepting[Owned[AnyOwner]], Generic[AnyOwner]):
+class SessionServer(Accepting[Attended[Any, AnyOwner]], Generic[AnyOwner]):
     """A running server; :func:`serve_session` gives it to ``task_status``."""
 
     def __init__(
@@ -31,8 +31,8 @@ class SessionServer(Accepting[Owned[AnyOwner]], Generic[AnyOwner]):
     ) -> None:
         super().__init__(serving, listeners)
 
-        def begin(upgraded: Upgraded, name: str) -> Owned[AnyOwner]:
-            return attend(
+        def begin(upgraded: Upgraded, name: str) -> Attended[Any, AnyOwner]:
+            return Attended(
                 upgraded.link,
                 make_session(upgraded.opened),
                 make_owner,
@@ -41,27 +41,27 @@ class SessionServer(Accepting[Owned[AnyOwner]], Generic[AnyOwner]):
                 name=name,
             )
 
-        self._attended = begin
+        self._made = begin
 
     @property
     def owners(self) -> list[AnyOwner]:
         """The owners of the open connections."""
         return [connection.owner for connection in self.connections]
 
-    def _begin(self, upgraded: Upgraded, peer: str) -> Owned[AnyOwner] | None:
+    def _begin(self, upgraded: Upgraded, peer: str) -> Attended[Any, AnyOwner] | None:
         request = upgraded.opened.request
         # Without the query, which may be secret.
         name = peer if request is None else f"{request.path} from {peer}"
         try:
-            return self._attended(upgraded, name)
+            return self._made(upgraded, name)
         except Exception:
             logger.exception("no session was made (%s); the connection is closed", name)
             return None
 
-    async def _attend(self, connection: Owned[AnyOwner], peer: str) -> None:
+    async def _attend(self, connection: Attended[Any, AnyOwner], peer: str) -> None:
         try:
             with alone():
-                await connection.running.run()
+                await connection.run()
         finally:
             self.connections.discard(connection)
 
