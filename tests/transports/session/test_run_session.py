@@ -166,6 +166,34 @@ def test_what_the_session_cant_send_at_its_end_is_told_first(run: Run) -> None:
     run(story)
 
 
+def test_a_session_that_its_user_has_finished_ends_with_the_next_write(run: Run) -> None:
+    async def story() -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with run_session(ours, Lines(), Reader) as here:
+            here.running.session.close()
+            here.running.write()
+            await here.running.wait_ended()
+            assert await rest(theirs) == b"bye\n"
+
+    run(story)
+
+
+def test_an_owner_that_ends_it_while_it_is_made_is_told_of_it(run: Run) -> None:
+    class Unwilling(Reader):
+        def __init__(self, running: Running[Lines]) -> None:
+            super().__init__(running)
+            running.abort()
+
+    async def story() -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with run_session(ours, Lines(), Unwilling) as here:
+            assert here.running.ended
+            assert here.ends == [None]
+        assert await rest(theirs) == b"bye\n"
+
+    run(story)
+
+
 # --- tasks of the owner's ---------------------------------------------------------------------
 
 

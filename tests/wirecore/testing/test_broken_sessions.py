@@ -177,6 +177,54 @@ class ComesBack(Composed):
         self._stage.finished = True
 
 
+class Shrinks(Composed):
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self._stage: Any = SimpleNamespace(finished=False, deferred=False, growing=-1)
+
+
+class BrokenOutbox:
+    """Passes on all to a sound one, but for what a test breaks."""
+
+    def __init__(self, sound: Any) -> None:
+        self._sound = sound
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sound, name)
+
+
+class GivesNothing(BrokenOutbox):
+    def take(self, limit: int) -> bytes:
+        return b""
+
+
+class GivesMoreEachTime(BrokenOutbox):
+    def __init__(self, sound: Any) -> None:
+        super().__init__(sound)
+        self._taken = count()
+
+    def take(self, limit: int) -> bytes:
+        return bytes(self._sound.take(limit)) + bytes(next(self._taken))
+
+
+class GoesBack(BrokenOutbox):
+    @property
+    def flushed(self) -> int:
+        return -int(self._sound.flushed)
+
+
+def with_outbox(kind: type[BrokenOutbox]) -> type[Composed]:
+    """A session with such an outbox."""
+
+    class Mixed(Composed):
+        def __init__(self, connection: Any) -> None:
+            super().__init__(connection)
+            self._outbox: Any = kind(connection.outbox)
+
+    Mixed.__name__ = f"With{kind.__name__}"
+    return Mixed
+
+
 class AnswersEverything(Composed):
     def receive(self, data: Bytes, now: float) -> Any:
         messages = super().receive(data, now)
@@ -209,6 +257,10 @@ class AnswersEverything(Composed):
         (StageForEach, "stay the same objects"),
         (NeverSeesToIt, "sees to what was deferred"),
         (ComesBack, "what has finished stays finished"),
+        (Shrinks, "growing is a number of bytes"),
+        (with_outbox(GivesNothing), "take.. gives something"),
+        (with_outbox(GivesMoreEachTime), "take.. gives the same again"),
+        (with_outbox(GoesBack), "offsets of the outbox never go back"),
         (AnswersEverything, "talk to each other for ever"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

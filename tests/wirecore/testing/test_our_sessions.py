@@ -160,6 +160,13 @@ def test_a_wsrpc_session_knows_what_became_of_its_calls(backend: Backend) -> Non
     check_calls(peers(backend), call)
 
 
+def test_a_long_call_is_lost_at_some_places_only(backend: Backend) -> None:
+    def long_call(session: Any, now: float) -> Call:
+        return call(session, now, payload=bytes(100_000))
+
+    check_calls(peers(backend), long_call)
+
+
 # --- the checks themselves --------------------------------------------------------------------
 
 
