@@ -342,6 +342,12 @@ def test_arguments_are_checked_at_once(run_sockets: Run) -> None:
             connect_session("ws://h/", Shouting, Member, **wrong)
         with pytest.raises(TypeError, match=r"serve_session.. got an unexpected keyword"):
             await serve_session(Shouting, Member, **wrong)
+        maker: Any = Shouting
+        none: Any = None
+        with pytest.raises(TypeError, match=r"make_owner must be a function of .running., or a "):
+            connect_session("ws://h/", Shouting, none)
+        with pytest.raises(TypeError, match=r"make_session is called as make_session.opened.: too"):
+            await serve_session(lambda: maker(None), Member)  # type: ignore[arg-type,misc]
         with pytest.raises(InvalidOption, match="begins with ws://"):
             connect_session("http://h/", Shouting, Member)
         with pytest.raises(InvalidOption, match="max_connections"):

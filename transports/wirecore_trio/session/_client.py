@@ -10,7 +10,7 @@ import trio
 
 from wirecore.errors import InvalidState
 
-from .._arguments import require_type
+from .._arguments import require_callable, require_type
 from .._connecting import Leavable, OneAfterAnother, OneConnection
 from .._errors import require_trio
 from .._link import link_for
@@ -26,6 +26,12 @@ MakeSession: TypeAlias = Callable[[Opened], AnySession]
 
 #: Makes the owner of a session that is about to run.
 MakeOwner: TypeAlias = Callable[[Running[AnySession]], AnyOwner]
+
+
+def require_makers(make_session: object, make_owner: object) -> None:
+    """Raise TypeError unless they may be what they are called."""
+    require_callable("make_session", make_session, "opened")
+    require_callable("make_owner", make_owner, "running")
 
 
 class _Begins(Protocol):
@@ -49,6 +55,7 @@ class _OverStream(Generic[AnySession, AnyOwner]):
         make_owner: MakeOwner[AnySession, AnyOwner],
         options: Options,
     ) -> None:
+        require_callable("make_owner", make_owner, "running")
         self._stream = stream
         self._session = session
         self._make_owner = make_owner
@@ -75,6 +82,7 @@ class _OverWebSocket(Generic[AnySession, AnyOwner]):
         make_session: MakeSession[AnySession],
         make_owner: MakeOwner[AnySession, AnyOwner],
     ) -> None:
+        require_makers(make_session, make_owner)
         self._dialer = dialer
         self._make_session = make_session
         self._make_owner = make_owner

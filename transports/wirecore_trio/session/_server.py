@@ -13,7 +13,7 @@ from .._arguments import require_known
 from .._errors import alone, require_trio
 from ..websocket._accepting import Accepting, ServeOptions, Serving
 from ..websocket._opened import Upgraded
-from ._client import MakeOwner, MakeSession
+from ._client import MakeOwner, MakeSession, require_makers
 from ._running import AnyOwner, AnySession, Attended
 
 logger = logging.getLogger("wirecore.session")
@@ -91,6 +91,7 @@ async def serve_session(
     """
     require_trio()
     require_known("serve_session", serving, ServeOptions.__optional_keys__)
+    require_makers(make_session, make_owner)
     checked = Serving(host, port, **serving)
     server = SessionServer(make_session, make_owner, checked, await checked.listen())
     task_status.started(server)
