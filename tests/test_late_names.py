@@ -11,10 +11,11 @@ from types import ModuleType
 import pytest
 
 import wirecore.websocket
+import wirecore_trio
 import wirecore_trio.websocket
 from wirecore import _late
 
-PACKAGES = (wirecore.websocket, wirecore_trio.websocket)
+PACKAGES = (wirecore.websocket, wirecore_trio, wirecore_trio.websocket)
 
 CLIENT = {"wirecore.websocket.client", "wirecore_trio.websocket._client"}
 SERVER = {"wirecore.websocket.server", "wirecore_trio.websocket._server"}

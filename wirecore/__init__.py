@@ -42,6 +42,18 @@ if TYPE_CHECKING:
         WirecoreError,
     )
     from wirecore.events import Close, Failure, Ping, Pong, RawText
+    from wirecore.session import (
+        Backoff,
+        Call,
+        CallLimits,
+        Heartbeat,
+        Limits,
+        Outbox,
+        PendingCalls,
+        Session,
+        Stage,
+    )
+    from wirecore.session.call_table import CallTable
 
     BACKEND: BackendName
     BACKEND_REASON: str
@@ -51,7 +63,11 @@ __version__ = "0.1.0"
 __all__ = [
     "BACKEND",
     "BACKEND_REASON",
+    "Backoff",
+    "Call",
+    "CallLimits",
     "CallLost",
+    "CallTable",
     "CallTimeout",
     "Close",
     "CloseCode",
@@ -60,17 +76,21 @@ __all__ = [
     "CredentialsUnavailable",
     "Failure",
     "HandshakeError",
+    "Heartbeat",
     "InvalidKey",
     "InvalidMessage",
     "InvalidOption",
     "InvalidState",
     "LimitExceeded",
+    "Limits",
     "LocalError",
     "LocalLimitExceeded",
     "NotConnected",
     "Opcode",
+    "Outbox",
     "Overloaded",
     "PeerRefused",
+    "PendingCalls",
     "Ping",
     "Pong",
     "ProtocolError",
@@ -78,6 +98,8 @@ __all__ = [
     "RemoteError",
     "RemoteLimitExceeded",
     "RpcError",
+    "Session",
+    "Stage",
     "UnknownMethod",
     "UpgradeRejected",
     "WirecoreError",
@@ -97,8 +119,8 @@ if not TYPE_CHECKING:
                 globals().update(BACKEND=backend.default.name, BACKEND_REASON=backend.reason)
                 return globals()[name]
             # The cheapest first: the names of errors don't cost the import of dataclasses.
-            for leaf in ("errors", "constants", "events"):
-                found = getattr(import_module(f"wirecore.{leaf}"), name, None)
+            for home in ("errors", "constants", "events", "session", "session.call_table"):
+                found = getattr(import_module(f"wirecore.{home}"), name, None)
                 if found is not None:
                     globals()[name] = found
                     return found

@@ -48,11 +48,25 @@ PROGRAMS = [
     block
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
     for block in blocks(page, "python")
-    if "trio.run(main)" in block.text
+    if "trio.run(main)" in block.text or "check_session(" in block.text
+]
+
+#: Blocks that begin with the name of a file: programs on the same page import it.
+MODULES = [
+    block
+    for page in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
+    for block in blocks(page, "python")
+    if re.match(r"# \w+\.py\n", block.text)
 ]
 
 #: How many programs each page has.
-PAGES = {"README.md": 2, "docs/tls.md": 1, "docs/websocket.md": 4, "docs/wsrpc.md": 5}
+PAGES = {
+    "README.md": 2,
+    "docs/protocols.md": 2,
+    "docs/tls.md": 1,
+    "docs/websocket.md": 4,
+    "docs/wsrpc.md": 5,
+}
 
 #: A line that prints, and what: behind it, or in the lines below the program.
 _PROMISE = re.compile(r"^(?: *print\(.+\)|trio\.run\(main\)) +# (.+)$|^# (.+)$", re.MULTILINE)
@@ -108,8 +122,15 @@ def messages(run: Run, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("certificate")
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_programs_print_what_their_comments_say(
-    run_text: Callable[[str], str], request: pytest.FixtureRequest, program: Block
+    run_text: Callable[[str], str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    program: Block,
 ) -> None:
+    for module in MODULES:
+        if module.page == program.page:
+            name = module.text.split()[1]
+            (tmp_path / name).write_text(module.text, encoding="utf-8")
     if "_pb2" in program.text:
         request.getfixturevalue("messages")
     expected = promised(program.text)
@@ -123,7 +144,8 @@ def test_no_program_is_left_out() -> None:
     assert counts == PAGES
     for each in PAGES:
         if each.startswith("docs/"):
-            assert len(blocks(each, "python")) == counts[each]
+            modules = sum(block.page == each for block in MODULES)
+            assert len(blocks(each, "python")) == counts[each] + modules
 
 
 def test_the_readme_says_the_same_of_messages() -> None:

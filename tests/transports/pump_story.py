@@ -99,6 +99,12 @@ class TestSession:
         self.finish_on_expiry = False
         self.farewell = b""
 
+    def start(self, now: float) -> None:
+        pass
+
+    def close(self) -> None:
+        self.finished = True
+
     def receive(self, data: Buffer, now: float) -> list[bytes]:
         self.growing += self.grows_by
         if self.error is not None:

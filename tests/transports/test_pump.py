@@ -446,5 +446,12 @@ def test_a_session_that_raises_ends_its_connection_and_nothing_else(
         await trio.sleep(2)
         assert s.ends == [s.session.error]
 
+        s = Story(ScriptedLink())
+        s.session.deadline = trio.current_time() + 1
+        s.pump.arm()
+        s.session.next_deadline = lambda: 1 / 0  # type: ignore[method-assign]
+        await trio.sleep(2)
+        assert isinstance(s.ends[0], ZeroDivisionError)
+
     run(story)
-    assert caplog.text.count("a connection failed") == 2
+    assert caplog.text.count("a connection failed") == 3

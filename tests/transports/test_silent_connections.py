@@ -17,6 +17,7 @@ from wirecore_trio import _dial, websocket, wsrpc
 from wirecore_trio._serve import Acceptor
 from wirecore_trio.tls import load_private_key, public_key_of
 from wirecore_trio.tls.socket_link import PinnedSocketLink
+from wirecore_trio.websocket import _upgrading
 from wirecore_trio.wsrpc import _upgrade as wsrpc_upgrade
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def test_wsrpc_makes_no_tls_for_who_sends_nothing(
 def test_websocket_makes_nothing_for_who_sends_nothing(
     run_sockets: Run, monkeypatch: pytest.MonkeyPatch, authority: Authority, secure: bool
 ) -> None:
-    module, name = (_dial, "StdlibEngine") if secure else (websocket._server, "ServerHandshake")
+    module, name = (_dial, "StdlibEngine") if secure else (_upgrading, "ServerHandshake")
     parts = Counted(getattr(module, name))
     monkeypatch.setattr(module, name, parts)
     context: ssl.SSLContext | None = authority.server_context() if secure else None

@@ -13,6 +13,7 @@ from wirecore.errors import kind_of
 __all__ = [
     "kind_of",
     "require_async",
+    "require_callable",
     "require_int",
     "require_known",
     "require_seconds",
@@ -79,6 +80,14 @@ def require_async(name: str, value: object, *takes: str, optional: bool = False)
         _require_call(name, value, takes)
         return
     raise TypeError(_text(name, "an async function", kind_of(value), hint))
+
+
+def require_callable(name: str, value: object, *takes: str) -> None:
+    """Raise TypeError unless *value*, the argument *name*, may be called with *takes*."""
+    if not callable(value):
+        wanted = f"a function of ({', '.join(takes)}), or a class"
+        raise TypeError(_text(name, wanted, kind_of(value)))
+    _require_call(name, value, takes)
 
 
 def _require_call(name: str, function: Callable[..., object], takes: tuple[str, ...]) -> None:

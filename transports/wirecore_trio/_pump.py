@@ -60,7 +60,7 @@ WAIT_FAILED: Final = (*_LOSS, OSError)
 
 # Sessions and their owners mustn't raise. Should one do it nevertheless, then often in a system
 # task, where it would end the whole run; here it ends the one connection.
-_DEFECT: Final = "a connection failed; this is a defect in wirecore"
+_DEFECT: Final = "a connection failed: its session or its owner raised, which is a defect of theirs"
 
 _shared_buffer = shared_buffer("buffer", RECEIVE_BUFFER)
 
@@ -71,7 +71,8 @@ class Pump:
     *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
     to be sent before ``drained`` makes senders wait. *eager_wait*: seconds that `read_in_place`
-    may hold the thread.
+    may hold the thread. *vigilant*: look at the session's deadline after each read, which may
+    have brought it nearer; else the owner sees to that.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class Pump:
         "_stage",
         "_timer",
         "_view",
+        "_vigilant",
         "_write_deadline",
         "_write_timeout",
         "_writing",
@@ -111,12 +113,13 @@ class Pump:
     def __init__(
         self,
         link: Link,
-        session: Session,
-        owner: Owner,
+        session: Session[Any],
+        owner: Owner[Any],
         *,
         write_timeout: float,
         high_water: int,
         eager_wait: float = 0.0,
+        vigilant: bool = False,
     ) -> None:
         self.link = link
         self.session = session
@@ -131,6 +134,7 @@ class Pump:
         self._write_timeout = write_timeout
         self._high_water = high_water
         self._eager_wait = eager_wait
+        self._vigilant = vigilant
         self._rhythm = current_rhythm()
         self._view = _shared_buffer()
         self._clock = current_clock()
@@ -206,6 +210,8 @@ class Pump:
                 self._owner.received(happened)
             if self._outbox.pending or self.link.owes or self._stage.finished:
                 self._after(now)
+            if self._vigilant:
+                self.arm()
         except Exception as error:
             logger.exception(_DEFECT)
             self.end(error)
@@ -337,6 +343,11 @@ class Pump:
         elif self._stage.finished and not self._reading:
             self._finish(self.now())
 
+    def closed(self) -> None:
+        """The session may have finished by its user's doing: see to that, if no read does."""
+        if not self._reading and not self.ended:
+            self._after(self.now())
+
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
         if not self.ended:
@@ -427,13 +438,13 @@ class Pump:
                 )
             )
             return
-        if self.session.next_deadline() <= now:
-            try:
+        try:
+            if self.session.next_deadline() <= now:
                 self._expire(now)
-            except Exception as error:
-                logger.exception(_DEFECT)
-                self.end(error)
-        self.arm()
+            self.arm()
+        except Exception as error:
+            logger.exception(_DEFECT)
+            self.end(error)
 
     def _took_some(self, now: float) -> None:
         self._write_deadline = now + self._write_timeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wirecore.session.backoff import Backoff
 from wirecore.session.calls import Call, PendingCalls
-from wirecore.session.contract import Session
+from wirecore.session.contract import Session, Stage
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import CallLimits, Limits
 from wirecore.session.outbox import Outbox
@@ -18,4 +18,5 @@ __all__ = [
     "Outbox",
     "PendingCalls",
     "Session",
+    "Stage",
 ]

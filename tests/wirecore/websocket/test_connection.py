@@ -32,7 +32,7 @@ def plain(first: int, payload: bytes = b"") -> bytes:
 
 
 def test_it_is_a_session(backend: Backend) -> None:
-    session: Session = Connection(client=True, backend=backend)
+    session: Session[Any] = Connection(client=True, backend=backend)
     assert isinstance(session.outbox, backend.outbox.Outbox)
     assert session.next_deadline() == math.inf
     assert Connection(client=True)._backend is default

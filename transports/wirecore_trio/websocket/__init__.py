@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from ._broadcast import broadcast
     from ._client import DialOptions, Prepared, connect, reconnecting, wrap_client
-    from ._server import Accept, Handler, OnRequest, Server, serve, wrap_server
+    from ._server import Handler, Server, serve, wrap_server
+    from ._upgrading import Accept, OnRequest
 
 __all__ = [
     "Accept",
@@ -74,15 +75,7 @@ if not TYPE_CHECKING:
         {
             "_broadcast": ("broadcast",),
             "_client": ("DialOptions", "Prepared", "connect", "reconnecting", "wrap_client"),
-            "_server": (
-                "Accept",
-                "Handler",
-                "OnRequest",
-                "Request",
-                "Response",
-                "Server",
-                "serve",
-                "wrap_server",
-            ),
+            "_server": ("Handler", "Server", "serve", "wrap_server"),
+            "_upgrading": ("Accept", "OnRequest", "Request", "Response"),
         },
     )

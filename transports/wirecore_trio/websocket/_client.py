@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 import trio
@@ -23,6 +22,7 @@ from .._arguments import (
     require_type,
     require_words,
 )
+from .._connecting import OneAfterAnother, OneConnection
 from .._dial import (
     SocketOption,
     Target,
@@ -33,12 +33,11 @@ from .._dial import (
     parse_url,
     secure,
 )
-from .._entered import Entered
-from .._errors import require_trio
 from .._link import Link, link_for
-from .._supervise import Redial, RetryPolicy, dial_until_open
+from .._supervise import RetryPolicy
 from .._upgrade import upgrade_client
-from ._connection import WebSocket
+from ._connection import WebSocket, websocket_of
+from ._opened import Opened, Upgraded
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -156,7 +155,14 @@ class Dialer:
         return "the prepared URL" if self.url is None else parse_url(self.url).name
 
     async def dial(self) -> WebSocket:
-        """One attempt. Raises OSError, HandshakeError, UpgradeRejected, a LocalError."""
+        """One attempt. Raises as :meth:`open`."""
+        return websocket_of(await self.open())
+
+    async def open(self) -> Upgraded:
+        """One attempt, as far as the upgrade.
+
+        Raises OSError, HandshakeError, UpgradeRejected, a LocalError.
+        """
         name = self.name
         timeout = self.options.open_timeout
         try:
@@ -182,7 +188,7 @@ class Dialer:
         require_type("what prepare returns", prepared, Prepared)
         return prepared.url, [*headers, *header_fields("headers", prepared.headers)]
 
-    async def _connect(self, target: Target, headers: list[UserField]) -> WebSocket:
+    async def _connect(self, target: Target, headers: list[UserField]) -> Upgraded:
         link: Link = await open_socket(
             target.host,
             target.port,
@@ -211,8 +217,8 @@ class Dialer:
         headers: Iterable[UserField],
         *,
         in_clear: bool = False,
-    ) -> WebSocket:
-        """The upgrade over *link*, and the open connection.
+    ) -> Upgraded:
+        """The upgrade over *link*.
 
         *in_clear*: whether a server that says nothing may have wanted TLS.
         """
@@ -235,44 +241,14 @@ class Dialer:
             if in_clear and handshake.unanswered:
                 error.args = (f"{error}: does it want wss://?",)
             raise
-        return WebSocket(
-            link,
-            client=True,
-            accepted=accepted,
-            options=self.options,
-            leftover=handshake.leftover,
-            backend=self.backend,
-        )
+        opened = Opened(True, accepted, self.options, backend=self.backend)
+        return Upgraded(link, opened, handshake.leftover)
 
 
-class Connecting(Entered):
+class Connecting(OneConnection[WebSocket]):
     """What :func:`connect` returns: ``async with`` it."""
 
     _use = "use async with connect(...) as ws"
-
-    def __init__(self, dialer: Dialer, retry: RetryPolicy | None) -> None:
-        self._dialer = dialer
-        self._retry = retry
-        self._websocket: WebSocket | None = None
-
-    async def __aenter__(self) -> WebSocket:
-        require_trio()
-        if self._retry is None:
-            self._websocket = await self._dialer.dial()
-        else:
-            self._websocket = await dial_until_open(
-                self._dialer.dial, self._retry, what=self._dialer.name
-            )
-        return self._websocket
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._websocket is not None
-        await self._websocket.__aexit__(kind, error, traceback)
 
 
 def connect(
@@ -288,48 +264,13 @@ def connect(
     InvalidOption for those it can tell. Leaving closes the connection; an
     exception of the body arrives as itself.
     """
-    return Connecting(_dialer("connect", url, retry, dialing), retry)
+    return Connecting(make_dialer("connect", url, retry, dialing), retry)
 
 
-class Reconnecting(Entered):
+class Reconnecting(OneAfterAnother[WebSocket]):
     """What :func:`reconnecting` returns: an async context manager of connections."""
 
     _use = "use async with reconnecting(...) as connections, and async for ws in connections"
-
-    def __init__(self, dialer: Dialer, policy: RetryPolicy) -> None:
-        self._dialer = dialer
-        self._policy = policy
-        self._redial = Redial(policy)
-        self._websocket: WebSocket | None = None
-
-    async def __aenter__(self) -> AsyncIterator[WebSocket]:
-        require_trio()
-        return self
-
-    def __aiter__(self) -> AsyncIterator[WebSocket]:
-        return self
-
-    async def __anext__(self) -> WebSocket:
-        if self._websocket is not None:
-            await self._websocket.aclose()
-            await self._redial.pause()
-        self._websocket = await dial_until_open(
-            self._dialer.dial,
-            self._policy,
-            what=self._dialer.name,
-            backoff=self._redial.backoff,
-        )
-        self._redial.opened()
-        return self._websocket
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._websocket is not None:
-            await self._websocket.__aexit__(kind, error, traceback)
 
 
 def reconnecting(
@@ -351,13 +292,14 @@ def reconnecting(
     else is as in :func:`connect`. An abnormal end is raised inside the body (by ``receive`` or
     the iteration), and ends the loop unless it is caught there.
     """
-    dialer = _dialer("reconnecting", url, retry, dialing)
+    dialer = make_dialer("reconnecting", url, retry, dialing)
     return Reconnecting(dialer, retry or RetryPolicy())
 
 
-def _dialer(
+def make_dialer(
     function: str, url: str | None, retry: RetryPolicy | None, dialing: DialOptions
 ) -> Dialer:
+    """What dials as *function* was asked to; raises TypeError and InvalidOption in its name."""
     require_known(function, dialing, DialOptions.__optional_keys__)
     require_type("retry", retry, RetryPolicy, optional=True, hint="give RetryPolicy(attempts=...)")
     return Dialer(url, **dialing)
@@ -392,7 +334,8 @@ async def wrap_client(
     try:
         with fail_after(dialer.options.open_timeout, "no answer to the upgrade request"):
             target = parse_url(url)
-            return await dialer.open_over(link, target, header_fields("headers", headers))
+            upgraded = await dialer.open_over(link, target, header_fields("headers", headers))
+            return websocket_of(upgraded)
     except BaseException:
         link.close()
         raise
@@ -406,6 +349,7 @@ __all__ = [
     "Prepared",
     "Reconnecting",
     "connect",
+    "make_dialer",
     "reconnecting",
     "wrap_client",
 ]

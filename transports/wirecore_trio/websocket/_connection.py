@@ -12,14 +12,14 @@ import trio
 from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.events import Buffer, Message, RawText
-from wirecore.session import Heartbeat
-from wirecore.websocket import Connection, State
+from wirecore.websocket import State
 
 from .._arguments import kind_of
 from .._baton import Baton
 from .._errors import AlreadyClosed, ConnectionClosed
 from .._link import Link
 from .._pump import Pump
+from ._opened import Opened, Upgraded
 from ._options import Options
 
 if TYPE_CHECKING:
@@ -72,19 +72,8 @@ class WebSocket:
         self.accepted = accepted
         #: The client's request, on a server; None on a client.
         self.request = request
-        # Where no ping is sent no pong can be missed.
-        pong_timeout = None if options.ping_interval is None else options.ping_timeout
-        heartbeat = Heartbeat(options.ping_interval, pong_timeout)
-        self._connection = Connection(
-            client=client,
-            limits=options.limits,
-            deflate=accepted.deflate,
-            raw_text=options.raw_text,
-            heartbeat=heartbeat,
-            fragment_size=options.fragment_size,
-            close_timeout=options.close_timeout,
-            backend=backend,
-        )
+        opened = Opened(client, accepted, options, backend=backend)
+        self._connection = opened.connection()
         self._connection.start(trio.current_time())
         self._closed_here = False
         self._draining = False
@@ -385,6 +374,20 @@ class WebSocket:
             # Cancelled, or stopped by the keyboard: nothing went wrong here.
             failed = isinstance(error, Exception)
             self.abort(CloseCode.INTERNAL_ERROR if failed else CloseCode.GOING_AWAY)
+
+
+def websocket_of(upgraded: Upgraded) -> WebSocket:
+    """The WebSocket that *upgraded* has opened."""
+    opened = upgraded.opened
+    return WebSocket(
+        upgraded.link,
+        client=opened.client,
+        accepted=opened.accepted,
+        options=opened.options,
+        request=opened.request,
+        leftover=upgraded.leftover,
+        backend=opened.backend,
+    )
 
 
 def no_message(message: object) -> TypeError:

@@ -387,5 +387,5 @@ def test_a_peers_ping_is_answered_while_answers_wait(backend: Backend, make_end:
 
 
 def test_it_is_a_session_that_any_transport_can_drive(make_end: MakeEnd) -> None:
-    session: AnySession = make_end(client=True).session
+    session: AnySession[Any] = make_end(client=True).session
     assert not session.stage.finished

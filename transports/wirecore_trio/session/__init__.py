@@ -1,0 +1,1 @@
+"""Protocols of your own on trio; the public names of this package are those of wirecore_trio."""
