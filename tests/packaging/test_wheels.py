@@ -89,6 +89,7 @@ def test_tag_and_content_agree(workshop: Workshop, build: Build, backend: str, w
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = next(archive.read(n).decode() for n in names if n.endswith("/WHEEL"))
+        scripts = next(archive.read(n).decode() for n in names if n.endswith("/entry_points.txt"))
         everything = b"".join(archive.read(name) for name in names)
     binaries = {name for name in names if name.endswith((".so", ".pyd"))}
     if backend == "c":
@@ -102,6 +103,7 @@ def test_tag_and_content_agree(workshop: Workshop, build: Build, backend: str, w
     assert not {name for name in names if name.endswith((".c", ".pyx", ".pxd"))}
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert {f"{top}/py.typed" for top in tops} <= names
+    assert "protoc-gen-wsrpc_python = wirecore_codegen.__main__:main" in scripts
     for path in (workshop.root, workshop.sdist.parents[1], Path(sys.base_prefix), Path.home()):
         if len(path.parts) > 2:  # "/usr" and "/root" stand in documents, too
             assert str(path).encode() not in everything, "a path of this machine is in the wheel"
