@@ -35,9 +35,7 @@ async def shout(stub: ShouterStub, way: str, text: str) -> None:
 async def main(wsrpc_port: int, grpc_port: int) -> None:
     """Call twice on each way: once well, once in vain."""
     credentials = wsrpc.ClientCredentials(keys.CLIENT, keys.public(keys.SERVER))
-    async with wsrpc.connect(
-        f"127.0.0.1:{wsrpc_port}", credentials, services=[Wall()]
-    ) as client:
+    async with wsrpc.connect(f"127.0.0.1:{wsrpc_port}", credentials, services=[Wall()]) as client:
         for text in ("hello", ""):
             await shout(ShouterStub(client), "wsrpc", text)
     with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:

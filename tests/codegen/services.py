@@ -64,7 +64,7 @@ def shouter(generated: Any) -> Any:
     rich, wsrpc = generated.module("rich_pb2"), generated.module("rich_wsrpc")
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    class Shouter(Handlers, wsrpc.ShouterService):  # type: ignore[misc]  # the base is made later
+    class Shouter(Handlers, wsrpc.ShouterService):  # type: ignore[name-defined]  # made later
         def Nothing(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return Timestamp(seconds=1)
 
@@ -72,10 +72,10 @@ def shouter(generated: Any) -> Any:
             return rich.ShoutResponse(text=request.text.lower())
 
         async def import__(self, request: Any, peer: Any) -> Any:
-            return getattr(rich.Outer, "class")(text=f"imported {request.text}")
+            return rich.ShoutResponse(text=f"imported {request.text}")
 
         def import_(self, request: Any, peer: Any) -> Any:
-            return getattr(rich, "__Mangled")(text=request.text)  # noqa: B009 (classes mangle it)
+            return getattr(rich, "__Mangled")(text=request.text)
 
         async def match(self, request: Any, peer: Any) -> Any:
             return generated.module("sub_dir.rich_pb2").Rich(text=f"matched {request.text}")

@@ -20,7 +20,7 @@ CASES = "codegen_cases"
 #: The services' files, and the folder and module that protoc itself makes of names.
 MADE = [
     f"{CASES}/{name}{suffix}.py"
-    for name in ("edition", "names", "old", "rich", "shared", "sub_dir/import/kept")
+    for name in ("edition", "keywords", "names", "old", "rich", "shared", "sub_dir/import/kept")
     for suffix in ("_wsrpc", "_wsrpc_grpc")
 ]
 

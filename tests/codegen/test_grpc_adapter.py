@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 import pytest
+import trio
 
 import wirecore_grpc
 from tests.codegen.services import SHOUTER, shouter
@@ -45,6 +46,21 @@ def in_time(main: Any) -> None:
     assert not [each for each in threading.enumerate() if each.name == "wirecore-grpc-trio"]
 
 
+def make_it_wait(service: Any) -> tuple[threading.Event, threading.Event]:
+    """Have its Shout wait for ever; events that tell that it does, and that it was cancelled."""
+    begun, cancelled = threading.Event(), threading.Event()
+
+    async def wait(request: Any, peer: Any) -> Any:
+        begun.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    service.Shout = wait
+    return begun, cancelled
+
+
 def test_stubs_and_services_work_from_asyncio(generated: Generated) -> None:
     rich = generated.module("rich_pb2")
 
@@ -66,19 +82,7 @@ def test_stubs_and_services_work_from_asyncio(generated: Generated) -> None:
 def test_a_call_that_is_cancelled_cancels_its_handler(generated: Generated) -> None:
     rich = generated.module("rich_pb2")
     service = shouter(generated)
-    cancelled = threading.Event()
-
-    async def wait(request: Any, peer: Any) -> Any:
-        import trio
-
-        begun.set()
-        try:
-            await trio.sleep_forever()
-        finally:
-            cancelled.set()
-
-    begun = threading.Event()
-    service.Shout = wait
+    begun, cancelled = make_it_wait(service)
 
     async def main() -> None:
         async with adapted(generated, service) as channel:
@@ -96,6 +100,7 @@ def test_a_call_that_is_cancelled_cancels_its_handler(generated: Generated) -> N
 def test_leaving_cancels_handlers_that_still_run(generated: Generated) -> None:
     rich = generated.module("rich_pb2")
     service = shouter(generated)
+    begun, cancelled = make_it_wait(service)
 
     async def main() -> None:
         server = grpc.aio.server()
@@ -106,8 +111,7 @@ def test_leaving_cancels_handlers_that_still_run(generated: Generated) -> None:
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
             stub = generated.module("rich_wsrpc_grpc").ShouterGrpcStub(channel)
             calling = asyncio.create_task(stub.Shout(rich.ShoutRequest(text="wait")))
-            while not service.waiting.is_set():  # trio's event, seen from outside
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(begun.wait, 20)
         # The server wasn't stopped, as it should have been: its calls fail, none hangs.
         with pytest.raises(wsrpc.CallLost, match="stopping"):
             await calling
@@ -117,7 +121,7 @@ def test_leaving_cancels_handlers_that_still_run(generated: Generated) -> None:
         await server.stop(None)
 
     in_time(main)
-    assert service.cancelled.is_set()
+    assert cancelled.is_set()
 
 
 def test_what_ends_trio_is_raised_where_one_leaves(generated: Generated) -> None:
@@ -130,11 +134,14 @@ def test_what_ends_trio_is_raised_where_one_leaves(generated: Generated) -> None
     service.Shout = give_up
 
     async def main() -> None:
-        with pytest.raises(BaseExceptionGroup) as raised:
+        async def call() -> None:
             async with adapted(generated, service) as channel:
                 stub = generated.module("rich_wsrpc_grpc").ShouterGrpcStub(channel)
                 with pytest.raises(wsrpc.CallLost, match="stopping"):
                     await stub.Shout(rich.ShoutRequest())
+
+        with pytest.raises(BaseExceptionGroup) as raised:
+            await call()
         assert raised.value.subgroup(SystemExit) is not None
 
     in_time(main)

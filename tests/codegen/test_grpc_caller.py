@@ -159,9 +159,7 @@ def test_nobody_waits_for_ever(channel: grpc.Channel, run: Run) -> None:
     run(main)
 
 
-def test_a_channel_that_is_closed_ends_calls(
-    port: int, pinged: Pinged, run: Run
-) -> None:
+def test_a_channel_that_is_closed_ends_calls(port: int, pinged: Pinged, run: Run) -> None:
     async def main() -> None:
         channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         stub = PingStub(caller(channel))

@@ -51,9 +51,7 @@ def test_the_same_object_answers_over_wsrpc_and_over_grpc(generated: Generated, 
     rich, made = generated.module("rich_pb2"), generated.module("rich_wsrpc")
     over_grpc = generated.module("rich_wsrpc_grpc")
     service = shouter(generated)
-    server = wsrpc.Server(
-        wsrpc.ServerCredentials(SERVER, [public(ALICE)]), services=[service]
-    )
+    server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, [public(ALICE)]), services=[service])
 
     async def main() -> None:
         async with (
@@ -68,8 +66,8 @@ def test_the_same_object_answers_over_wsrpc_and_over_grpc(generated: Generated, 
                     assert reply.text == "HIHI"
                     assert (await stub.Nested(rich.Outer.Inner(text="abc"))).text == "cba"
                     assert (await stub.Nothing(Empty())).seconds == 1
-                    none = getattr(rich, "None")(text="x")
-                    assert (await stub.import__(none)).text == "imported x"
+                    reply = await stub.import__(rich.ShoutRequest(text="x"))
+                    assert reply.text == "imported x"
             await server.aclose()
 
     run(main)
@@ -171,7 +169,7 @@ def test_fields_that_are_missing_are_told_to_the_log_alone(
     old, made = generated.module("old_pb2"), generated.module("old_wsrpc")
     over_grpc = generated.module("old_wsrpc_grpc")
 
-    class Old(made.OldService):  # type: ignore[misc]  # the base is made later
+    class Old(made.OldService):  # type: ignore[name-defined]  # made later
         def Forget(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return old.Needy()
 
@@ -183,9 +181,11 @@ def test_fields_that_are_missing_are_told_to_the_log_alone(
         over_grpc.add_OldService_to_grpc(server, Old())
         async with trio.open_nursery() as nursery:
             listening = await nursery.start(server.serve, "127.0.0.1:0")
-            with grpc.insecure_channel(f"127.0.0.1:{listening.port}") as channel:
-                with pytest.raises(wirecore_grpc.GrpcStatus, match="^internal error ") as raised:
-                    await over_grpc.OldGrpcStub(channel).Forget(old.Lax())
+            with (
+                grpc.insecure_channel(f"127.0.0.1:{listening.port}") as channel,
+                pytest.raises(wirecore_grpc.GrpcStatus, match=r"^internal error ") as raised,
+            ):
+                await over_grpc.OldGrpcStub(channel).Forget(old.Lax())
             await server.aclose()
         assert raised.value.code is grpc.StatusCode.INTERNAL
         assert "missing required fields" in caplog.text
@@ -287,8 +287,8 @@ def test_the_peer_tells_who_calls_and_cant_be_called(generated: Generated, run: 
             caller = wirecore_grpc.GrpcCaller(channel, SHOUTER, metadata=[("who", "Alice")])
             stub = generated.module("rich_wsrpc").ShouterStub(caller)
             await stub.Shout(rich.ShoutRequest(text="x"))
-        peer = service.peer
-        assert isinstance(peer, wsrpc.Peer)
+        peer: Any = service.peer
+        assert isinstance(service.peer, wsrpc.Peer)
         assert re.fullmatch(r"<GrpcPeer at ipv4:127\.0\.0\.1:\d+>", repr(peer))
         assert ("who", "Alice") in peer.metadata
         with pytest.raises(wirecore_grpc.NotOverGrpc, match="without a TLS certificate"):
@@ -299,7 +299,7 @@ def test_the_peer_tells_who_calls_and_cant_be_called(generated: Generated, run: 
     run(main)
 
 
-class Counting(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # of any messages
+class Counting(grpc.aio.ServerInterceptor):
     """Sees every call, as interceptors of grpc.aio do."""
 
     def __init__(self) -> None:
@@ -342,9 +342,7 @@ def test_drain_lets_handlers_finish_and_aclose_doesnt(generated: Generated, run:
         service = shouter(generated)
         go = trio.Event()
 
-        async def slow(
-            request: Any, peer: Any, service: Any = service, go: trio.Event = go
-        ) -> Any:
+        async def slow(request: Any, peer: Any, service: Any = service, go: trio.Event = go) -> Any:
             service.waiting.set()
             await go.wait()
             return rich.ShoutResponse(text="done")
@@ -420,7 +418,7 @@ def test_an_address_that_is_taken_is_an_error(generated: Generated, run: Run) ->
         port = taken.getsockname()[1]
 
         async def main() -> None:
-            with pytest.raises(OSError, match=f"gRPC can't listen on 127.0.0.1:{port}"):
+            with pytest.raises(OSError, match=rf"gRPC can't listen on 127\.0\.0\.1:{port}"):
                 await wirecore_grpc.Server().serve(f"127.0.0.1:{port}")
 
         run(main)
@@ -442,7 +440,7 @@ def test_what_is_registered_wrongly_is_refused(generated: Generated, run: Run) -
         server.register(SHOUTER, service)
     with pytest.raises(InvalidOption, match="no service's name"):
         server.register("/a/b", service)
-    with pytest.raises(InvalidOption, match="max_handlers is at least 1|max_handlers"):
+    with pytest.raises(InvalidOption, match="max_handlers"):
         wirecore_grpc.Server(max_handlers=0)
     with pytest.raises(TypeError, match="handler_timeout"):
         wirecore_grpc.Server(handler_timeout="1")  # type: ignore[arg-type]

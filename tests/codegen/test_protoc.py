@@ -91,7 +91,7 @@ def test_it_says_which_editions_it_takes() -> None:
     assert response.supported_features & CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
     assert response.supported_features & CodeGeneratorResponse.FEATURE_SUPPORTS_EDITIONS
     assert response.minimum_edition == descriptor_pb2.EDITION_PROTO2
-    assert descriptor_pb2.EDITION_2023 <= response.maximum_edition
+    assert response.maximum_edition >= descriptor_pb2.EDITION_2023
     assert response.maximum_edition < descriptor_pb2.EDITION_99997_TEST_ONLY
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,12 +92,15 @@ def test_type_checkers_follow_generated_code(generated: Generated, tmp_path: Pat
     config = tmp_path / "mypy.ini"
     config.write_text(
         f"[mypy]\nstrict = true\nexplicit_package_bases = true\nnamespace_packages = true\n"
-        f"mypy_path = {generated.folder}:{TREE}:{TREE / 'transports'}\n",
+        f"mypy_path = {os.pathsep.join(map(str, (generated.folder, TREE, TREE / 'transports')))}\n"
+        # protoc's own stub for a group isn't strict.
+        f"[mypy-codegen_cases.old_pb2]\nignore_errors = true\n",
         encoding="utf-8",
     )
     (tmp_path / "right.py").write_text(PROGRAM, encoding="utf-8")
     (tmp_path / "wrong.py").write_text(WRONG, encoding="utf-8")
-    made = sorted(generated.folder.rglob("*_wsrpc*.py"))
+    # Of messages called None or class protoc itself makes stubs that nothing can parse.
+    made = sorted(set(generated.folder.rglob("*_wsrpc*.py")) - set(generated.folder.rglob("keyw*")))
     status, said = check(
         "mypy", "--config-file", config, *made, "right.py", "wrong.py", cwd=tmp_path
     )

@@ -58,13 +58,28 @@ def test_every_method_is_called_in_both_directions(generated: Generated, run: Ru
                 assert (await stub.Shout(rich.ShoutRequest(text="hi", times=2))).text == "HIHI"
                 assert (await stub.Nested(rich.Outer.Inner(text="abc"))).text == "cba"
                 assert (await stub.Nothing(Empty())).seconds == 1
-                none = getattr(rich, "None")(text="None")
-                assert (await stub.import__(none)).text == "imported None"
-                assert (await getattr(stub, "import")(none)).text == "imported None"
+                request = rich.ShoutRequest(text="x")
+                assert (await stub.import__(request)).text == "imported x"
+                assert (await getattr(stub, "import")(request)).text == "imported x"
                 assert (await stub.import_(rich.ShoutRequest(text="x"))).text == "x"
                 assert (await stub.match(hidden.Hidden(text="x"))).text == "matched x"
                 assert (await stub.private_(kept.Kept(text="x"))).text == "kept x"
                 assert (await getattr(stub, "__private")(kept.Kept(text="y"))).text == "kept y"
+
+    run(main)
+
+
+def test_messages_may_have_names_that_python_keeps(generated: Generated, run: Run) -> None:
+    keywords, made = generated.module("keywords_pb2"), generated.module("keywords_wsrpc")
+
+    class Keywords(made.KeywordsService):  # type: ignore[name-defined]  # made later
+        async def class_(self, request: Any, peer: Any) -> Any:
+            return getattr(keywords.Holder, "class")(text=f"class of {request.text}")
+
+    async def main() -> None:
+        async with both_ends([Keywords()], []) as (_, client):
+            stub = made.KeywordsStub(client)
+            assert (await stub.class_(getattr(keywords, "None")(text="x"))).text == "class of x"
 
     run(main)
 
@@ -87,7 +102,7 @@ def test_errors_arrive_as_their_text(generated: Generated, run: Run) -> None:
 def test_a_service_needs_all_of_its_methods(generated: Generated) -> None:
     made = generated.module("rich_wsrpc")
 
-    class Half(made.ShouterService):  # type: ignore[misc]  # the base is made later
+    class Half(made.ShouterService):  # type: ignore[name-defined]  # made later
         async def Shout(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return request
 
@@ -99,14 +114,14 @@ def test_services_that_share_a_method_cant_be_registered_together(generated: Gen
     """As the plugin has said when it made them."""
     made = generated.module("shared_wsrpc")
 
-    class First(made.FirstService):  # type: ignore[misc]  # the base is made later
+    class First(made.FirstService):  # type: ignore[name-defined]  # made later
         async def Get(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return request
 
         async def Put(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return request
 
-    class Second(made.SecondService):  # type: ignore[misc]  # the base is made later
+    class Second(made.SecondService):  # type: ignore[name-defined]  # made later
         async def Get(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return request
 
@@ -186,14 +201,14 @@ def test_older_and_newer_syntax_make_services_alike(generated: Generated, run: R
     old, old_made = generated.module("old_pb2"), generated.module("old_wsrpc")
     modern, modern_made = generated.module("edition_pb2"), generated.module("edition_wsrpc")
 
-    class Old(old_made.OldService):  # type: ignore[misc]  # the base is made later
+    class Old(old_made.OldService):  # type: ignore[name-defined]  # made later
         def Forget(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return old.Needy(text=request.text)
 
         def Unwrap(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return request.detail
 
-    class Editions(modern_made.EditionsService):  # type: ignore[misc]  # the base is made later
+    class Editions(modern_made.EditionsService):  # type: ignore[name-defined]  # made later
         def Modernise(self, request: Any, peer: Any) -> Any:  # noqa: N802
             return modern.Modern(text=f"{request.text}, 2023")
 

@@ -21,7 +21,7 @@ _PATIENCE = 120.0
 
 
 def _path() -> str:
-    """Where programs are looked for: first beside the interpreter, where the package put its own."""
+    """Where programs are looked for: beside the interpreter first, as ours lie there."""
     return os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
 
 

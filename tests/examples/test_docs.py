@@ -71,9 +71,7 @@ def promised(program: str) -> str:
 
 def protoc(page: str) -> str:
     """The command that *page* gives for it."""
-    [command] = re.findall(
-        r"^    (python -m grpc_tools.protoc .+)$", text_of(page), re.MULTILINE
-    )
+    [command] = re.findall(r"^    (python -m grpc_tools.protoc .+)$", text_of(page), re.MULTILINE)
     return str(command)
 
 

@@ -142,3 +142,16 @@ def test_two_builds_make_the_same_modules(workshop: Workshop) -> None:
         with zipfile.ZipFile(wheel) as archive:
             checksums.append({name: archive.getinfo(name).CRC for name in COMPILED})
     assert checksums[0] == checksums[1]
+
+
+def test_the_plugin_of_protoc_is_installed_with_it(workshop: Workshop) -> None:
+    """Also without protobuf, which it asks for when it is used."""
+    installed = workshop.install(build_once(pure, workshop))
+    suffix = ".exe" if os.name == "nt" else ""
+    assert installed.python.with_name(f"protoc-gen-wsrpc_python{suffix}").is_file()
+    told = installed.run("-m", "wirecore_codegen", "--version")
+    assert told.startswith("protoc-gen-wsrpc_python ")
+    with pytest.raises(AssertionError, match=r"pip install 'wirecore\[codegen\]'"):
+        installed.run("-m", "wirecore_codegen")
+    with pytest.raises(AssertionError, match=r"pip install 'wirecore\[grpc\]'"):
+        installed.run("-c", "import wirecore_grpc")

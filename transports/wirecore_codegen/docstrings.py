@@ -27,7 +27,11 @@ def docstring(text: str, indent: int) -> list[str]:
         if first.endswith('"'):  # it would end the docstring too early
             first = first[:-1] + '\\"'
         return [f'{margin}"""{first}"""']
-    return [f'{margin}"""{first}', *(f"{margin}{line}".rstrip(" ") for line in rest), f'{margin}"""']
+    return [
+        f'{margin}"""{first}',
+        *(f"{margin}{line}".rstrip(" ") for line in rest),
+        f'{margin}"""',
+    ]
 
 
 def _escaped(line: str) -> str:

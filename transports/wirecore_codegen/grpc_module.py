@@ -21,9 +21,7 @@ _RUNTIME: Final = "wirecore_grpc"
 
 def render(file: File) -> str:
     """The module's text."""
-    made = [
-        name for each in file.services for name in (_stub_name(each), _registration_name(each))
-    ]
+    made = [name for each in file.services for name in (_stub_name(each), _registration_name(each))]
     module = Module(file, "The services of wsrpc over gRPC: to call them, and to serve them.", made)
     for service in file.services:
         _add_registration(module, file, service)

@@ -29,9 +29,7 @@ def answer(request: bytes, *, warn: Callable[[str], object]) -> bytes:
     return generate(CodeGeneratorRequest.FromString(request), warn).SerializeToString()
 
 
-def generate(
-    request: CodeGeneratorRequest, warn: Callable[[str], object]
-) -> CodeGeneratorResponse:
+def generate(request: CodeGeneratorRequest, warn: Callable[[str], object]) -> CodeGeneratorResponse:
     """The files that *request* asks for, or an error that protoc reports."""
     response = CodeGeneratorResponse(
         supported_features=_FEATURES,

@@ -79,7 +79,11 @@ class Adapter(GrpcServing):
         except trio.RunFinishedError:
             pass  # it has ended by itself, and tells below why
         # Cancelled here, the thread ends all the same: it was asked to.
-        await asyncio.wrap_future(self._ended)
+        ended = asyncio.wrap_future(self._ended)
+        await asyncio.wait([ended])
+        assert self._thread is not None
+        self._thread.join()  # it has said its last word
+        ended.result()
 
     def _cancel(self) -> None:
         assert self._bridge is not None

@@ -151,7 +151,7 @@ class _no_channel:  # noqa: N801 (it reads as a function)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, grpc.aio.UsageError) or (
-            isinstance(error, ValueError) and "closed channel" in str(error)
+            isinstance(error, ValueError) and str(error).startswith("Cannot invoke RPC")
         ):
             raise NotConnected("this program closed the channel") from error
 

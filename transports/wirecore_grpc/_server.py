@@ -48,7 +48,7 @@ class Server(GrpcServing):
     def __init__(
         self,
         *,
-        interceptors: Sequence[grpc.aio.ServerInterceptor[Any, Any]] = (),
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         options: Sequence[tuple[str, Any]] = (),
         max_handlers: int = 4096,
         max_threads: int = DEFAULT_THREADS,
