@@ -413,6 +413,24 @@ def test_cancelling_serve_ends_calls_and_the_loop(generated: Generated, run: Run
     run(main)
 
 
+def test_a_server_may_be_stopped_while_it_starts(run: Run) -> None:
+    async def closed() -> None:
+        server = wirecore_grpc.Server()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, "127.0.0.1:0")
+            await trio.lowlevel.checkpoint()
+            await server.aclose()
+
+    async def cancelled() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wirecore_grpc.Server().serve, "127.0.0.1:0")
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    run(closed)
+    run(cancelled)
+
+
 def test_an_address_that_is_taken_is_an_error(generated: Generated, run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -42,13 +42,19 @@ class GrpcPeer(Peer):
         return self._metadata
 
     @property
+    def certificate(self) -> bytes | None:
+        """The client's TLS certificate, in PEM, which gRPC has verified; None: it showed none."""
+        return next(iter(self._auth.get("x509_pem_cert", ())), None)
+
+    @property
     def public_key(self) -> bytes:
         """The Ed25519 public key of the client's TLS certificate, 32 raw bytes.
 
         Raises NotOverGrpc where the client showed no certificate, or one with another kind of
-        key.
+        key: so far all that grpcio itself lets in, whose TLS has no Ed25519. Who a client is then
+        stands in :attr:`certificate` and :attr:`metadata`.
         """
-        pem = next(iter(self._auth.get("x509_pem_cert", ())), None)
+        pem = self.certificate
         if pem is None:
             raise NotOverGrpc(
                 f"the client at {self._address} called over gRPC without a TLS certificate: it has "

@@ -37,9 +37,9 @@ class Stopping:
             return  # the loop has ended: so has the server
 
     def _stop(self, grace: float | None) -> None:
-        if self._server is not None:
-            stopping: Coroutine[Any, Any, None] = self._server.stop(grace)
-            self._tasks.add(asyncio.get_running_loop().create_task(stopping))
+        assert self._server is not None
+        stopping: Coroutine[Any, Any, None] = self._server.stop(grace)
+        self._tasks.add(asyncio.get_running_loop().create_task(stopping))
 
     async def run(self, server: grpc.aio.Server) -> None:
         """Wait until *server*, which is started, was stopped. On its loop."""
