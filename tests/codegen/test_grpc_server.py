@@ -418,13 +418,13 @@ def test_a_server_may_be_stopped_while_it_starts(run: Run) -> None:
         server = wirecore_grpc.Server()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, "127.0.0.1:0")
-            await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()  # its thread has begun, no more
             await server.aclose()
 
     async def cancelled() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wirecore_grpc.Server().serve, "127.0.0.1:0")
-            await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
 
     run(closed)
