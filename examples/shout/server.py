@@ -10,7 +10,6 @@ Make the modules that it imports first, in this folder::
 from __future__ import annotations
 
 import argparse
-import contextlib
 
 import keys
 import trio
@@ -55,5 +54,7 @@ if __name__ == "__main__":
     parser.add_argument("wsrpc_port", nargs="?", type=int, default=1339)
     parser.add_argument("grpc_port", nargs="?", type=int, default=1340)
     given = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         trio.run(main, given.wsrpc_port, given.grpc_port)
+    except* KeyboardInterrupt:
+        print("stopped")

@@ -179,6 +179,32 @@ def test_a_channel_that_is_closed_ends_calls(port: int, pinged: Pinged, run: Run
     run(main)
 
 
+class Marking(grpc.UnaryUnaryClientInterceptor):
+    """Sees what goes out, as interceptors of channels do."""
+
+    def __init__(self) -> None:
+        self.seen: list[str | None] = []
+
+    def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        self.seen.append(client_call_details.method)
+        return continuation(client_call_details, request)
+
+
+def test_interceptors_of_the_channel_see_calls(channel: grpc.Channel, run: Run) -> None:
+    marking = Marking()
+
+    async def main() -> None:
+        stub = PingStub(caller(grpc.intercept_channel(channel, marking)))
+        assert (await stub.Ping(PingRequest(body="hello"))).body == "hello"
+        with pytest.raises(RpcError, match="because NOT_FOUND"):
+            await stub.Ping(PingRequest(body="fail NOT_FOUND"))
+
+    run(main)
+    assert marking.seen == ["/ping.Ping/Ping"] * 2
+
+
 class AsyncioThread:
     """An asyncio loop in a thread, as a program that has one beside trio runs it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -42,30 +43,46 @@ def example(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ports(example: Path) -> Iterator[list[str]]:
+def server(example: Path) -> Iterator[subprocess.Popen[str]]:
     """The server, running."""
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", str(example / "server.py"), "0", "0"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        assert server.stdout is not None
-        found = re.fullmatch(r"wsrpc on (\d+), gRPC on (\d+)\n", server.stdout.readline())
-        assert found is not None
-        yield list(found.groups())
+        yield process
     finally:
-        server.kill()
-        server.communicate()
+        process.kill()
+        process.communicate()
 
 
-def test_one_service_answers_on_both_ways(run: Run, example: Path, ports: list[str]) -> None:
+def ports_of(server: subprocess.Popen[str]) -> tuple[str, str]:
+    assert server.stdout is not None
+    found = re.fullmatch(r"wsrpc on (\d+), gRPC on (\d+)\n", server.stdout.readline())
+    assert found is not None
+    return found[1], found[2]
+
+
+def test_one_service_answers_on_both_ways(
+    run: Run, example: Path, server: subprocess.Popen[str]
+) -> None:
+    ports = ports_of(server)
     assert run(example / "client.py", *ports).splitlines() == [
         "wsrpc: HELLO, echo: llo",
         "wsrpc: nothing to shout",
         "gRPC: HELLO, echo: none",
         "gRPC: nothing to shout",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C can be sent to a process there")
+def test_ctrl_c_ends_both_servers(server: subprocess.Popen[str]) -> None:
+    ports_of(server)
+    server.send_signal(signal.SIGINT)
+    said, complained = server.communicate(timeout=60)
+    assert (server.returncode, said, complained) == (0, "stopped\n", "")
 
 
 def test_it_is_typed(root: Path, example: Path, tmp_path: Path) -> None:
