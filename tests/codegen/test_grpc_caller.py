@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -274,3 +276,12 @@ def test_arguments_are_checked(channel: grpc.Channel, run: Run) -> None:
             await caller(channel).call("Ping", "text")  # type: ignore[arg-type]
 
     run(main)
+
+
+def test_without_grpcio_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['grpc'] = None; import wirecore_grpc"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("isn't installed here: pip install 'wirecore[grpc]'")

@@ -336,51 +336,46 @@ def test_interceptors_see_calls_and_their_messages(generated: Generated, run: Ru
     assert counting.messages == [rich.ShoutRequest(text="x"), rich.ShoutResponse(text="X")]
 
 
-def test_drain_lets_handlers_finish_and_aclose_doesnt(generated: Generated, run: Run) -> None:
+@pytest.mark.parametrize("drained", [True, False], ids=["drain", "aclose"])
+def test_drain_lets_handlers_finish_and_aclose_doesnt(
+    generated: Generated, run: Run, drained: bool
+) -> None:
     rich = generated.module("rich_pb2")
-    for drained in (True, False):
-        service = shouter(generated)
-        go = trio.Event()
+    service = shouter(generated)
+    begun, go = trio.Event(), trio.Event()
+    outcomes: list[object] = []
 
-        async def slow(request: Any, peer: Any, service: Any = service, go: trio.Event = go) -> Any:
-            service.waiting.set()
-            await go.wait()
-            return rich.ShoutResponse(text="done")
+    async def slow(request: Any, peer: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return rich.ShoutResponse(text="done")
 
-        service.Shout = slow
-        outcomes: list[object] = []
+    service.Shout = slow
 
-        async def main(
-            service: Any = service,
-            go: trio.Event = go,
-            outcomes: list[object] = outcomes,
-            drained: bool = drained,
-        ) -> None:
-            async with serving(generated, service) as (server, channel):
-                stub = generated.module("rich_wsrpc_grpc").ShouterGrpcStub(channel)
+    async def call(channel: grpc.Channel) -> None:
+        stub = generated.module("rich_wsrpc_grpc").ShouterGrpcStub(channel)
+        try:
+            outcomes.append((await stub.Shout(rich.ShoutRequest())).text)
+        except (RpcError, wsrpc.CallLost) as error:
+            outcomes.append(error)
 
-                async def call() -> None:
-                    try:
-                        outcomes.append((await stub.Shout(rich.ShoutRequest())).text)
-                    except (RpcError, wsrpc.CallLost) as error:
-                        outcomes.append(error)
+    async def main() -> None:
+        async with serving(generated, service) as (server, channel), trio.open_nursery() as nursery:
+            nursery.start_soon(call, channel)
+            await begun.wait()
+            if drained:
+                nursery.start_soon(server.drain)
+                await trio.testing.wait_all_tasks_blocked()
+                go.set()
+            else:
+                await server.aclose()
 
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(call)
-                    await service.waiting.wait()
-                    if drained:
-                        nursery.start_soon(server.drain)
-                        await trio.testing.wait_all_tasks_blocked()
-                        go.set()
-                    else:
-                        await server.aclose()
-
-        run(main)
-        [outcome] = outcomes
-        if drained:
-            assert outcome == "done"
-        else:
-            assert isinstance(outcome, RpcError | wsrpc.CallLost)
+    run(main)
+    [outcome] = outcomes
+    if drained:
+        assert outcome == "done"
+    else:
+        assert isinstance(outcome, RpcError | wsrpc.CallLost)
 
 
 def test_cancelling_serve_ends_calls_and_the_loop(generated: Generated, run: Run) -> None:

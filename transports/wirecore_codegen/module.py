@@ -29,7 +29,7 @@ class Reference:
     annotation: str
 
 
-def public_names(file: File) -> list[str]:
+def python_names(file: File) -> list[str]:
     """The methods' names of *file*: within a class they hide what the module calls so."""
     return [method.python_name for service in file.services for method in service.methods]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from .docstrings import docstring
 from .model import File, Method, Service
-from .module import Module, public_names, quoted
+from .module import Module, python_names, quoted
 
 SUFFIX: Final = "_wsrpc"
 
@@ -31,7 +31,7 @@ def render(file: File) -> str:
     module = Module(
         file,
         "Services for wsrpc: stubs to call them, and base classes to serve them.",
-        [*made, *registrations, *public_names(file)],
+        [*made, *registrations, *python_names(file)],
     )
     for service in file.services:
         _add_stub(module, service)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -84,7 +84,7 @@ class GrpcCaller(Caller):
                 return await self._from_trio(method, bytes(payload))
             return await self._on_loop(method, bytes(payload))
         require_trio()
-        with _no_channel():
+        with _channel_open():
             future = self._method(method).future(bytes(payload), **self._options)
         await _done(future)
         try:
@@ -106,7 +106,7 @@ class GrpcCaller(Caller):
 
     async def _on_loop(self, method: str, payload: bytes) -> bytes:
         """The call on the aio channel's own loop."""
-        with _no_channel():
+        with _channel_open():
             call = self._method(method)(payload, **self._options)
         try:
             reply: bytes = await call
@@ -144,16 +144,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-class _no_channel:  # noqa: N801 (it reads as a function)
+@contextmanager
+def _channel_open() -> Iterator[None]:
     """Raise NotConnected in place of what gRPC raises for a channel that was closed."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, grpc.aio.UsageError) or (
-            isinstance(error, ValueError) and str(error).startswith("Cannot invoke RPC")
-        ):
-            raise NotConnected("this program closed the channel") from error
+    try:
+        yield
+    except (grpc.aio.UsageError, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).startswith("Cannot invoke RPC"):
+            raise
+        raise NotConnected("this program closed the channel") from error
 
 
 class _Waited(Protocol):

@@ -31,8 +31,8 @@ class GrpcServing(ABC):
         as ``method(request, peer)`` with a GrpcPeer: ``async def`` in tasks, plain ones in worker
         threads, or, with *inline*, in trio's own thread, where they must never block.
         Raises InvalidOption for what is no service, or a name that is taken; TypeError for a
-        class in place of an instance, and what can't be called; InvalidState once the server has
-        started, as gRPC takes no service then.
+        class in place of an instance, and what can't be called; InvalidState from a Server that
+        has started, and from an Adapter that isn't entered.
         """
 
 
