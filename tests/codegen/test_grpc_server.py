@@ -19,7 +19,7 @@ from google.protobuf.empty_pb2 import Empty
 import wirecore_grpc
 from tests.codegen.services import SHOUTER, shouter
 from wirecore.errors import InvalidOption, InvalidState, Overloaded, RpcError, UnknownMethod
-from wirecore_trio import tls, wsrpc
+from wirecore_trio import Drainable, tls, wsrpc
 
 if TYPE_CHECKING:
     from tests.codegen.conftest import Generated
@@ -363,8 +363,10 @@ def test_drain_lets_handlers_finish_and_aclose_doesnt(
         async with serving(generated, service) as (server, channel), trio.open_nursery() as nursery:
             nursery.start_soon(call, channel)
             await begun.wait()
+            drainable: Drainable = server  # so that drain_on_signal takes it
+            nursery.start_soon(drainable.wait_closed)
             if drained:
-                nursery.start_soon(server.drain)
+                nursery.start_soon(drainable.drain)
                 await trio.testing.wait_all_tasks_blocked()
                 go.set()
             else:
@@ -464,6 +466,7 @@ def test_a_server_that_never_served_is_closed_at_once(run: Run) -> None:
         server = wirecore_grpc.Server()
         await server.aclose()
         await server.drain()
+        await server.wait_closed()
         with pytest.raises(InvalidState):
             await server.serve("127.0.0.1:0")
 

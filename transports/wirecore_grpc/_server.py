@@ -128,13 +128,17 @@ class Server(GrpcServing):
         """Cancel all calls and stop listening, and wait until that is done."""
         await self._stop(None)
 
+    async def wait_closed(self) -> None:
+        """Wait until :meth:`aclose` or :meth:`drain` is through, or :meth:`serve` has ended."""
+        await self._ended.wait()
+
     async def _stop(self, grace: float | None) -> None:
         self._closed = True
         if self._begun:
             self._stopping.ask(grace)
-            await self._ended.wait()
         else:
-            await trio.lowlevel.checkpoint()
+            self._ended.set()
+        await self._ended.wait()
 
 
 #: gRPC's None is no time at all, so that for ever needs a number: ten years of seconds.
