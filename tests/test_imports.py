@@ -21,11 +21,20 @@ import pytest
 
 import wirecore
 import wirecore_asgi
+import wirecore_codegen
+import wirecore_grpc
 import wirecore_py
 import wirecore_trio
 from wirecore import _backend, constants, errors, events
 
-PACKAGES = (wirecore, wirecore_asgi, wirecore_py, wirecore_trio)
+PACKAGES = (
+    wirecore,
+    wirecore_asgi,
+    wirecore_codegen,
+    wirecore_grpc,
+    wirecore_py,
+    wirecore_trio,
+)
 #: The sources, wherever the packages are installed: wheels hold no .pyx.
 SOURCES = Path(__file__).parents[1] / "wirecore"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +18,11 @@ Run: TypeAlias = Callable[..., str]
 
 #: Seconds that a program gets on a machine with other things to do.
 _PATIENCE = 120.0
+
+
+def _path() -> str:
+    """Where programs are looked for: beside the interpreter first, as ours lie there."""
+    return os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +42,7 @@ def run(backend: Backend, tmp_path: Path) -> Run:
         result = subprocess.run(
             [sys.executable, "-W", "error", *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, "WIRECORE_BACKEND": backend.name},
+            env={**os.environ, "WIRECORE_BACKEND": backend.name, "PATH": _path()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

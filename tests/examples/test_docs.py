@@ -44,11 +44,14 @@ def blocks(page: str, kind: str) -> list[Block]:
     return [Block(page, text.count("\n", 0, each.start()) + 2, kind, each[1]) for each in found]
 
 
+#: What a whole program has, and nothing else.
+_BEGINNINGS = ("trio.run(main)", "asyncio.run(main())", "check_session(")
+
 PROGRAMS = [
     block
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
     for block in blocks(page, "python")
-    if "trio.run(main)" in block.text or "check_session(" in block.text
+    if any(mark in block.text for mark in _BEGINNINGS)
 ]
 
 #: Blocks that begin with the name of a file: programs on the same page import it.
@@ -62,6 +65,7 @@ MODULES = [
 #: How many programs each page has.
 PAGES = {
     "README.md": 2,
+    "docs/codegen.md": 3,
     "docs/protocols.md": 2,
     "docs/tls.md": 1,
     "docs/websocket.md": 4,
@@ -77,11 +81,9 @@ def promised(program: str) -> str:
     return "".join(f"{beside or below}\n" for beside, below in _PROMISE.findall(program))
 
 
-def protoc() -> str:
-    """The command that docs/wsrpc.md gives for it."""
-    [command] = re.findall(
-        r"^    (python -m grpc_tools.protoc .+)$", text_of("docs/wsrpc.md"), re.MULTILINE
-    )
+def protoc(page: str) -> str:
+    """The command that *page* gives for it."""
+    [command] = re.findall(r"^    (python -m grpc_tools.protoc .+)$", text_of(page), re.MULTILINE)
     return str(command)
 
 
@@ -110,12 +112,12 @@ def certificate(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def messages(run: Run, tmp_path: Path) -> None:
-    """``shout_pb2.py``, made as docs/wsrpc.md says, where there is what makes it."""
+def messages(run: Run, program: Block, tmp_path: Path) -> None:
+    """``shout_pb2.py`` and the like, made as the page says, where there is what makes it."""
     pytest.importorskip("grpc_tools")
-    [proto] = blocks("docs/wsrpc.md", "proto")
+    [proto] = blocks(program.page, "proto")
     (tmp_path / "shout.proto").write_text(proto.text, encoding="utf-8")
-    run(*protoc().split()[1:])
+    run(*protoc(program.page).split()[1:])
     assert (tmp_path / "shout_pb2.pyi").is_file()
 
 
@@ -149,7 +151,7 @@ def test_no_program_is_left_out() -> None:
 
 
 def test_the_readme_says_the_same_of_messages() -> None:
-    assert protoc() in text_of("README.md")
+    assert protoc("docs/wsrpc.md") in text_of("README.md")
 
 
 @pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", *PAGES])

@@ -20,9 +20,17 @@ MADE_BY_BUILDS = (".c", ".so", ".pyd", ".pyc", "_build_result.json")
 def test_it_holds_sources_and_tests_and_nothing_that_a_build_made(workshop: Workshop) -> None:
     with tarfile.open(workshop.sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
-    packages = ("wirecore", "wirecore_py", "transports/wirecore_asgi", "transports/wirecore_trio")
+    packages = (
+        "wirecore",
+        "wirecore_py",
+        "transports/wirecore_asgi",
+        "transports/wirecore_codegen",
+        "transports/wirecore_grpc",
+        "transports/wirecore_trio",
+    )
     assert {f"wirecore/_{name}.pyx" for name in _backend.MODULES} <= names
     assert {f"{package}/py.typed" for package in packages} <= names
+    assert {"tests/codegen/protos/codegen_cases/rich.proto", "docs/codegen.md"} <= names
     assert {"wirecore/_mask.pxd", "tests/conftest.py", "tests/test_imports.py"} <= names
     assert {"LICENSE", "README.md", "CHANGELOG.md", "ci/test", "setup.py"} <= names
     assert not {name for name in names if name.endswith(MADE_BY_BUILDS)}

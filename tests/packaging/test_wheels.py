@@ -89,6 +89,7 @@ def test_tag_and_content_agree(workshop: Workshop, build: Build, backend: str, w
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = next(archive.read(n).decode() for n in names if n.endswith("/WHEEL"))
+        scripts = next(archive.read(n).decode() for n in names if n.endswith("/entry_points.txt"))
         everything = b"".join(archive.read(name) for name in names)
     binaries = {name for name in names if name.endswith((".so", ".pyd"))}
     if backend == "c":
@@ -102,6 +103,7 @@ def test_tag_and_content_agree(workshop: Workshop, build: Build, backend: str, w
     assert not {name for name in names if name.endswith((".c", ".pyx", ".pxd"))}
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert {f"{top}/py.typed" for top in tops} <= names
+    assert "protoc-gen-wsrpc_python = wirecore_codegen.__main__:main" in scripts
     for path in (workshop.root, workshop.sdist.parents[1], Path(sys.base_prefix), Path.home()):
         if len(path.parts) > 2:  # "/usr" and "/root" stand in documents, too
             assert str(path).encode() not in everything, "a path of this machine is in the wheel"
@@ -140,3 +142,16 @@ def test_two_builds_make_the_same_modules(workshop: Workshop) -> None:
         with zipfile.ZipFile(wheel) as archive:
             checksums.append({name: archive.getinfo(name).CRC for name in COMPILED})
     assert checksums[0] == checksums[1]
+
+
+def test_the_plugin_of_protoc_is_installed_with_it(workshop: Workshop) -> None:
+    """Also without protobuf, which it asks for when it is used."""
+    installed = workshop.install(build_once(pure, workshop))
+    suffix = ".exe" if os.name == "nt" else ""
+    assert installed.python.with_name(f"protoc-gen-wsrpc_python{suffix}").is_file()
+    told = installed.run("-m", "wirecore_codegen", "--version")
+    assert told.startswith("protoc-gen-wsrpc_python ")
+    with pytest.raises(AssertionError, match=r"pip install 'wirecore\[codegen\]'"):
+        installed.run("-m", "wirecore_codegen")
+    with pytest.raises(AssertionError, match=r"pip install 'wirecore\[grpc\]'"):
+        installed.run("-c", "import wirecore_grpc")

@@ -35,6 +35,7 @@ from ..tls import ClientCredentials, ServerCredentials
 from ._client import Client, Connecting, CredentialsSource, connect
 from ._options import Options
 from ._peer import Caller, Peer
+from ._registry import Serving
 from ._server import Server
 from ._service import MethodTypes, ProtoMessage, Service
 from ._single import ConnectingSingle, SingleClient, connect_single
@@ -67,6 +68,7 @@ __all__ = [
     "Server",
     "ServerCredentials",
     "Service",
+    "Serving",
     "SingleClient",
     "State",
     "UnknownMethod",

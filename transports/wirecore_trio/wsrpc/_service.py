@@ -88,10 +88,10 @@ class Method:
         """The payload of what the handler returned. Raises TypeError for a wrong type."""
         if self.response is None:
             if not isinstance(reply, bytes):
-                raise self._wrong(reply)
+                raise self.wrong_reply(reply)
             return reply
         if not isinstance(reply, self.response):
-            raise self._wrong(reply)
+            raise self.wrong_reply(reply)
         return reply.SerializeToString()
 
     def run_in_thread(self, request: Any, peer: Peer) -> Any:
@@ -101,10 +101,11 @@ class Method:
         """
         reply = self.handler(request, peer)
         if inspect.iscoroutine(reply):
-            raise self._wrong(reply)
+            raise self.wrong_reply(reply)
         return reply
 
-    def _wrong(self, reply: object) -> TypeError:
+    def wrong_reply(self, reply: object) -> TypeError:
+        """The error of a handler that returned *reply*, which is no response of this method."""
         forgotten = forgotten_await(reply)
         kind = type(reply).__name__
         if self.mode is not Mode.TASK and isinstance(reply, Awaitable):
