@@ -21,11 +21,12 @@ import pytest
 
 import wirecore
 import wirecore_asgi
+import wirecore_cli
 import wirecore_py
 import wirecore_trio
 from wirecore import _backend, constants, errors, events
 
-PACKAGES = (wirecore, wirecore_asgi, wirecore_py, wirecore_trio)
+PACKAGES = (wirecore, wirecore_asgi, wirecore_cli, wirecore_py, wirecore_trio)
 #: The sources, wherever the packages are installed: wheels hold no .pyx.
 SOURCES = Path(__file__).parents[1] / "wirecore"
 

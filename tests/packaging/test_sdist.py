@@ -20,9 +20,11 @@ MADE_BY_BUILDS = (".c", ".so", ".pyd", ".pyc", "_build_result.json")
 def test_it_holds_sources_and_tests_and_nothing_that_a_build_made(workshop: Workshop) -> None:
     with tarfile.open(workshop.sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
-    packages = ("wirecore", "wirecore_py", "transports/wirecore_asgi", "transports/wirecore_trio")
+    transports = ("wirecore_asgi", "wirecore_cli", "wirecore_trio")
+    packages = ("wirecore", "wirecore_py", *(f"transports/{name}" for name in transports))
     assert {f"wirecore/_{name}.pyx" for name in _backend.MODULES} <= names
     assert {f"{package}/py.typed" for package in packages} <= names
     assert {"wirecore/_mask.pxd", "tests/conftest.py", "tests/test_imports.py"} <= names
+    assert {"examples/ping/demo.py", "examples/ping/keys.py"} <= names, "wheels have them from here"
     assert {"LICENSE", "README.md", "CHANGELOG.md", "ci/test", "setup.py"} <= names
     assert not {name for name in names if name.endswith(MADE_BY_BUILDS)}

@@ -140,3 +140,15 @@ def test_two_builds_make_the_same_modules(workshop: Workshop) -> None:
         with zipfile.ZipFile(wheel) as archive:
             checksums.append({name: archive.getinfo(name).CRC for name in COMPILED})
     assert checksums[0] == checksums[1]
+
+
+def test_the_command_comes_with_its_extra(workshop: Workshop) -> None:
+    """And plays its demo, with no checkout anywhere."""
+    wheel = build_once(pure, workshop)
+    installed = workshop.install(wheel)
+    with pytest.raises(AssertionError, match=r"click and rich: pip install 'wirecore\[cli\]'\n$"):
+        installed.script("wirecore", "--help")
+    installed.pip("install", "--quiet", f"{wheel}[cli]")
+    assert "extra        cli: installed\n" in installed.script("wirecore", "info")
+    story = installed.script("wirecore", "demo", "--seconds", "1")
+    assert story.endswith("\n  everything went as it should\n")
