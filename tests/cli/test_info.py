@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import wirecore as library
-from wirecore_cli.info import missing_of_extras
+from wirecore_cli.extras import missing_of_extras
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Wirecore

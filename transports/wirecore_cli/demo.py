@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -33,6 +32,8 @@ def demo(*, seconds: float) -> int:
     real: a process each, sockets, TLS. The exit status is 0 only if everything
     went as it should.
     """
+    import subprocess  # late, as all that only one command needs
+
     # The programs import each other by bare names, from their own folder.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     command = [sys.executable, str(programs() / "demo.py"), "--seconds", str(seconds)]

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from importlib import metadata
-from typing import Final
 
 import click
 
 from .terminal import tell_facts, tell_json
-
-#: Extras for those who work on wirecore itself.
-_OF_DEVELOPERS: Final = frozenset({"bench", "docs", "release", "test"})
 
 
 @click.command(
@@ -29,8 +23,10 @@ def info(*, as_json: bool) -> None:
     It is what "python -m wirecore" tells, and which extras are installed: a
     report of a fault should begin with it.
     """
-    # Late: it loads the compiled modules and OpenSSL.
+    # Late: they load the compiled modules, OpenSSL, and what reads metadata.
     from wirecore.__main__ import facts
+
+    from .extras import missing_of_extras
 
     found = list(facts())
     extras = missing_of_extras()
@@ -43,29 +39,3 @@ def info(*, as_json: bool) -> None:
         state = f"needs {', '.join(missing)}" if missing else "installed"
         found.append(("extra", f"{extra}: {state}"))
     tell_facts(found)
-
-
-def missing_of_extras() -> dict[str, list[str]]:
-    """For each of wirecore's extras the distributions that it needs and that aren't installed."""
-    try:
-        about = metadata.distribution("wirecore")
-    except metadata.PackageNotFoundError:  # a bare source tree
-        return {}
-    extras: dict[str, list[str]] = {}
-    for requirement in about.requires or ():
-        name = re.match(r"[\w.-]+", requirement)
-        extra = re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", requirement)
-        if name is None or extra is None or extra[1] in _OF_DEVELOPERS:
-            continue
-        missing = extras.setdefault(extra[1], [])
-        if not _installed(name[0]):
-            missing.append(name[0])
-    return extras
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
