@@ -26,8 +26,8 @@ def plain(text: str) -> str:
     return text.rstrip("\n")  # bytes of an answer come as they are, and end so
 
 
+@pytest.mark.usefixtures("protoc")
 def test_the_page_runs_from_top_to_bottom(shell: Shell) -> None:
-    pytest.importorskip("grpc_tools")
     ran = 0
     for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
         if kind in FILES:

@@ -64,13 +64,13 @@ def test_help_fits_a_terminal(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_examples_run_as_printed(shell: Shell, name: str) -> None:
+def test_examples_run_as_printed(shell: Shell, request: pytest.FixtureRequest, name: str) -> None:
     for file, text in FILES.items():
         (shell.wirecore.folder / file).write_text(text, encoding="utf-8")
     lines = examples(name)
     assert lines
     if "--proto" in " ".join(lines):
-        pytest.importorskip("grpc_tools")
+        request.getfixturevalue("protoc")
     # What the examples of the other commands have made by then.
     if name != "wirecore wsrpc":
         shell.run("wirecore keygen")
