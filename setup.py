@@ -2,8 +2,8 @@
 
 ``WIRECORE_BUILD`` says what has to happen. ``auto``, the default, compiles, and installs the
 pure-Python package where compiling fails, with the reason kept in it; ``require`` makes a
-failure an error; ``pure`` compiles nothing on purpose. Everything else about the package stands
-in pyproject.toml.
+failure an error; ``pure`` compiles nothing on purpose. The demo's programs are put into the package
+from examples/ping. Everything else about it stands in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError, CCompilerError, SetupError
 
 MODES = ("auto", "require", "pure")
 CYTHON_NEEDED = (3, 3)
 PACKAGE = Path("wirecore")
 RECORD = "_build_result.json"
+
+#: Programs that are read and run in the tree, and that `wirecore demo` runs where there is none.
+DEMO = Path("examples/ping")
+DEMO_PACKAGE = Path("wirecore_cli/ping")
 
 
 def wanted_mode() -> str:
@@ -149,6 +154,29 @@ class BuildExtensions(build_ext):
         return [*super().get_outputs(), str(Path(self.build_lib, PACKAGE, RECORD))]
 
 
+class BuildModules(build_py):
+    """Adds the demo's programs to what is installed; in the tree they stand once, as examples."""
+
+    def run(self) -> None:
+        super().run()
+        for target, source in self._demo().items():
+            self.mkpath(str(Path(target).parent))
+            self.copy_file(source, target)
+
+    def _demo(self) -> dict[str, str]:
+        """Where each program goes, and where it is. Nowhere in place: there is the tree then."""
+        if self.editable_mode:
+            return {}
+        folder = Path(self.build_lib, DEMO_PACKAGE)
+        return {str(folder / path.name): str(path) for path in sorted(DEMO.glob("*.py"))}
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), *self._demo()]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {**super().get_output_mapping(), **self._demo()}
+
+
 class BuildWheel(bdist_wheel):
     """A wheel whose tag says what it holds: py3-none-any where nothing was compiled."""
 
@@ -168,5 +196,5 @@ setup(
         Extension(f"wirecore.{name}", [(PACKAGE / f"{name}.pyx").as_posix()])
         for name in module_names()
     ],
-    cmdclass={"build_ext": BuildExtensions, "bdist_wheel": BuildWheel},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildModules, "bdist_wheel": BuildWheel},
 )

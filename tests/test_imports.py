@@ -21,6 +21,7 @@ import pytest
 
 import wirecore
 import wirecore_asgi
+import wirecore_cli
 import wirecore_codegen
 import wirecore_grpc
 import wirecore_py
@@ -30,6 +31,7 @@ from wirecore import _backend, constants, errors, events
 PACKAGES = (
     wirecore,
     wirecore_asgi,
+    wirecore_cli,
     wirecore_codegen,
     wirecore_grpc,
     wirecore_py,

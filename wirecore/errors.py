@@ -126,8 +126,8 @@ class RemoteLimitExceeded(LimitExceeded, RemoteError):
 # --- loss --------------------------------------------------------------------------------
 
 
-def _printable(text: str) -> str:
-    """*text* of the peer's, fit for a log: a line break in it must not forge a line."""
+def printable(text: str) -> str:
+    """*text* of the peer's, fit for a log or a terminal: it must not forge a line, nor steer."""
     return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
@@ -145,7 +145,7 @@ class ConnectionClosed(ConnectionLost):
 
     def __init__(self, code: int, reason: str = "", *, clean: bool = False) -> None:
         text = f"the connection was closed with code {code}"
-        super().__init__(f"{text}: {_printable(reason)}" if reason else text)
+        super().__init__(f"{text}: {printable(reason)}" if reason else text)
         self.code = code
         self.reason = reason
         self.clean = clean

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from report import in_words
+from report import in_words, run
 
 from wirecore import BACKEND
 
 HERE = Path(__file__).parent
 
-#: Seconds of calls before the crash, of absence, and of calls after it; and for each wait.
-BEFORE, ABSENT, AFTER, PATIENCE = 3.0, 1.5, 3.0, 8.0
+#: Seconds of calls, before the crash and after it, if not told; of absence; and for each wait.
+CALLING, ABSENT, PATIENCE = 3.0, 1.5, 8.0
 
 Event = dict[str, Any]
 
@@ -132,8 +131,10 @@ async def follow(story: Story, who: str, process: trio.Process) -> None:
             story.note(who, json.loads(line))
 
 
-async def play(story: Story, nursery: trio.Nursery, processes: list[trio.Process]) -> None:
-    """The story itself."""
+async def play(
+    story: Story, nursery: trio.Nursery, processes: list[trio.Process], calling: float
+) -> None:
+    """The story itself, with *calling* seconds of calls before and after the crash."""
     server = await start(nursery, story, "server", "server.py", "0")
     processes.append(server)
     await story.wait("the server listens", lambda: story.port != 0)
@@ -141,12 +142,12 @@ async def play(story: Story, nursery: trio.Nursery, processes: list[trio.Process
     for name in ("Alice", "Bob", "Charlie"):
         processes.append(await start(nursery, story, name, "client.py", name, port))
     await story.wait("Charlie is refused", lambda: story.refused_client)
-    await trio.sleep(BEFORE)
+    await trio.sleep(calling)
     await story.wait("calls both ways before the crash", story.called_both_ways)
 
     story.say("demo", "kills the server (kill -9)")
     story.crashes = 1
-    server.send_signal(signal.SIGKILL)
+    server.kill()
     await server.wait()
     await trio.sleep(ABSENT)
     story.say("demo", "starts the server again")
@@ -155,7 +156,7 @@ async def play(story: Story, nursery: trio.Nursery, processes: list[trio.Process
         "Alice and Bob come back",
         lambda: all(story.connections.get(name, 0) > 1 for name in ("Alice", "Bob")),
     )
-    await trio.sleep(AFTER)
+    await trio.sleep(calling)
     await story.wait("calls both ways after the crash", story.called_both_ways)
 
 
@@ -183,13 +184,13 @@ def summary(story: Story) -> int:
     return 1 if story.problems else 0
 
 
-async def main() -> int:
+async def main(calling: float) -> int:
     """Play the story and sum it up."""
     story = Story(begun=trio.current_time())
     processes: list[trio.Process] = []
     async with trio.open_nursery() as nursery:
         try:
-            await play(story, nursery, processes)
+            await play(story, nursery, processes, calling)
         finally:
             for process in processes:
                 process.kill()
@@ -200,8 +201,25 @@ async def main() -> int:
     return summary(story)
 
 
+def seconds(text: str) -> float:
+    """The time that an argument says."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"seconds are 0 to 3600, not {text!r}")
+    return value
+
+
 if __name__ == "__main__":
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
-    sys.exit(trio.run(main))
+    )
+    parser.add_argument(
+        "--seconds",
+        type=seconds,
+        default=CALLING,
+        help="how long there are calls, before the crash and after it (%(default)s)",
+    )
+    sys.exit(run(main, parser.parse_args().seconds))

@@ -154,7 +154,7 @@ def test_the_readme_says_the_same_of_messages() -> None:
     assert protoc("docs/wsrpc.md") in text_of("README.md")
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", *PAGES])
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", *PAGES])
 def test_links_between_pages_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text_of(name)):
         assert ((ROOT / name).parent / target).exists(), target

@@ -63,6 +63,7 @@ def line(process: subprocess.Popen[str]) -> str:
         (["client.py", "Alice", "0"], "a server's port is 1 to 65535"),
         (["server.py", "99999"], "argument port: a port is 0 to 65535, not '99999'"),
         (["demo.py", "now"], "unrecognized arguments: now"),
+        (["demo.py", "--seconds", "-1"], "argument --seconds: seconds are 0 to 3600, not '-1'"),
     ],
 )
 def test_wrong_arguments_are_told_with_the_right_ones(

@@ -54,6 +54,10 @@ class Environment:
         """The output of this environment's Python."""
         return run(self.python, *arguments, cwd=self.empty, **env)
 
+    def script(self, name: str, *arguments: str) -> str:
+        """The output of the script *name* of this environment."""
+        return run(self.python.with_name(name), *arguments, cwd=self.empty)
+
     def pip(self, *arguments: str | Path, **env: str) -> str:
         """The output of this environment's pip."""
         return self.run("-m", "pip", *arguments, **env)

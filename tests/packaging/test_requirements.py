@@ -39,7 +39,8 @@ def test_what_the_tests_use_includes_every_extra_that_adds_to_the_library(
 ) -> None:
     extras = settings["project"]["optional-dependencies"]
     (own,) = (r for r in extras["test"] if r.startswith("wirecore["))
-    assert {"codegen", "grpc", "proxy", "uvicorn"} <= set(own[len("wirecore[") : -1].split(","))
+    used = set(own[len("wirecore[") : -1].split(","))
+    assert {"cli", "codegen", "grpc", "proxy", "uvicorn"} <= used
 
 
 def test_whatever_wsproto_is_installed_the_replacement_for_it_works(

@@ -155,3 +155,15 @@ def test_the_plugin_of_protoc_is_installed_with_it(workshop: Workshop) -> None:
         installed.run("-m", "wirecore_codegen")
     with pytest.raises(AssertionError, match=r"pip install 'wirecore\[grpc\]'"):
         installed.run("-c", "import wirecore_grpc")
+
+
+def test_the_command_comes_with_its_extra(workshop: Workshop) -> None:
+    """And plays its demo, with no checkout anywhere."""
+    wheel = build_once(pure, workshop)
+    installed = workshop.install(wheel)
+    with pytest.raises(AssertionError, match=r"click and rich: pip install 'wirecore\[cli\]'\n$"):
+        installed.script("wirecore", "--help")
+    installed.pip("install", "--quiet", f"{wheel}[cli]")
+    assert "extra        cli: installed\n" in installed.script("wirecore", "info")
+    story = installed.script("wirecore", "demo", "--seconds", "1")
+    assert story.endswith("\n  everything went as it should\n")

@@ -15,8 +15,11 @@ from .._arguments import require_type
 _NO_HOST: Final = re.compile(r"[\s\x00-\x1f\x7f/\\?#@]")
 
 
-def parse_address(address: str) -> tuple[str, int]:
-    """Host, without brackets, and port of *address*. Raises TypeError, InvalidOption."""
+def parse_address(address: str, *, lowest_port: int = 1) -> tuple[str, int]:
+    """Host, without brackets, and port of *address*. Raises TypeError, InvalidOption.
+
+    *lowest_port*: 0 where it is to listen on, as 0 is any free one then.
+    """
     require_type("address", address, str)
     scheme, found, rest = address.partition("://")
     if found:
@@ -29,8 +32,10 @@ def parse_address(address: str) -> tuple[str, int]:
         raise errors.InvalidOption(
             f"an address is HOST:PORT, as '127.0.0.1:1337' or '[::1]:1337', not {address!r}"
         )
-    if not 0 < int(port) < 65536:
-        raise errors.InvalidOption(f"{address!r} isn't an address: its port isn't 1 to 65535")
+    if not lowest_port <= int(port) < 65536:
+        raise errors.InvalidOption(
+            f"{address!r} isn't an address: its port isn't {lowest_port} to 65535"
+        )
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host or "[" in host or "]" in host:

@@ -1,0 +1,224 @@
+"""The command as its users have it: a process, in a folder, with nothing of the tester's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, NoReturn
+
+import pytest
+
+#: Seconds that a command gets on a machine with other things to do.
+PATIENCE = 60.0
+
+COMMAND = (sys.executable, "-W", "error", "-m", "wirecore_cli")
+
+#: What a user's environment may hold and a test must not see.
+_STRANGE = ("WIRECORE_KEY", "WIRECORE_SERVER_KEY", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """What it printed."""
+        return self.out.decode()
+
+    def failed(self, status: int) -> str:
+        """The one line that it failed with, less the command's name."""
+        assert (self.status, self.out) == (status, b""), self.err
+        found = re.fullmatch(r"wirecore: (.+)\n", self.err)
+        assert found is not None, self.err
+        return found[1]
+
+
+class Running:
+    """A command that runs on."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        return _line(self.process.stdout)
+
+    def logged(self, text: str) -> str:
+        """Wait until it has logged *text*; the line with it."""
+        while text not in (line := _line(self.process.stderr)):
+            assert line, f"it ended, and never said {text!r}"
+        return line
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> Done:
+        """Wait until it has ended."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Done(self.process.returncode, out, err.decode())
+
+
+class Serving(Running):
+    """A server that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(process)
+        self.said = [self.line() for _ in range(4)]
+        assert self.said[0], self.end().err
+        self.address = self.said[0].removeprefix("listening on ").strip()
+        self.public_key = self.said[1].removeprefix("public key ").strip()
+
+
+class Wirecore:
+    """Runs commands in a folder of their own."""
+
+    command = COMMAND
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.environment = {k: v for k, v in os.environ.items() if k not in _STRANGE} | {
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / "settings"),
+        }
+        self._stack = stack
+
+    def __call__(self, *arguments: str, stdin: bytes = b"", **environment: str) -> Done:
+        """Run it until it ends."""
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            check=False,
+            cwd=self.folder,
+            env=self.environment | environment,
+            input=stdin,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a process, which doesn't outlive the test."""
+        process = self._stack.enter_context(
+            subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                bufsize=0,  # communicate() knows nothing of what a buffer holds
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        self._stack.callback(process.kill)
+        return process
+
+    def run(self, *arguments: str) -> Running:
+        """Start a command that runs on."""
+        return Running(self.start(*COMMAND, *arguments))
+
+    def serve(self, *arguments: str) -> Serving:
+        """Start ``wirecore wsrpc serve`` on a free port, and wait until it listens."""
+        command = (*COMMAND, "wsrpc", "serve", "--listen", "127.0.0.1:0", *arguments)
+        return Serving(self.start(*command))
+
+    def key(self, name: str, *arguments: str) -> str:
+        """Make a pair of keys; the public one in hex."""
+        done = self("keygen", "--out", name, *arguments)
+        assert done.status == 0, done.err
+        return done.text.strip()
+
+
+class Shell:
+    """Runs lines of documentation as they are printed, but for the port, which may be taken."""
+
+    def __init__(self, wirecore: Wirecore) -> None:
+        self.wirecore = wirecore
+        self._address = "127.0.0.1:1337"
+        programs = wirecore.folder / "programs"
+        programs.mkdir()
+        for name, command in (("wirecore", COMMAND), ("python", (sys.executable,))):
+            program = programs / name
+            program.write_text(f'#!/bin/sh\nexec {" ".join(command)} "$@"\n')
+            program.chmod(0o755)
+        path = f"{programs}{os.pathsep}{wirecore.environment['PATH']}"
+        wirecore.environment["PATH"] = path
+
+    def run(self, line: str) -> str:
+        """What *line* prints. A server runs on, in the background, and calls go to the last one."""
+        if " wsrpc serve " in line:
+            line = re.sub(r" --listen \S+| &$", "", line)
+            served = Serving(self.wirecore.start("sh", "-c", f"exec {line} --listen 127.0.0.1:0"))
+            self._address = served.address
+            return "".join(served.said)
+        done = subprocess.run(
+            ["sh", "-c", line.replace("127.0.0.1:1337", self._address)],
+            check=False,
+            cwd=self.wirecore.folder,
+            env=self.wirecore.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE,
+            text=True,
+        )
+        assert done.returncode == 0, f"{line}: {done.stdout}"
+        return done.stdout
+
+
+def _line(stream: IO[bytes] | None) -> str:
+    assert stream is not None
+    return stream.readline().decode()
+
+
+@pytest.fixture
+def wirecore(tmp_path: Path) -> Iterator[Wirecore]:
+    """The command, in an empty folder."""
+    with ExitStack() as stack:
+        yield Wirecore(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wirecore]:
+    """The command, in a folder that the tests of one file share."""
+    with ExitStack() as stack:
+        yield Wirecore(tmp_path_factory.mktemp("shared"), stack)
+
+
+@pytest.fixture
+def shell(wirecore: Wirecore) -> Shell:
+    """A shell that finds ``wirecore``, in the same folder."""
+    if os.name == "nt":
+        pytest.skip("the lines are for a POSIX shell")
+    return Shell(wirecore)
+
+
+@pytest.fixture(scope="session")
+def protoc() -> Callable[..., None]:
+    """Runs protoc in a folder: ``protoc(folder, "--python_out=.", "shop.proto")``."""
+    if find_spec("grpc_tools") is None:
+        _unavailable("grpcio-tools isn't installed: there is no protoc")
+
+    def run(folder: Path, *arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "grpc_tools.protoc", "-I.", *arguments], check=True, cwd=folder
+        )
+
+    return run
+
+
+def _unavailable(reason: str) -> NoReturn:
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(reason)
+    pytest.skip(reason)

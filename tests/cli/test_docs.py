@@ -1,0 +1,40 @@
+"""docs/cli.md: its lines run in their order, in one folder, and print what stands below them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Shell
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+#: What the page calls its other blocks.
+FILES = {"proto": "shop.proto", "py": "shop.py"}
+
+
+def plain(text: str) -> str:
+    """*text* less what differs each time: keys, ports, times, and where the user's settings are."""
+    text = re.sub(r"[0-9a-f]{64}", "KEY", text)
+    text = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", text)
+    text = re.sub(r"\d+\.\d+", "TIME", text)
+    text = re.sub(r"\S+/wirecore/key", "SETTINGS/key", text)
+    return text.rstrip("\n")  # bytes of an answer come as they are, and end so
+
+
+@pytest.mark.usefixtures("protoc")
+def test_the_page_runs_from_top_to_bottom(shell: Shell) -> None:
+    ran = 0
+    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
+        if kind in FILES:
+            (shell.wirecore.folder / FILES[kind]).write_text(text, encoding="utf-8")
+            continue
+        assert kind == "console"
+        for line, below in re.findall(r"^\$ (.+)\n((?:[^$].*\n)*)", text, re.MULTILINE):
+            assert plain(shell.run(line)) == plain(below), line
+            ran += 1
+    assert ran == PAGE.count("\n$ ")

@@ -1,0 +1,63 @@
+"""The root of the command line; every error below it is told in one line, with a status."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from wirecore import __version__
+
+from .demo import demo
+from .failures import Status, describe
+from .info import info
+from .keygen import keygen
+from .settings import Settings
+from .terminal import tell_failure
+from .wsrpc import wsrpc
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  wirecore info
+  wirecore keygen --out server
+  wirecore wsrpc call --help
+
+\b
+Set NO_COLOR for a terminal without colours. Completion in bash; zsh and fish alike:
+  eval "$(_WIRECORE_COMPLETE=bash_source wirecore)"
+""",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and all logging.")
+@click.pass_context
+def wirecore(context: click.Context, *, debug: bool) -> None:
+    """RPC over WebSocket: keys, servers and calls from the command line."""
+    context.ensure_object(Settings).debug = debug
+
+
+for each in (info, keygen, demo, wsrpc):
+    wirecore.add_command(each)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line *arguments* (None: the process's own); the exit status."""
+    settings = Settings()
+    try:
+        status: object = wirecore.main(
+            args=arguments, prog_name="wirecore", standalone_mode=False, obj=settings
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Status.USAGE
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001
+        # Whatever it is, one line says it.
+        if settings.debug:
+            traceback.print_exception(error)
+        text, failed = describe(error)
+        tell_failure(text)
+        return failed
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,139 @@
+"""``wirecore wsrpc serve``: serves what a module holds."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from .settings import debugging
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command(
+    epilog="""\b
+Signals:
+  TERM, Ctrl-C   take no new call, let running ones end, then stop; twice: stop at once
+  HUP            read --clients again; who isn't listed any more is disconnected
+
+\b
+Exit status:
+  0    drained
+  1    it can't listen
+  2    the command line, a key or a service is wrong
+  130  stopped at once by a second Ctrl-C; 143 by a second TERM
+
+\b
+Examples:
+  wirecore wsrpc serve wirecore_cli.example:Ping
+  wirecore wsrpc serve wirecore_cli.example:Ping wirecore_cli.example:handlers
+  wirecore wsrpc serve shop:Shop --listen 127.0.0.1:1337 --key server --clients clients.txt
+"""
+)
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@click.option(
+    "--listen",
+    default="127.0.0.1:1337",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where; port 0 is a free one.",
+)
+@click.option(
+    "--key",
+    "private",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    envvar="WIRECORE_KEY",
+    show_envvar=True,
+    help="The server's private key; without it, the one of 'wirecore keygen'.",
+)
+@click.option(
+    "--client",
+    "named",
+    metavar="HEX|FILE",
+    multiple=True,
+    help="The public key of a client that is let in; as many as there are.",
+)
+@click.option(
+    "--clients",
+    "listed",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file of clients: a public key in hex on each line, comments behind a #.",
+)
+@click.option("--inline", is_flag=True, help="Run plain functions in the reader: never block.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0, max=86_400),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds that running calls get to end.",
+)
+@click.option(
+    "--app-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=".",
+    show_default=True,
+    metavar="DIR",
+    help="Where modules are looked for first.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="What is logged, on standard error.",
+)
+def serve(
+    *,
+    services: tuple[str, ...],
+    listen: str,
+    private: Path | None,
+    named: tuple[str, ...],
+    listed: Path | None,
+    inline: bool,
+    grace: float,
+    app_dir: Path,
+    log_level: str,
+) -> int:
+    """Serve each SERVICE of a MODULE to the clients that are let in.
+
+    A SERVICE is a service object, its class if it takes no arguments, a function
+    that makes one, or a dict of functions on bytes by their methods' names.
+    Without --client and --clients, who has the server's own key is let in: for
+    a try of both ends with one key.
+    """
+    # Late: trio and cryptography take longer to load than the help takes to be read.
+    import trio
+
+    from wirecore_trio.tls import public_key_of
+    from wirecore_trio.wsrpc import Server, ServerCredentials
+    from wirecore_trio.wsrpc._address import parse_address
+
+    from .key_files import ClientList, read_private_key, read_public_key
+    from .services import load_services, register
+    from .serving import serve_until_stopped
+
+    level = "debug" if debugging() else log_level.lower()
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    host, port = parse_address(listen, lowest_port=0)
+    key = read_private_key(private)
+    if not named and listed is None:
+        clients = ClientList([public_key_of(key)], None)
+    else:
+        clients = ClientList([read_public_key(each, option="--client") for each in named], listed)
+    credentials = ServerCredentials(key, [])
+    server = Server(credentials)
+    methods = [
+        name
+        for reference, service in load_services(services, app_dir)
+        for name in register(server, reference, service, inline=inline)
+    ]
+    # After all that may be wrong: it warns of our own key among the clients'.
+    credentials.replace(clients.read())
+    return trio.run(serve_until_stopped, server, host, port, credentials, clients, methods, grace)
