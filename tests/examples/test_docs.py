@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -15,52 +15,26 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.examples.pages import ROOT, Block, blocks, text_of
+
 if TYPE_CHECKING:
     from tests.examples.conftest import Run
-
-ROOT = Path(__file__).parents[2]
-
-
-class Block(NamedTuple):
-    """A block of code on a page, and where it stands."""
-
-    page: str
-    line: int
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def text_of(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def blocks(page: str, kind: str) -> list[Block]:
-    """The blocks of *kind* (what stands behind the backticks) on *page*."""
-    text = text_of(page)
-    found = re.finditer(rf"^```{kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [Block(page, text.count("\n", 0, each.start()) + 2, kind, each[1]) for each in found]
-
 
 PROGRAMS = [
     block
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
     for block in blocks(page, "python")
-    if "trio.run(main)" in block.text
+    if "trio.run(main)" in block.text and not block.file
 ]
 
-#: How many programs each page has.
-PAGES = {"README.md": 2, "docs/tls.md": 1, "docs/websocket.md": 4, "docs/wsrpc.md": 3}
-
-#: A line that prints, and what: behind it, or in the lines below the program.
-_PROMISE = re.compile(r"^(?: *print\(.+\)|trio\.run\(main\)) +# (.+)$|^# (.+)$", re.MULTILINE)
-
-
-def promised(program: str) -> str:
-    """What *program* says that it prints."""
-    return "".join(f"{beside or below}\n" for beside, below in _PROMISE.findall(program))
+#: How many programs each page has, without those that are to be saved (see test_start.py).
+PAGES = {
+    "README.md": 2,
+    "docs/start.md": 1,
+    "docs/tls.md": 1,
+    "docs/websocket.md": 4,
+    "docs/wsrpc.md": 3,
+}
 
 
 def protoc() -> str:
@@ -112,9 +86,8 @@ def test_programs_print_what_their_comments_say(
 ) -> None:
     if "_pb2" in program.text:
         request.getfixturevalue("messages")
-    expected = promised(program.text)
-    assert expected
-    assert run_text(program.text) == expected
+    assert program.promised
+    assert run_text(program.text) == program.promised
 
 
 def test_no_program_is_left_out() -> None:
@@ -123,14 +96,23 @@ def test_no_program_is_left_out() -> None:
     assert counts == PAGES
     for each in PAGES:
         if each.startswith("docs/"):
-            assert len(blocks(each, "python")) == counts[each]
+            saved = [block for block in blocks(each, "python") if block.file]
+            assert len(blocks(each, "python")) == counts[each] + len(saved)
 
 
 def test_the_readme_says_the_same_of_messages() -> None:
     assert protoc() in text_of("README.md")
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", *PAGES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+    ],
+)
 def test_links_between_pages_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text_of(name)):
         assert ((ROOT / name).parent / target).exists(), target
