@@ -11,6 +11,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import griffe
@@ -49,9 +50,16 @@ def _language(code: str) -> str:
     return "python"
 
 
+#: A constant of a module: a group of them, without a blank line, shares the words above it.
+_CONSTANT: Final = re.compile(r"[A-Z_]+: Final")
+
+
 def comment_above(lines: list[str], line: int) -> str:
-    """What the ``#:`` comment says that ends above *line* of *lines*, which are counted from 1."""
+    """What the ``#:`` comment says that stands above *line* of *lines*, counted from 1."""
     said: list[str] = []
+    if _CONSTANT.match(lines[line - 1]):
+        while line > 1 and _CONSTANT.match(lines[line - 2]):
+            line -= 1
     for above in reversed(lines[: line - 1]):
         text = above.strip()
         if not text.startswith("#:"):
@@ -68,12 +76,20 @@ def resolver(obj: griffe.Object) -> Callable[[str], str]:
         scope: Any = obj
         while scope is not None:
             if first in getattr(scope, "all_members", {}):
-                found = scope.all_members[first]
-                return f"{found.canonical_path}{dot}{rest}"
+                return f"{_home(scope.all_members[first])}{dot}{rest}"
             scope = scope.parent
         return name
 
     return resolve
+
+
+def _home(found: griffe.Object | griffe.Alias) -> str:
+    """Where *found* is defined; where it is imported from, if that is nothing of ours."""
+    try:
+        path: str = found.canonical_path
+    except griffe.AliasResolutionError:
+        path = found.path
+    return path
 
 
 class Docstrings(griffe.Extension):
@@ -81,10 +97,11 @@ class Docstrings(griffe.Extension):
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: Any) -> None:
         """An attribute was found: its words may stand above it."""
-        if attr.docstring is None and attr.lineno is not None:
-            words = comment_above(attr.lines_collection[attr.filepath], attr.lineno)
+        file, line = attr.filepath, attr.lineno
+        if attr.docstring is None and line is not None and isinstance(file, Path):
+            words = comment_above(attr.lines_collection[file], line)
             if words:
-                attr.docstring = griffe.Docstring(words, lineno=attr.lineno, parent=attr)
+                attr.docstring = griffe.Docstring(words, lineno=line, parent=attr)
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """A package is whole: names in its docstrings can be looked up."""

@@ -35,7 +35,7 @@ class Block(NamedTuple):
     @property
     def promised(self) -> str:
         """What the program says that it prints."""
-        text = self.text[_FILE.match(self.text).end() :] if self.file else self.text
+        text = _FILE.sub("", self.text, count=1) if self.file else self.text
         return "".join(f"{beside or below}\n" for beside, below in _PROMISE.findall(text))
 
 

@@ -70,6 +70,12 @@ def test_words_above_an_attribute_are_its_own(extension: ModuleType) -> None:
     assert extension.comment_above(lines, 1) == ""
 
 
+def test_words_above_a_group_of_constants_are_those_of_each(extension: ModuleType) -> None:
+    lines = ["#: In seconds.", "ONE: Final = 1.0", "TWO: Final = 2.0", "", "SIX: Final = 6.0"]
+    words = [extension.comment_above(lines, line) for line in (2, 3, 5)]
+    assert words == ["In seconds.", "In seconds.", ""]
+
+
 def test_names_are_looked_up_where_they_stand(extension: ModuleType, tmp_path: Path) -> None:
     griffe = pytest.importorskip("griffe")
     (tmp_path / "made").mkdir()
