@@ -1,4 +1,4 @@
-"""What lies at the top of the repository and is read on the site too.
+"""What the site has beside docs/: pages from the top of the repository, and a style.
 
 Links between the pages are written so that they work where the repository is browsed. On the site
 all pages lie in one folder: where that makes a difference, it is made here.
@@ -18,14 +18,18 @@ ROOT: Final = Path(__file__).parents[2]
 #: Pages of the site, and the files at the top that they are made of.
 FROM_TOP: Final = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 
+STYLE: Final = "wide.css"
+
 _TO_TOP: Final = {f"](../{source}": f"]({page}" for page, source in FROM_TOP.items()}
 _FROM_TOP_LINK: Final = re.compile(r"\]\(docs/")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that don't lie in docs/."""
-    for page, source in FROM_TOP.items():
-        files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    """Add what doesn't lie in docs/."""
+    sources = {page: ROOT / source for page, source in FROM_TOP.items()}
+    sources[STYLE] = Path(__file__).with_name(STYLE)
+    for page, source in sources.items():
+        files.append(File.generated(config, page, abs_src_path=str(source)))
     return files
 
 
