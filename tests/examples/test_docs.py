@@ -33,7 +33,7 @@ PAGES = {
     "docs/start.md": 1,
     "docs/tls.md": 1,
     "docs/websocket.md": 4,
-    "docs/wsrpc.md": 3,
+    "docs/wsrpc.md": 5,
 }
 
 
