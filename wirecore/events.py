@@ -61,5 +61,7 @@ class Failure:
 #: What is taken as bytes: any C-contiguous buffer of bytes works, these are the usual ones.
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+#: A whole message: ``bytes`` for binary, ``str`` for text, RawText for who asked for that.
 Message: TypeAlias = bytes | str | RawText
+#: What a decoder hands out.
 Item: TypeAlias = Message | Ping | Pong | Close | Failure

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -15,34 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.examples.pages import ROOT, Block, blocks, text_of
+
 if TYPE_CHECKING:
     from tests.examples.conftest import Run
-
-ROOT = Path(__file__).parents[2]
-
-
-class Block(NamedTuple):
-    """A block of code on a page, and where it stands."""
-
-    page: str
-    line: int
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def text_of(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def blocks(page: str, kind: str) -> list[Block]:
-    """The blocks of *kind* (what stands behind the backticks) on *page*."""
-    text = text_of(page)
-    found = re.finditer(rf"^```{kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [Block(page, text.count("\n", 0, each.start()) + 2, kind, each[1]) for each in found]
-
 
 #: What a whole program has, and nothing else.
 _BEGINNINGS = ("trio.run(main)", "asyncio.run(main())", "check_session(")
@@ -51,34 +27,27 @@ PROGRAMS = [
     block
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
     for block in blocks(page, "python")
-    if any(mark in block.text for mark in _BEGINNINGS)
+    if any(mark in block.text for mark in _BEGINNINGS) and not block.file
 ]
 
-#: Blocks that begin with the name of a file: programs on the same page import it.
-MODULES = [
+#: What is to be saved under a name: programs on the same page import it, or test_start.py runs it.
+SAVED = [
     block
     for page in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
     for block in blocks(page, "python")
-    if re.match(r"# \w+\.py\n", block.text)
+    if block.file
 ]
 
-#: How many programs each page has.
+#: How many programs each page has, without those.
 PAGES = {
     "README.md": 2,
     "docs/codegen.md": 3,
     "docs/protocols.md": 2,
+    "docs/start.md": 1,
     "docs/tls.md": 1,
     "docs/websocket.md": 4,
     "docs/wsrpc.md": 5,
 }
-
-#: A line that prints, and what: behind it, or in the lines below the program.
-_PROMISE = re.compile(r"^(?: *print\(.+\)|trio\.run\(main\)) +# (.+)$|^# (.+)$", re.MULTILINE)
-
-
-def promised(program: str) -> str:
-    """What *program* says that it prints."""
-    return "".join(f"{beside or below}\n" for beside, below in _PROMISE.findall(program))
 
 
 def protoc(page: str) -> str:
@@ -129,15 +98,13 @@ def test_programs_print_what_their_comments_say(
     tmp_path: Path,
     program: Block,
 ) -> None:
-    for module in MODULES:
-        if module.page == program.page:
-            name = module.text.split()[1]
-            (tmp_path / name).write_text(module.text, encoding="utf-8")
+    for block in SAVED:
+        if block.page == program.page:
+            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
     if "_pb2" in program.text:
         request.getfixturevalue("messages")
-    expected = promised(program.text)
-    assert expected
-    assert run_text(program.text) == expected
+    assert program.promised
+    assert run_text(program.text) == program.promised
 
 
 def test_no_program_is_left_out() -> None:
@@ -146,15 +113,23 @@ def test_no_program_is_left_out() -> None:
     assert counts == PAGES
     for each in PAGES:
         if each.startswith("docs/"):
-            modules = sum(block.page == each for block in MODULES)
-            assert len(blocks(each, "python")) == counts[each] + modules
+            saved = [block for block in SAVED if block.page == each]
+            assert len(blocks(each, "python")) == counts[each] + len(saved)
 
 
 def test_the_readme_says_the_same_of_messages() -> None:
     assert protoc("docs/wsrpc.md") in text_of("README.md")
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", *PAGES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+    ],
+)
 def test_links_between_pages_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text_of(name)):
         assert ((ROOT / name).parent / target).exists(), target

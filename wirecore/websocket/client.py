@@ -19,6 +19,7 @@ from wirecore.websocket.http import (
     is_token,
 )
 
+#: What a client calls itself, unless it is told otherwise.
 DEFAULT_USER_AGENT: Final = f"wirecore/{__version__}"
 
 _HOST = re.compile(rb"[^\x00-\x20\x7f-\xff/?#@]+")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wirecore.websocket")
 
+#: What a server runs for each connection, which it closes when this returns.
 Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
 
