@@ -12,7 +12,7 @@ import trio.testing
 
 from tests.transports.pump_story import ScriptedLink, Story
 from wirecore import errors
-from wirecore_trio import _pump
+from wirecore_trio import _amounts
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -25,7 +25,7 @@ def test_a_read_that_fills_the_buffer_gives_others_their_turn(run: Run) -> None:
     """What a full one takes to handle is long enough."""
 
     async def story() -> None:
-        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * 20))
+        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * 20))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
@@ -42,14 +42,14 @@ def test_reads_within_one_large_message_cost_no_more_than_others(run: Run) -> No
 
     async def story() -> None:
         reads = 100
-        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * reads))
-        s.session.grows_by = _pump.RECEIVE_BUFFER - 14  # behind the head of a fragment
+        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * reads))
+        s.session.grows_by = _amounts.RECEIVE_BUFFER - 14  # behind the head of a fragment
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
                 await trio.lowlevel.checkpoint()
             assert s.pump.flooded
-            assert 8 < len(s.events) <= 6 * _pump.READS_IN_A_ROW < reads
+            assert 8 < len(s.events) <= 6 * _amounts.READS_IN_A_ROW < reads
             s.link.change(b"")
 
     run(story)
@@ -59,9 +59,9 @@ def test_a_flood_within_a_large_message_gives_others_their_turn(run: Run) -> Non
     """Empty fragments are as much work as empty messages."""
 
     async def story() -> None:
-        s = Story(ScriptedLink(*[bytes(_pump.RECEIVE_BUFFER)] * 20))
-        s.session.growing = 10 * _pump.RECEIVE_BUFFER
-        s.session.grows_by = _pump.RECEIVE_BUFFER // 3
+        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * 20))
+        s.session.growing = 10 * _amounts.RECEIVE_BUFFER
+        s.session.grows_by = _amounts.RECEIVE_BUFFER // 3
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
@@ -93,7 +93,7 @@ def test_a_reader_reads_until_the_end_and_leaves_room_for_others(run: Run) -> No
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             await trio.lowlevel.checkpoint()
-            assert len(s.events) <= 2 * _pump.READS_IN_A_ROW
+            assert len(s.events) <= 2 * _amounts.READS_IN_A_ROW
             await trio.testing.wait_all_tasks_blocked()
             assert len(s.events) == 100
             s.link.change(b"y")
@@ -127,7 +127,7 @@ def test_reads_that_most_likely_find_nothing_are_left_out(run: Run) -> None:
         assert not pump.read_if_likely()
         assert link.read_count == 1
         link.reads += [b"one", b"two", b"three"]
-        for _ in range(_pump._LEFT_OUT):
+        for _ in range(_amounts.LEFT_OUT):
             assert not pump.read_if_likely()
         assert link.read_count == 1
         assert pump.read_if_likely()  # now it is tried again, and for as long as it finds something
@@ -141,7 +141,7 @@ def test_what_the_session_or_the_link_holds_is_never_left_out(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink())
         assert not s.pump.read_if_likely()
-        s.link.reads += [bytes(_pump.RECEIVE_BUFFER), b"rest", b"last"]
+        s.link.reads += [bytes(_amounts.RECEIVE_BUFFER), b"rest", b"last"]
         assert s.pump.read()
         assert s.pump.read_if_likely()  # there was no room for more in the first
         assert not s.pump.read_if_likely()
@@ -266,7 +266,7 @@ def test_a_peer_that_sends_for_ever_isnt_read_for_ever(run: Run) -> None:
     async def story() -> None:
         s = failing([b"x"] * 10_000)
         s.write(b"x")
-        assert len(s.events) == _pump._LAST_READS
+        assert len(s.events) == _amounts.LAST_READS
         assert s.ends == [s.link.send_error]
 
     run(story)
@@ -387,7 +387,7 @@ def test_who_has_finished_gets_only_so_long_for_its_last_bytes(run: Run) -> None
             for _ in range(4):  # a byte now and then buys no time
                 await trio.sleep(1)
                 s.link.change(room=1)
-        assert trio.current_time() - start == _pump._LAST_FLUSH
+        assert trio.current_time() - start == _amounts.LAST_FLUSH
         assert isinstance(s.ends[0], trio.BrokenResourceError)
 
     run(story)

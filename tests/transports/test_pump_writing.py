@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.transports.pump_story import ScriptedLink, Story
-from wirecore_trio import _pump
+from wirecore_trio import _amounts
 from wirecore_trio._link import MAX_SEND
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_one_connection_sends_no_more_in_a_row_than_leaves_others_their_turn(run
         for _ in range(40):
             s.session.outbox.put(piece)
         s.pump.push()
-        assert sum(map(len, s.link.sent)) == _pump._PUSH_BUDGET
+        assert sum(map(len, s.link.sent)) == _amounts.PUSH_BUDGET
         await trio.testing.wait_all_tasks_blocked()
         assert sum(map(len, s.link.sent)) == 40 * len(piece)
         s.pump.end(None)

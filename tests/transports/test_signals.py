@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -93,6 +94,31 @@ def test_a_number_that_is_no_signal_is_told(number: int) -> None:
             await drain_on_signal(server, number)
         with pytest.raises(InvalidOption, match="grace"):
             await drain_on_signal(server, grace=-1)
+
+    run(story)
+
+
+def test_a_real_time_signal_has_no_name_and_drains_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(server: Recorder, nursery: trio.Nursery) -> None:
+        await nursery.start(partial(drain_on_signal, server, signal.SIGRTMIN + 3))
+        await send(signal.SIGRTMIN + 3)
+        assert server.drains == [30.0]
+        await send(signal.SIGRTMIN + 3)
+        assert server.drains == [30.0, 0]
+
+    with caplog.at_level(logging.INFO):
+        run(story)
+    assert f"signal {signal.SIGRTMIN + 3}: the server is drained" in caplog.text
+
+
+def test_what_is_no_server_or_no_signal_is_told_at_once() -> None:
+    async def story(server: Recorder, nursery: trio.Nursery) -> None:
+        for wrong in (None, object()):
+            with pytest.raises(TypeError, match="is no server that can be drained"):
+                await drain_on_signal(wrong)  # type: ignore[arg-type]
+        for number in (True, 15.0, [15]):
+            with pytest.raises(TypeError, match="a signal must be int"):
+                await drain_on_signal(server, number)  # type: ignore[arg-type]
 
     run(story)
 

@@ -15,9 +15,10 @@ import trio
 
 from wirecore.events import Message
 
+from ._amounts import READS_IN_A_ROW
 from ._clock import Clock, current_clock
 from ._of_run import OfRun
-from ._pump import READS_IN_A_ROW, WAIT_FAILED, Pump
+from ._pump import WAIT_FAILED, Pump
 
 #: Seconds between two looks at the connections that nobody reads.
 _ROUND: Final = 0.05

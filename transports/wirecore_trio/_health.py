@@ -25,8 +25,10 @@ logger = logging.getLogger("wirecore.health")
 #: Seconds for a request and its answer together; the original's default.
 _TIMEOUT: Final = 5.0
 
-#: Probes at once. They are short, and come from a few machines.
+#: Probes at once. They are short, and come from a few machines; one more takes the place of the
+#: oldest, as long as most of them haven't been answered yet.
 _MAX_PROBES: Final = 256
+_MAX_CONNECTIONS: Final = 1024
 
 _PLAIN: Final = ((b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store"))
 
@@ -41,7 +43,11 @@ class _Health:
     def __init__(self, listeners: Sequence[socket.socket], ready: Callable[[], str]) -> None:
         self._ready = ready
         self._acceptor = Acceptor(
-            listeners, self._connected, max_connections=_MAX_PROBES, plain=True
+            listeners,
+            self._connected,
+            max_connections=_MAX_CONNECTIONS,
+            max_handshakes=_MAX_PROBES,
+            plain=True,
         )
         self.listening = Listening(self._acceptor)
 
@@ -69,14 +75,14 @@ class _Health:
         link: Link = SocketLink(sock)
         try:
             with trio.CancelScope(deadline=deadline_after(_TIMEOUT)):
-                await link.wait_readable()
-                self._acceptor.heard(sock)
                 handshake = ServerHandshake()
                 request = await receive_request(link, handshake)
                 if request is not None:
                     await send_all(link, handshake.respond(self.answer(request)))
+                    self._acceptor.opened(sock)  # answered: it gives way to nobody any more
+                    sock.shutdown(socket.SHUT_WR)  # some read to the end
                     await linger(link)
-        except (errors.RemoteError, trio.BrokenResourceError) as error:
+        except (errors.RemoteError, trio.BrokenResourceError, OSError) as error:
             logger.debug("a probe wasn't answered: %s", error)
         finally:
             link.close()

@@ -24,4 +24,4 @@ class Listening:
         for address in self.addresses:
             if isinstance(address, tuple):
                 return int(address[1])
-        raise errors.InvalidState("this server listens on no port: it has a Unix socket")
+        raise errors.InvalidState("this server listens on no port of TCP")

@@ -17,6 +17,15 @@ import trio
 from wirecore import errors
 from wirecore.session import Session
 
+from ._amounts import (
+    HEADS,
+    LAST_FLUSH,
+    LAST_READS,
+    LEFT_OUT,
+    PUSH_BUDGET,
+    READS_IN_A_ROW,
+    RECEIVE_BUFFER,
+)
 from ._clock import Timer, current_clock
 from ._flusher import current_flusher
 from ._link import MAX_SEND, Link
@@ -25,32 +34,6 @@ from ._owner import Owner
 from ._rhythm import CLOSE, current_rhythm
 
 logger = logging.getLogger("wirecore.pump")
-
-#: One receive buffer serves all connections of a run: decoders copy what they keep. What a full
-#: one of the smallest frames there are takes to handle is how long others may have to wait.
-RECEIVE_BUFFER: Final = 64 * 1024
-
-#: Reads that succeed at once in a row before others get their turn: without it a flooding peer
-#: stops cancellation and every other task of the run.
-READS_IN_A_ROW: Final = 4
-
-#: What of a full buffer may be heads of frames where all the rest is one message's: a flood of
-#: empty fragments isn't.
-_HEADS: Final = 1024
-
-#: A read that finds nothing costs a tenth of a small message. Where one has, most likely the
-#: next do too: so many are left out, and waiting comes first.
-_LEFT_OUT: Final = 15
-
-#: Bytes that one push may send before the writer task goes on, for the same reason.
-_PUSH_BUDGET: Final = 1024 * 1024
-
-#: Whoever finishes gets this long, in seconds, to have its last bytes taken by the peer.
-_LAST_FLUSH: Final = 5.0
-
-#: Reads that may follow a failed send, until what the system had still received is through: a
-#: peer that can't be sent to sends nothing more itself, so that is at most a socket's buffer.
-_LAST_READS: Final = 128
 
 #: What a link raises when the connection is gone.
 _LOSS: Final = (trio.BrokenResourceError, trio.ClosedResourceError, errors.RemoteError)
@@ -72,7 +55,8 @@ class Pump:
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
     to be sent before ``drained`` makes senders wait. *eager_wait*: seconds that `read_in_place`
     may hold the thread. *vigilant*: look at the session's deadline after each read, which may
-    have brought it nearer; else the owner sees to that.
+    have brought it nearer; else the owner sees to that. *lingering*: look at it where a read had
+    the session send something: it may have been closed, and wait for the end of the stream.
     """
 
     __slots__ = (
@@ -86,6 +70,7 @@ class Pump:
         "_grown",
         "_high_water",
         "_left_out",
+        "_lingering",
         "_listed",
         "_outbox",
         "_over",
@@ -103,6 +88,7 @@ class Pump:
         "_writing",
         "armed",
         "ended",
+        "fed",
         "flooded",
         "link",
         "now",
@@ -120,12 +106,15 @@ class Pump:
         high_water: int,
         eager_wait: float = 0.0,
         vigilant: bool = False,
+        lingering: bool = False,
     ) -> None:
         self.link = link
         self.session = session
         self._outbox = session.outbox
         self._stage = session.stage
         self.ended = False
+        #: When something was read last, be it the end of the stream.
+        self.fed = -math.inf
         #: Set by the owner that wakes a task, which is to have its turn next.
         self.woke = False
         #: Whether the last read filled the buffer: the peer sends faster than we read.
@@ -135,6 +124,7 @@ class Pump:
         self._high_water = high_water
         self._eager_wait = eager_wait
         self._vigilant = vigilant
+        self._lingering = lingering
         self._rhythm = current_rhythm()
         self._view = _shared_buffer()
         self._clock = current_clock()
@@ -199,7 +189,7 @@ class Pump:
         else:
             rhythm.pump = self
             rhythm.close = 0
-        rhythm.at = now
+        rhythm.at = self.fed = now
         session = self.session
         try:
             if data or self._stage.deferred:
@@ -210,6 +200,8 @@ class Pump:
                 self._owner.received(happened)
             if self._outbox.pending or self.link.owes or self._stage.finished:
                 self._after(now)
+                if self._lingering:
+                    self.arm()
             if self._vigilant:
                 self.arm()
         except Exception as error:
@@ -229,7 +221,7 @@ class Pump:
         before, self._grown = self._grown, self._stage.growing
         if self._grown < before:
             before = 0  # it is another message
-        return self._grown - before < RECEIVE_BUFFER - _HEADS
+        return self._grown - before < RECEIVE_BUFFER - HEADS
 
     def read_if_likely(self) -> bool:
         """Read once, unless that would most likely find nothing; False: wait first.
@@ -242,7 +234,7 @@ class Pump:
             return False
         if self.read():
             return True
-        self._left_out = _LEFT_OUT
+        self._left_out = LEFT_OUT
         return False
 
     def read_in_place(self) -> bool:
@@ -329,7 +321,7 @@ class Pump:
         if self._writing or self.ended:
             return
         try:
-            self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+            self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
         except _LOSS as error:
             self._write_failed(error)
             return
@@ -343,6 +335,10 @@ class Pump:
         elif self._stage.finished and not self._reading:
             self._finish(self.now())
 
+    def untaken(self) -> int:
+        """Bytes of what was queued that the peer's system hasn't taken yet."""
+        return self._outbox.pending + (self.link.backlog() or 0)
+
     def closed(self) -> None:
         """The session may have finished by its user's doing: see to that, if no read does."""
         if not self._reading and not self.ended:
@@ -352,7 +348,7 @@ class Pump:
         """Send what the link takes, also past a writer that waits: the end comes next."""
         if not self.ended:
             try:
-                self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+                self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
             except _LOSS as error:
                 self._write_failed(error)
 
@@ -366,7 +362,7 @@ class Pump:
 
     def _read_the_rest(self) -> None:
         error, self._broken = self._broken, None
-        for _ in range(_LAST_READS):
+        for _ in range(LAST_READS):
             if self.ended or not self.read():
                 break
         self.end(error)
@@ -375,7 +371,7 @@ class Pump:
         try:
             while not self.ended and (self._outbox.pending or self.link.owes):
                 await self.link.flush()
-                self._outbox.offer(self.link.try_send, MAX_SEND, _PUSH_BUDGET)
+                self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
                 if not self._stage.finished:  # _finish has set the last deadline
                     self._took_some(self.now())
                 self._wake_parked()
@@ -474,7 +470,7 @@ class Pump:
 
     def _finish(self, now: float) -> None:
         if self._outbox.pending or self.link.owes:
-            self._write_deadline = min(self._write_deadline, now + _LAST_FLUSH)
+            self._write_deadline = min(self._write_deadline, now + LAST_FLUSH)
             self.arm()
             self._wake_parked()
             if not self._finishing:

@@ -12,7 +12,7 @@ import trio
 from wirecore.errors import InvalidOption
 from wirecore.session.limits import check_at_least
 
-from ._arguments import require_seconds
+from ._arguments import kind_of, require_int, require_seconds
 from ._errors import alone, require_trio
 
 logger = logging.getLogger("wirecore.serve")
@@ -41,18 +41,26 @@ async def drain_on_signal(
 ) -> None:
     """Drain *server* when one of *signals* comes, by default SIGTERM; a second one cuts it short.
 
-    ``nursery.start_soon(drain_on_signal, server)`` beside the server is all that a service
-    needs, or ``await nursery.start(drain_on_signal, server)``, after which no signal is missed.
-    Returns when the server has ended, whoever ended it. *grace*: see the server's ``drain``.
-    For the main thread only, as all of Python's signals: RuntimeError elsewhere. Raises
-    InvalidOption for a number that is no signal that can be caught, and for a *grace* below 0.
+    ``await nursery.start(drain_on_signal, server)``, once the server listens, is all that a
+    service needs. Returns when the server has ended, whoever ended it; from then on the signals do
+    what they did before, which for SIGTERM is to end the process. *grace*: see the server's
+    ``drain``. For the main thread only, as all of Python's signals: RuntimeError elsewhere. Raises
+    TypeError for what is no server, InvalidOption for a number that is no signal that can be
+    caught, and for a *grace* below 0.
     """
     require_trio()
+    for name in ("drain", "wait_closed"):
+        if not callable(getattr(server, name, None)):
+            raise TypeError(
+                f"{kind_of(server)} is no server that can be drained: give the Server itself, not "
+                "what its serve reports"
+            )
     require_seconds("grace", grace)
     if grace is not None:
         check_at_least("grace", grace, 0)
     wanted = signals or (signal.SIGTERM,)
     for number in wanted:
+        require_int("a signal", number)
         if number not in signal.valid_signals() or number in _UNCATCHABLE:
             raise InvalidOption(f"{number!r} is no signal that a program can wait for")
     with alone(), trio.open_signal_receiver(*wanted) as received:
@@ -69,10 +77,17 @@ async def _listen(
     grace: float | None,
     nursery: trio.Nursery,
 ) -> None:
-    name = signal.Signals(await anext(received)).name
+    name = _name(await anext(received))
     patience = "however long it takes" if grace is None else f"{grace:g} s at most"
     logger.info("%s: the server is drained, %s", name, patience)
     nursery.start_soon(server.drain, grace)
     async for again in received:
-        logger.warning("%s: the server is stopped at once", signal.Signals(again).name)
+        logger.warning("%s: the server is stopped at once", _name(again))
         nursery.start_soon(server.drain, 0)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals
+        return f"signal {number}"

@@ -23,6 +23,10 @@ Opened = TypeVar("Opened")
 _PASSING: Final = frozenset({408, 425, 429})
 
 
+#: What a source of credentials may fail with because something is out of reach.
+_PASSING_CAUSES: Final = (OSError, trio.TooSlowError, trio.BrokenResourceError)
+
+
 def fatal_statuses() -> frozenset[int]:
     """The default for ``RetryPolicy.fatal_statuses``: 3xx and 4xx, less 408, 425 and 429."""
     return frozenset(range(300, 500)) - _PASSING
@@ -63,7 +67,7 @@ class RetryPolicy:
         if isinstance(error, errors.CredentialsUnavailable):
             # A vault out of reach may come back; a mistake in the program stays. But once a
             # connection was there, nothing of this may end the program.
-            passing = isinstance(error.__cause__, OSError | trio.TooSlowError)
+            passing = isinstance(error.__cause__, _PASSING_CAUSES)
             return not (passing or self.persist)
         if isinstance(error, errors.LocalError):
             return True  # asking the same again can't help

@@ -125,6 +125,31 @@ def test_who_asks_for_nothing_is_left_after_a_while() -> None:
     trio.run(main, clock=clock)
 
 
+def test_silent_connections_keep_no_probe_out(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            health = await world.nursery.start(world.server.serve_health, "127.0.0.1", 0)
+            silent = [await trio.open_tcp_stream("127.0.0.1", health.port) for _ in range(300)]
+            assert await status(health.port, "/livez") == 200
+            for stream in silent:
+                await trio.aclose_forcefully(stream)
+
+    run(main)
+
+
+def test_who_reads_to_the_end_does_not_wait_for_it(run: Run) -> None:
+    async def main() -> None:
+        server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, []))
+        async with trio.open_nursery() as nursery:
+            health = await nursery.start(server.serve_health, "127.0.0.1", 0)
+            before = trio.current_time()
+            assert await status(health.port, "/livez") == 200
+            assert trio.current_time() - before < 0.9, "of the second that a peer gets to leave"
+            await server.aclose()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
+
+
 def test_probes_are_answered_on_sockets_that_were_bound_before(run: Run) -> None:
     async def main() -> None:
         server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, []))

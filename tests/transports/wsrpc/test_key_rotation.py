@@ -111,7 +111,12 @@ def test_credentials_are_asked_for_before_each_dial(at_a_place: Any) -> None:
 def test_a_source_that_is_out_of_reach_is_asked_again(
     at_a_place: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures: list[Exception] = [OSError("vault out of reach"), trio.TooSlowError()]
+    failures: list[Exception] = [
+        OSError("vault out of reach"),
+        trio.TooSlowError(),
+        trio.BrokenResourceError("vault gone"),
+        ExceptionGroup("what a nursery makes of it", [OSError("vault down")]),
+    ]
 
     async def sometimes() -> ClientCredentials:
         if failures:
@@ -125,6 +130,7 @@ def test_a_source_that_is_out_of_reach_is_asked_again(
 
     at_a_place(story)
     assert "credentials() failed with OSError: vault out of reach" in caplog.text
+    assert "credentials() failed with OSError: vault down" in caplog.text
 
 
 def test_a_source_with_a_mistake_is_told_at_once(at_a_place: Any) -> None:
@@ -199,6 +205,8 @@ def test_a_source_must_take_no_argument_and_be_one() -> None:
     for wrong in (wants_more, None, "keys", ClientCredentials):
         with pytest.raises(TypeError, match="credentials"):
             wsrpc.connect("127.0.0.1:1", wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="give the function itself, without calling it"):
+        wsrpc.connect("127.0.0.1:1", wants_more("called"))  # type: ignore[arg-type]
 
 
 def test_a_key_that_is_listed_again_gets_in_again(at_a_place: Any) -> None:

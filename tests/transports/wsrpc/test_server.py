@@ -19,6 +19,7 @@ from wirecore.errors import InvalidState, PeerRefused, UpgradeRejected
 from wirecore.websocket import ClientHandshake
 from wirecore_trio import wsrpc
 from wirecore_trio._link import Link
+from wirecore_trio._listeners import open_listeners
 from wirecore_trio._upgrade import send_all
 from wirecore_trio.tls import PinnedTLSStream, connect_pinned_tls, load_private_key, public_key_of
 from wirecore_trio.wsrpc import NotConnected, Peer, RetryPolicy, State, _server
@@ -154,7 +155,7 @@ def test_the_log_says_where_a_refused_client_was(
                         pass
             key = public(ALICE).hex()
             assert re.search(
-                rf"a second connection of {key}, from 127\.0\.0\.1:\d+, was refused", caplog.text
+                rf"a connection of {key}, from 127\.0\.0\.1:\d+, was refused", caplog.text
             )
 
     with caplog.at_level(logging.INFO):
@@ -312,5 +313,85 @@ def test_drain_cuts_who_does_not_take_its_answers(
                 await begun.wait()
                 await world.server.drain(grace=0.05)
                 assert world.server.connected_keys == []
+
+    run(main)
+
+
+# --- when a server has ended ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["aclose", "drain", "cancel"])
+def test_a_server_has_ended_when_its_last_handler_is_through(run: Run, how: str) -> None:
+    order: list[str] = []
+    begun = trio.Event()
+
+    async def tidy(payload: bytes, peer: Peer) -> bytes:
+        begun.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.05)
+                order.append("tidied up")
+        return b""
+
+    async def main() -> None:
+        server = wsrpc.Server(
+            wsrpc.ServerCredentials(SERVER, [public(ALICE)]), handlers={"Tidy": tidy}
+        )
+
+        async def wait_closed() -> None:
+            await server.wait_closed()
+            order.append("closed")
+
+        async def watch() -> None:
+            order.extend([str(len(change.connected)) async for change in server.changes()])
+            order.append("no more changes")
+
+        async with trio.open_nursery() as nursery:
+            for waits in (wait_closed, watch, server.serve_health):
+                nursery.start_soon(waits)
+            async with trio.open_nursery() as serving:
+                listening = await serving.start(server.serve, "127.0.0.1", 0)
+                credentials = wsrpc.ClientCredentials(ALICE, public(SERVER))
+                address = f"127.0.0.1:{listening.port}"
+                async with wsrpc.connect(address, credentials) as client:
+                    nursery.start_soon(lose, client)
+                    await begun.wait()
+                    if how == "cancel":
+                        serving.cancel_scope.cancel()
+                    elif how == "drain":
+                        await server.drain(grace=0.01)
+                    else:
+                        await server.aclose()
+        assert order[0] == "tidied up"
+        assert sorted(order[1:]) == ["0", "1", "closed", "no more changes"]
+        with pytest.raises(InvalidState, match="make a new one"):
+            await server.serve("127.0.0.1", 0)
+
+    async def lose(client: wsrpc.Client) -> None:
+        with pytest.raises(wsrpc.CallLost):
+            await client.call("Tidy", b"")
+
+    run(main)
+
+
+def test_drained_while_it_looks_for_its_address_a_server_does_not_begin(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        server = wsrpc.Server(wsrpc.ServerCredentials(SERVER, []))
+        found = []
+        look = open_listeners
+
+        async def look_and_be_drained(host: str | None, port: int) -> list[socket.socket]:
+            found.extend(await look(host, port))
+            await server.drain()
+            return found
+
+        monkeypatch.setattr(_server, "open_listeners", look_and_be_drained)
+        await server.serve("127.0.0.1", 0)
+        assert [listener.fileno() for listener in found] == [-1]
+        await server.wait_closed()
 
     run(main)

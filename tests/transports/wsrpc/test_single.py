@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,10 @@ import trio.testing
 from tests.transports.wsrpc.ping_ends import public
 from wirecore.errors import CallTimeout, InvalidState, RpcError, UnknownMethod
 from wirecore.session import Backoff
+from wirecore.websocket import ServerHandshake
 from wirecore_trio import wsrpc
-from wirecore_trio.wsrpc import NotConnected, Peer, RetryPolicy
+from wirecore_trio.tls import PinnedTLSStream
+from wirecore_trio.wsrpc import CallLost, NotConnected, Peer, RetryPolicy
 
 Opener = Callable[..., Any]
 Run = Callable[..., Any]
@@ -181,3 +184,90 @@ def test_after_it_was_left_a_call_is_refused(open_world: Opener, run: Run) -> No
                 await client.call("Echo", "text")  # type: ignore[arg-type]
 
     run(main)
+
+
+def test_left_while_a_call_runs_it_says_that_it_may_have_been_executed(
+    open_world: Opener, run: Run
+) -> None:
+    running = trio.Event()
+
+    async def hang(payload: bytes, peer: Peer) -> bytes:
+        running.set()
+        await trio.sleep_forever()
+        return b""
+
+    async def main() -> None:
+        async with (
+            open_world(prepare=lambda server: server.handle("Hang", hang)) as world,
+            trio.open_nursery() as nursery,
+            dial(world.port) as client,
+        ):
+
+            @nursery.start_soon
+            async def call() -> None:
+                with pytest.raises(CallLost, match="this client was closed") as caught:
+                    await client.call("Hang", b"")
+                assert not isinstance(caught.value, NotConnected)
+                assert caught.value.execution == "maybe_executed"
+
+            await running.wait()
+
+    run(main)
+
+
+def test_it_waits_for_the_end_of_a_connection_that_is_closing(
+    open_world: Opener, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that says goodbye, and takes nothing of what is half sent to it."""
+
+    async def main() -> None:
+        async with open_world() as world:
+            backend = world.backend
+            [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            port = listener.socket.getsockname()[1]
+
+            async def goodbye() -> None:
+                plain = await listener.accept()
+                credentials = wsrpc.ServerCredentials(SERVER, [public(ALICE)])
+                stream = PinnedTLSStream(plain, credentials)
+                handshake = ServerHandshake()
+                while handshake.receive(await stream.receive_some(65536)) is None:
+                    pass
+                await stream.send_all(handshake.accept())
+                await stream.receive_some(1)
+                await stream.send_all(backend.frames.encode_frame(8, b"\x03\xe8", False))
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    await trio.aclose_forcefully(stream)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(goodbye)
+                async with dial(port, retry=QUICK) as client:
+                    with trio.move_on_after(0.3):
+                        await client.call("Large", bytes(9_000_000))
+                nursery.cancel_scope.cancel()
+            await listener.aclose()
+
+    with caplog.at_level(logging.INFO, "wirecore"):
+        run(main)
+    assert caplog.text.count("is sent again") <= 1
+
+
+def test_why_the_last_attempt_failed_is_told(open_world: Opener, run: Run) -> None:
+    async def main() -> None:
+        options = wsrpc.Options(call_timeout=0.3)
+        async with (
+            open_world(options=wsrpc.Options(max_message_size=1000)) as world,
+            dial(world.port, options=options, retry=QUICK) as client,
+        ):
+            with pytest.raises(CallTimeout, match="1009"):
+                await client.call("Echo", bytes(2000))
+
+    run(main)
+
+
+@pytest.mark.parametrize("options", [0, {}, "", []])
+def test_wrong_options_are_told(options: Any) -> None:
+    with pytest.raises(TypeError, match="options must be Options"):
+        dial(1, options=options)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
@@ -17,9 +17,10 @@ from .._arguments import require_async, require_type
 from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._entered import Entered
-from .._errors import NotConnected, require_trio
+from .._errors import NotConnected, require_trio, unwrapped
 from .._link import Link
 from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
+from .._tasks import HiddenNursery
 from ..tls import ClientCredentials
 from ._address import name_failure, parse_address, show_address
 from ._channel import Channel
@@ -176,7 +177,8 @@ class Client(Caller, Serving):
         try:
             credentials = await source()
             require_type("what credentials() returns", credentials, ClientCredentials, hint=_WANTED)
-        except Exception as error:
+        except Exception as caught:  # noqa: BLE001  # whatever a user's function raises
+            error = unwrapped(caught)
             raise errors.CredentialsUnavailable(
                 f"credentials() failed with {type(error).__name__}: {error}"
             ) from error
@@ -239,19 +241,18 @@ class Connecting(Serving, Entered):
         self._policy = policy
         self._wait = wait
         self._entered = False
-        self._manager: AbstractAsyncContextManager[trio.Nursery]
-        self._nursery: trio.Nursery
+        self._tasks = HiddenNursery()
 
     async def __aenter__(self) -> Client:
         require_trio()
         if self._entered:
             raise errors.InvalidState("this connection was entered already: call connect again")
         self._entered = True
-        self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
+        await self._tasks.enter()
+        nursery = self._tasks.nursery
         # There is one peer only: its bound is that of all.
         threads = self._client._options.max_handler_threads
-        workers = Workers(self._nursery, threads=threads or DEFAULT_THREADS)
+        workers = Workers(nursery, threads=threads or DEFAULT_THREADS)
         try:
             if self._wait:
                 channel = await dial_until_open(
@@ -260,12 +261,11 @@ class Connecting(Serving, Entered):
                     what=self._client._authority,
                 )
                 self._client._ready(channel)
-                self._nursery.start_soon(self._client._supervise, channel, _for_ever(self._policy))
+                nursery.start_soon(self._client._supervise, channel, _for_ever(self._policy))
             else:
-                self._nursery.start_soon(self._connect_and_supervise, workers)
+                nursery.start_soon(self._connect_and_supervise, workers)
         except BaseException as error:
-            # The nursery has no task yet: leaving it can't add an error of its own.
-            await self._leave(type(error), error, error.__traceback__)
+            await self._leave(error)
             raise
         return self._client
 
@@ -283,31 +283,11 @@ class Connecting(Serving, Entered):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._leave(kind, error, traceback)
+        await self._leave(error)
 
-    async def _leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _leave(self, error: BaseException | None) -> None:
         self._client._close()
-        self._nursery.cancel_scope.cancel()
-        # Without the body's exception, which goes its own way: given to the nursery it would
-        # come out in a group.
-        try:
-            await self._manager.__aexit__(None, None, None)
-        except BaseException as left:
-            # An outer scope was cancelled too: that must not take the place of the exception.
-            if error is None or not _is_cancelled(left):
-                raise
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Whether *error* is a cancellation and nothing else, in a group or not."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(trio.Cancelled)[1] is None
-    return isinstance(error, trio.Cancelled)
+        await self._tasks.leave(error)
 
 
 def _for_ever(policy: RetryPolicy) -> RetryPolicy:
@@ -336,8 +316,8 @@ def connect(
     *address*: host and port, ``"[::1]:1337"`` for IPv6. *credentials*: our private key and the
     server's public key, or several of which any will do; or an async function that returns
     them, asked before each dial, within ``Options.open_timeout``. Where that fails the attempt
-    has failed; entering raises CredentialsUnavailable unless it was for an OSError or a timeout,
-    which may pass.
+    has failed; entering raises CredentialsUnavailable unless it was for an OSError, a broken
+    stream or a timeout, which may pass.
     *services*, and *handlers* that take and give bytes, by their methods' names, are served to
     the server from the first moment on; so is what is registered with the returned object
     before it is entered, with all that ``register`` and ``handle`` can do.
@@ -357,10 +337,10 @@ def connect(
     Raises InvalidOption for an address that is none, TypeError for arguments of a wrong type.
     """
     host, port = parse_address(address)
-    if isinstance(credentials, ClientCredentials) or not callable(credentials):
-        require_type("credentials", credentials, ClientCredentials, hint=_WANTED)
-    else:
+    if callable(credentials) or inspect.iscoroutine(credentials):
         require_async("credentials", credentials)
+    else:
+        require_type("credentials", credentials, ClientCredentials, hint=_WANTED)
     require_type("options", options, Options, optional=True)
     require_type(
         "retry", retry, RetryPolicy, optional=True, hint="as retry=RetryPolicy(attempts=3)"

@@ -54,8 +54,8 @@ class Server(Serving):
 
     One connection a client: while the first one lives, a second one of the same key is refused
     (the client sees HTTP status 200 in place of the upgrade, as the Go server answers it). The
-    first is pinged meanwhile: if it doesn't answer within 2 s the second takes its place, so
-    that a client whose old connection died unseen isn't locked out.
+    first is pinged meanwhile: if 2 s bring no answer, nor anything else from it, the second takes
+    its place, so that a client whose old connection died unseen isn't locked out.
 
     *services*, and *handlers* that take and give bytes, by their methods' names, are served as
     `register` and `handle` do it, which may be called at any time.
@@ -107,6 +107,7 @@ class Server(Serving):
         self._opening: set[bytes] = set()
         self._acceptors: list[Acceptor] = []
         self._closing = False
+        self._serving = 0
 
     def __repr__(self) -> str:
         count = len(self._connections)
@@ -159,7 +160,9 @@ class Server(Serving):
 
         ``task_status`` gives a :class:`Listening`. Returns after :meth:`aclose` or
         :meth:`drain`. Cancelled, it sends every client a close frame, waits for nothing, and
-        cancels the handlers. Raises OSError where it can't listen.
+        cancels the handlers. May run several times at once, on different addresses; when the last
+        has ended, for whatever reason, so has the server. Raises OSError where it can't listen,
+        InvalidState where the server has ended.
         """
         require_trio()
         require_type("host", host, str, optional=True)
@@ -168,12 +171,21 @@ class Server(Serving):
             raise errors.InvalidState("this server was closed: make a new one")
         if listeners is None:
             listeners = await open_listeners(host, port)
+        if self._closing:  # meanwhile
+            for listener in listeners:
+                listener.close()
+            return
         unsubscribe = self._credentials.subscribe(self._keys_removed)
+        self._serving += 1
         try:
             with alone():
                 await self._serve(listeners, task_status)
         finally:
             unsubscribe()
+            self._serving -= 1
+            if not self._serving:
+                self._closing = True
+                self._connections.close()
 
     async def _serve(
         self, listeners: Sequence[socket.socket], task_status: trio.TaskStatus[Listening]
@@ -228,15 +240,17 @@ class Server(Serving):
         self._closing = True
         for channel in self._connections.all:
             channel.close()
-        try:
-            for acceptor in list(self._acceptors):
-                acceptor.cancel_connections()
-                await acceptor.wait_idle()
-        finally:
+        for acceptor in list(self._acceptors):
+            acceptor.cancel_connections()
+            await acceptor.wait_idle()
+        if not self._serving:
             self._connections.close()
 
     async def wait_closed(self) -> None:
-        """Wait until :meth:`aclose` or :meth:`drain` is through."""
+        """Wait until the server has ended: closed or cancelled, and all its handlers are through.
+
+        One that never served has ended with :meth:`aclose`.
+        """
         await self._connections.wait_closed()
 
     async def serve_health(
@@ -251,7 +265,7 @@ class Server(Serving):
 
         The first two are 200 as long as this process answers at all, as the original's; the
         third is 503 before the server listens and while it drains. Returns when the server has
-        closed. Arguments and errors as :meth:`serve`'s.
+        ended (see :meth:`wait_closed`). Arguments and errors as :meth:`serve`'s.
         """
         require_trio()
         require_type("host", host, str, optional=True)
@@ -320,8 +334,9 @@ class Server(Serving):
             self._opening.add(key)
         try:
             if refusal is None and not (reserved and await self._may_enter(key)):
+                why = "this server stops" if self._closing else "its first one lives"
                 logger.warning(
-                    "a second connection of %s, from %s, was refused", key.hex(), address
+                    "a connection of %s, from %s, was refused: %s", key.hex(), address, why
                 )
                 refusal = Response(200)
             if refusal is None:
@@ -354,12 +369,14 @@ class Server(Serving):
         if first is not None:
             timeout = self._options.open_timeout
             within = _PROBE if timeout is None else min(_PROBE, timeout / 2)
-            if await first.answers_ping(within):
+            if await first.lives(within):
                 return False
+            if self._closing:
+                return False  # and the first one may end in good order
             # It may have ended by itself, and nobody else can have entered meanwhile.
-            if self._connections.remove(key, first) is not None:
+            if self._connections.remove(key) is not None:
                 logger.warning(
-                    "the connection of %s answered no ping within %g s: a new one takes its place",
+                    "the connection of %s gave no sign of life for %g s: a new one takes its place",
                     key.hex(),
                     within,
                 )

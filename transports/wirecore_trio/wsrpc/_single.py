@@ -47,28 +47,55 @@ class SingleClient(Caller):
         """Call *method*, once those that came before have their answers; see ``Caller.call``.
 
         ``Options.call_timeout`` bounds all of it: waiting for its turn, for a connection, and
-        sending it again. Neither NotConnected nor CallLost is raised, but for NotConnected once
-        the client was left; what may be repeated for ever ends by CallTimeout, or by a cancel
+        sending it again. CallLost is raised only where the client is left meanwhile, or was
+        before (NotConnected); else what can't be answered ends by CallTimeout, or by a cancel
         scope around it.
         """
         check_call(method, payload)
+        attempts = _Attempts()
         if self._timeout is None:
-            return await self._call(method, payload)
+            return await self._call(method, payload, attempts)
         with trio.move_on_after(self._timeout):
-            return await self._call(method, payload)
-        why = self._client.last_error
-        because = "" if why is None or self._client.state is State.READY else f": {why}"
+            return await self._call(method, payload, attempts)
+        why: BaseException | None = attempts.last
+        if self._client.state is not State.READY:
+            why = self._client.last_error or why
+        because = "" if why is None else f": {why}"
         raise errors.CallTimeout(f"no answer within call_timeout, {self._timeout:g} s{because}")
 
-    async def _call(self, method: str, payload: bytes) -> bytes:
+    async def _call(self, method: str, payload: bytes, attempts: _Attempts) -> bytes:
+        client = self._client
         async with self._turn:
             while True:
-                if not await self._client.wait_ready():
-                    raise NotConnected(self._client._why_not())
+                if not await client.wait_ready():
+                    raise attempts.left(client._why_not())
+                channel = client._channel
                 try:
-                    return await self._client.call(method, payload)
+                    return await client.call(method, payload)
                 except CallLost as error:
                     logger.info("a call of %s is sent again: %s", method, error)
+                    attempts.note(error)
+                if client._channel is channel:  # its end may take a moment
+                    await client.wait_for_state_change(State.READY)
+
+
+class _Attempts:
+    """What became of the attempts to make one call."""
+
+    def __init__(self) -> None:
+        self.last: CallLost | None = None
+        self._executed = False
+
+    def note(self, error: CallLost) -> None:
+        """One was lost."""
+        self.last = error
+        self._executed |= error.execution == "maybe_executed"
+
+    def left(self, why: str) -> CallLost:
+        """What to raise where there will be no other."""
+        if self._executed:
+            return CallLost(why, execution="maybe_executed")
+        return NotConnected(why)
 
 
 class ConnectingSingle(Entered):
@@ -108,7 +135,7 @@ def connect_single(
     what the server calls is answered with an error. All arguments are those of :func:`connect`,
     as is what is raised.
     """
-    options = options or Options()
+    options = Options() if options is None else options
     connecting = connect(
         address,
         credentials,
