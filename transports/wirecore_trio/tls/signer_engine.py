@@ -104,6 +104,7 @@ class SignerEngine(PinnedEngine):
         self._sealed.append(sealed)
         self.unsent = True
         self._end.peer_key, self._key = self._key, None
+        self._end.exchange.secrets.clear()
         self._flight = None
 
 
