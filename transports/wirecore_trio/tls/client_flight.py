@@ -161,9 +161,10 @@ class ClientFlight:
         if hello[0] != _SERVER_HELLO or len(hello) <= _RANDOM.stop:
             raise HandshakeError("the server's first message isn't a hello")
         start = _RANDOM.stop + 1 + hello[_RANDOM.stop]  # behind the session id
-        suite = CIPHER_SUITES.get(int.from_bytes(hello[start : start + 2], "big"))
+        number = int.from_bytes(hello[start : start + 2], "big")
+        suite = CIPHER_SUITES.get(number)
         if suite is None:
-            raise HandshakeError("the server chose a cipher suite that was never offered")
+            raise HandshakeError(f"cipher suite {number:#06x} isn't known where a signer is used")
         self._suite = suite
         if hello[_RANDOM] == _RETRY:
             # The first hello is represented by its hash alone, section 4.4.1.
