@@ -45,6 +45,10 @@ class InvalidState(LocalError):
     """The operation isn't possible in the state the object is in (say, send after close)."""
 
 
+class CredentialsUnavailable(LocalError):
+    """The program's function that gives the credentials failed; its exception is the cause."""
+
+
 # --- the peer's fault, or its refusal ----------------------------------------------------
 
 

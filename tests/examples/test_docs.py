@@ -52,7 +52,7 @@ PROGRAMS = [
 ]
 
 #: How many programs each page has.
-PAGES = {"README.md": 2, "docs/tls.md": 2, "docs/websocket.md": 4, "docs/wsrpc.md": 3}
+PAGES = {"README.md": 2, "docs/tls.md": 2, "docs/websocket.md": 4, "docs/wsrpc.md": 5}
 
 #: A line that prints, and what: behind it, or in the lines below the program.
 _PROMISE = re.compile(r"^(?: *print\(.+\)|trio\.run\(main\)) +# (.+)$|^# (.+)$", re.MULTILINE)

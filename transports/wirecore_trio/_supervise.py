@@ -60,6 +60,11 @@ class RetryPolicy:
 
     def is_fatal(self, error: Exception) -> bool:
         """Whether *error* ends the retrying."""
+        if isinstance(error, errors.CredentialsUnavailable):
+            # A vault out of reach may come back; a mistake in the program stays. But once a
+            # connection was there, nothing of this may end the program.
+            passing = isinstance(error.__cause__, OSError | trio.TooSlowError)
+            return not (passing or self.persist)
         if isinstance(error, errors.LocalError):
             return True  # asking the same again can't help
         if self.persist:
@@ -96,7 +101,12 @@ class Redial:
 
 
 #: What an attempt to connect raises when it fails for reasons that may pass.
-RETRIED: Final = (OSError, errors.RemoteError, trio.BrokenResourceError)
+RETRIED: Final = (
+    OSError,
+    errors.CredentialsUnavailable,
+    errors.RemoteError,
+    trio.BrokenResourceError,
+)
 
 
 async def dial_until_open(

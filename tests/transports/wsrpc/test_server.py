@@ -110,31 +110,6 @@ def test_it_serves_on_a_unix_socket(backend: Backend, run: Run, tmp_path: Path) 
     run(main)
 
 
-def test_what_came_with_the_upgrade_request_is_answered(
-    open_world: Opener, run: Run, backend: Backend
-) -> None:
-    """An eager client doesn't wait for the answer to its upgrade."""
-
-    async def main() -> None:
-        async with open_world(prepare=serve_echo) as world:
-            envelope = backend.envelope.encode_request("Echo", "an id", b"early")
-            handshake = ClientHandshake(host="127.0.0.1", target="/")
-            frame = backend.frames.encode_message(envelope, masked=True)
-            decoder = backend.frames.MessageDecoder(
-                client=True, max_frame_size=1000, max_message_size=1000
-            )
-            async with await dial_tls(world.port) as stream:
-                await stream.send_all(handshake.request() + frame)
-                while handshake.receive(await stream.receive_some(65536)) is None:
-                    pass
-                answers = decoder.receive(handshake.leftover)
-                while not answers:
-                    answers = decoder.receive(await stream.receive_some(65536))
-            assert answers == [backend.envelope.encode_response("an id", b"early")]
-
-    run(main)
-
-
 def test_a_client_that_goes_away_at_any_time_is_nothing_to_be_logged(
     open_world: Opener, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -328,9 +303,12 @@ def test_drain_cuts_who_does_not_take_its_answers(
         async with open_world() as world:
             world.server.handle("Large", large, inline=True)
             envelope = backend.envelope.encode_request("Large", "an id", b"")
-            request = ClientHandshake(host="127.0.0.1", target="/").request()
+            handshake = ClientHandshake(host="127.0.0.1", target="/")
             async with await dial_tls(world.port) as stream:
-                await stream.send_all(request + backend.frames.encode_message(envelope, True))
+                await stream.send_all(handshake.request())
+                while handshake.receive(await stream.receive_some(65536)) is None:
+                    pass
+                await stream.send_all(backend.frames.encode_message(envelope, True))
                 await begun.wait()
                 await world.server.drain(grace=0.05)
                 assert world.server.connected_keys == []

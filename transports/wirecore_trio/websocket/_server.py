@@ -23,6 +23,7 @@ from .._dial import deadline_after, fail_after, secure_server
 from .._errors import ConnectionClosed, alone, require_trio, unwrapped
 from .._link import Link, SocketLink, link_for
 from .._listeners import open_listeners
+from .._listening import Listening
 from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ._connection import WebSocket
@@ -136,7 +137,7 @@ class Upgrading:
         return next((name for name in self.subprotocols if name in request.subprotocols), None)
 
 
-class Server:
+class Server(Listening):
     """A running server; :func:`serve` gives it to ``task_status``."""
 
     def __init__(
@@ -154,26 +155,16 @@ class Server:
         self._ssl_context = ssl_context
         #: The open connections.
         self.connections: set[WebSocket] = set()
-        self._acceptor = Acceptor(
-            listeners,
-            self._connected,
-            max_connections=max_connections,
-            max_handshakes=max_handshakes,
-            plain=ssl_context is None,
+        self._closed = trio.Event()
+        super().__init__(
+            Acceptor(
+                listeners,
+                self._connected,
+                max_connections=max_connections,
+                max_handshakes=max_handshakes,
+                plain=ssl_context is None,
+            )
         )
-
-    @property
-    def addresses(self) -> list[object]:
-        """The bound addresses, as ``getsockname`` gives them."""
-        return self._acceptor.addresses
-
-    @property
-    def port(self) -> int:
-        """The port of the first TCP address. Raises InvalidState where there is none."""
-        for address in self.addresses:
-            if isinstance(address, tuple):
-                return int(address[1])
-        raise errors.InvalidState("this server listens on no port: it has a Unix socket")
 
     @property
     def draining(self) -> bool:
@@ -182,7 +173,14 @@ class Server:
 
     async def run(self) -> None:
         """Serve until :meth:`drain` is through. Cancelled, it closes all with 1001."""
-        await self._acceptor.run()
+        try:
+            await self._acceptor.run()
+        finally:
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has ended, its last connection too."""
+        await self._closed.wait()
 
     async def drain(self, grace: float | None = 30.0) -> None:
         """Stop in good order, and return when the last handler has returned.

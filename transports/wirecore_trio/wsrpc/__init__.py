@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from wirecore.errors import (
     CallTimeout,
+    CredentialsUnavailable,
     InvalidMessage,
     Overloaded,
     PeerRefused,
@@ -26,14 +27,17 @@ from wirecore.errors import (
 )
 from wirecore.session import Backoff
 
+from .._connections import Change, Changes
 from .._errors import CallLost, NotConnected
+from .._listening import Listening
 from .._supervise import RetryPolicy
 from ..tls import ClientCredentials, ServerCredentials
-from ._client import Client, Connecting, connect
+from ._client import Client, Connecting, CredentialsSource, connect
 from ._options import Options
 from ._peer import Caller, Peer
-from ._server import Listening, Server
+from ._server import Server
 from ._service import MethodTypes, ProtoMessage, Service
+from ._single import ConnectingSingle, SingleClient, connect_single
 from ._states import State
 
 __all__ = [
@@ -41,9 +45,14 @@ __all__ = [
     "CallLost",
     "CallTimeout",
     "Caller",
+    "Change",
+    "Changes",
     "Client",
     "ClientCredentials",
     "Connecting",
+    "ConnectingSingle",
+    "CredentialsSource",
+    "CredentialsUnavailable",
     "InvalidMessage",
     "Listening",
     "MethodTypes",
@@ -58,8 +67,10 @@ __all__ = [
     "Server",
     "ServerCredentials",
     "Service",
+    "SingleClient",
     "State",
     "UnknownMethod",
     "UpgradeRejected",
     "connect",
+    "connect_single",
 ]

@@ -33,6 +33,8 @@ logger = logging.getLogger("wirecore.wsrpc")
 #: would stop everything for seconds.
 _LOST_IN_A_ROW = 1000
 
+_CLOSED_HERE: Final = "this end closed the connection"
+
 #: A member looked up in its class costs as much as a call.
 _INLINE: Final = Mode.INLINE
 
@@ -54,6 +56,7 @@ class Channel(Peer):
         "_handling",
         "_handling_bytes",
         "_options",
+        "_pongs",
         "_public_key",
         "_pump",
         "_refusing",
@@ -90,11 +93,12 @@ class Channel(Peer):
         self._handling_bytes = 0
         self._refusing = False
         self._stopping = False
+        self._pongs = 0  # answers to pings that somebody waits for
         self._handlers: set[trio.CancelScope] = set()
         # Made only when somebody waits: see _wait_for_change.
         self._changed: trio.Event | None = None
         self._ended = False
-        self._closed_here = False
+        self._closed_here = ""  # why, once it is
         self._context: Context | None = None  # the reader's
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: ConnectionClosed | None = None
@@ -132,13 +136,33 @@ class Channel(Peer):
         self._context = trio.lowlevel.current_task().context
         await self._pump.run_reader()
 
-    def close(self, code: int = CloseCode.NORMAL) -> None:
-        """Send a close frame and close the stream at once, as the Go side does. Idempotent."""
+    def close(self, code: int = CloseCode.NORMAL, *, why: str = _CLOSED_HERE) -> None:
+        """Send a close frame and close the stream at once, as the Go side does. Idempotent.
+
+        Calls that have no answer yet are told *why*.
+        """
         if not self._ended:
-            self._closed_here = True
+            self._closed_here = why
             self._session.close(code)
             self._pump.push()
             self._pump.end(None)
+
+    async def answers_ping(self, seconds: float) -> bool:
+        """Whether the peer answers a ping within *seconds*, or the end comes first: False."""
+        before = self._pongs
+        try:
+            self._session.ping(self._ponged)
+        except (errors.ConnectionLost, errors.LocalError):  # it is closing, or 1024 went in vain
+            return False
+        self._pump.push()
+        with trio.move_on_after(seconds):
+            while self._pongs == before and not self._ended:
+                await self._wait_for_change()
+        return self._pongs != before and not self._ended
+
+    def _ponged(self, token: bytes, now: float) -> None:
+        self._pongs += 1
+        self._tell_change()
 
     # --- calling ------------------------------------------------------------------------
 
@@ -238,8 +262,8 @@ class Channel(Peer):
 
     def _end_calls(self, error: BaseException | None = None) -> None:
         """No answer will come any more: fail what waits for one."""
-        why = "this end closed the connection"
-        if not self._closed_here:
+        why = self._closed_here
+        if not why:
             # What the close frame said, or which rule was broken, tells more than "reset".
             closed = self._session.closed_error()
             self.error = ConnectionClosed(closed.code, _reason(closed), clean=closed.clean)
@@ -312,14 +336,14 @@ class Channel(Peer):
         """Close in good order: what waits to be sent goes first. Returns when all is over."""
         await self._pump.drained()
         if not self._ended:
-            self._closed_here = True
+            self._closed_here = _CLOSED_HERE
             self._session.close(CloseCode.NORMAL)
             self._pump.push()
         while not self._ended:
             await self._wait_for_change()
 
     async def _wait_for_change(self) -> None:
-        """Wait until nothing is handled any more, or the connection has ended."""
+        """Wait until nothing is handled any more, a ping is answered, or the end has come."""
         if self._changed is None:
             self._changed = trio.Event()
         await self._changed.wait()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import trio
 
 from wirecore import errors
 from wirecore.session import Backoff
 
-from .._arguments import require_type
+from .._arguments import require_async, require_type
 from .._dial import SocketOption, fail_after, open_socket
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._entered import Entered
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wirecore.wsrpc")
 
+#: What a client dials with: its credentials, or an async function that is asked for them before
+#: each dial.
+CredentialsSource: TypeAlias = ClientCredentials | Callable[[], Awaitable[ClientCredentials]]
+
+_WANTED: Final = "a client has ClientCredentials: its private key and the server's public key"
+
 
 class Client(Caller, Serving):
     """A connection to a server that comes back by itself; :func:`connect` makes it.
@@ -47,7 +53,7 @@ class Client(Caller, Serving):
         self,
         host: str,
         port: int,
-        credentials: ClientCredentials,
+        credentials: CredentialsSource,
         *,
         options: Options,
         socket_options: Sequence[SocketOption],
@@ -143,9 +149,10 @@ class Client(Caller, Serving):
             raise
 
     async def _open(self) -> Channel:
+        credentials = await self._ask_credentials()
         link: Link = await open_socket(self._host, self._port, socket_options=self._socket_options)
         try:
-            secured = await secure(link, self._credentials)
+            secured = await secure(link, credentials)
             link = secured.link
             leftover = await upgrade(link, self._authority)
             channel = Channel(
@@ -161,6 +168,19 @@ class Client(Caller, Serving):
         except BaseException:
             link.close()
             raise
+
+    async def _ask_credentials(self) -> ClientCredentials:
+        source = self._credentials
+        if isinstance(source, ClientCredentials):
+            return source
+        try:
+            credentials = await source()
+            require_type("what credentials() returns", credentials, ClientCredentials, hint=_WANTED)
+        except Exception as error:
+            raise errors.CredentialsUnavailable(
+                f"credentials() failed with {type(error).__name__}: {error}"
+            ) from error
+        return credentials
 
     def _ready(self, channel: Channel) -> None:
         """*channel* is open: calls go through it from now on."""
@@ -301,7 +321,7 @@ _DEFAULT_POLICY = RetryPolicy(backoff=Backoff.wsrpc)
 
 def connect(
     address: str,
-    credentials: ClientCredentials,
+    credentials: CredentialsSource,
     *,
     services: Sequence[Service] = (),
     handlers: Handlers = NO_HANDLERS,
@@ -314,7 +334,10 @@ def connect(
     """Connect to a wsrpc server: ``async with connect("127.0.0.1:1337", credentials) as client``.
 
     *address*: host and port, ``"[::1]:1337"`` for IPv6. *credentials*: our private key and the
-    server's public key.
+    server's public key, or several of which any will do; or an async function that returns
+    them, asked before each dial, within ``Options.open_timeout``. Where that fails the attempt
+    has failed; entering raises CredentialsUnavailable unless it was for an OSError or a timeout,
+    which may pass.
     *services*, and *handlers* that take and give bytes, by their methods' names, are served to
     the server from the first moment on; so is what is registered with the returned object
     before it is entered, with all that ``register`` and ``handle`` can do.
@@ -334,12 +357,10 @@ def connect(
     Raises InvalidOption for an address that is none, TypeError for arguments of a wrong type.
     """
     host, port = parse_address(address)
-    require_type(
-        "credentials",
-        credentials,
-        ClientCredentials,
-        hint="a client has ClientCredentials: its private key and the server's public key",
-    )
+    if isinstance(credentials, ClientCredentials) or not callable(credentials):
+        require_type("credentials", credentials, ClientCredentials, hint=_WANTED)
+    else:
+        require_async("credentials", credentials)
     require_type("options", options, Options, optional=True)
     require_type(
         "retry", retry, RetryPolicy, optional=True, hint="as retry=RetryPolicy(attempts=3)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -15,11 +15,14 @@ from wirecore.session.limits import check_at_least
 from wirecore.websocket import Response, ServerHandshake, origin_problem
 
 from .._arguments import require_int, require_seconds, require_type
+from .._connections import Changes, Connections
 from .._dial import deadline_after
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
+from .._health import serve_health
 from .._link import Link, SocketLink
 from .._listeners import open_listeners
+from .._listening import Listening
 from .._serve import MAX_HANDSHAKES, Acceptor
 from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
@@ -38,31 +41,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wirecore.wsrpc")
 
 
-class Listening:
-    """A server that listens; ``task_status`` of :meth:`Server.serve` gives it."""
+#: Seconds that the connection of a key has to answer a ping when another one wants its place.
+_PROBE: Final = 2.0
 
-    def __init__(self, acceptor: Acceptor) -> None:
-        self._acceptor = acceptor
+_UPGRADE_REQUIRED: Final = 426
 
-    @property
-    def addresses(self) -> list[object]:
-        """The bound addresses, as ``getsockname`` gives them."""
-        return self._acceptor.addresses
-
-    @property
-    def port(self) -> int:
-        """The port of the first TCP address. Raises InvalidState where there is none."""
-        for address in self.addresses:
-            if isinstance(address, tuple):
-                return int(address[1])
-        raise errors.InvalidState("this server listens on no port: it has a Unix socket")
+_REPLACED: Final = "its peer has connected anew, and no ping was answered here"
 
 
 class Server(Serving):
     """Serves the clients whose keys *credentials* list, and calls them.
 
-    One connection a client: a second one of the same key is refused (the client sees HTTP
-    status 200 in place of the upgrade, as the Go server answers it).
+    One connection a client: while the first one lives, a second one of the same key is refused
+    (the client sees HTTP status 200 in place of the upgrade, as the Go server answers it). The
+    first is pinged meanwhile: if it doesn't answer within 2 s the second takes its place, so
+    that a client whose old connection died unseen isn't locked out.
 
     *services*, and *handlers* that take and give bytes, by their methods' names, are served as
     `register` and `handle` do it, which may be called at any time.
@@ -110,13 +103,13 @@ class Server(Serving):
         self._backend = backend
         self._registry = Registry()
         self._registry.add(services, handlers)
-        self._channels: dict[bytes, Channel] = {}
+        self._connections: Connections[Channel] = Connections()
         self._opening: set[bytes] = set()
         self._acceptors: list[Acceptor] = []
         self._closing = False
 
     def __repr__(self) -> str:
-        count = len(self._channels)
+        count = len(self._connections)
         return (
             f"<Server with public key {self._credentials.public_key.hex()}, "
             f"{count} {'client' if count == 1 else 'clients'} connected>"
@@ -127,7 +120,14 @@ class Server(Serving):
     @property
     def connected_keys(self) -> list[bytes]:
         """The public keys of the clients that are connected now."""
-        return list(self._channels)
+        return self._connections.keys
+
+    def changes(self) -> Changes:
+        """Whose connections come and go, from now on: ``async for change in server.changes()``.
+
+        A key is listed before its first request is read. See :class:`Changes`.
+        """
+        return self._connections.changes()
 
     def peer(self, public_key: PublicKey) -> Peer:
         """The client with *public_key*, to be called whenever it is connected.
@@ -138,7 +138,7 @@ class Server(Serving):
         return ClientPeer(self, load_public_key(public_key, name="public_key"))
 
     def _channel(self, public_key: bytes) -> Channel:
-        channel = self._channels.get(public_key)
+        channel = self._connections.get(public_key)
         if channel is None:
             listed = public_key in self._credentials.client_public_keys
             why = "" if listed else ", which isn't let in"
@@ -214,27 +214,63 @@ class Server(Serving):
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
         with trio.move_on_after(float("inf") if grace is None else grace):
-            for channel in self._channels.values():
+            for channel in self._connections.all:
                 channel.stop_handling()
             # Two rounds, as a handler of one client may call another.
-            for channel in list(self._channels.values()):
+            for channel in self._connections.all:
                 await channel.wait_handled()
-            for channel in list(self._channels.values()):
+            for channel in self._connections.all:
                 await channel.finish()
         await self.aclose()
 
     async def aclose(self) -> None:
         """Close all connections and listeners now, and wait until they are gone."""
         self._closing = True
-        for channel in list(self._channels.values()):
+        for channel in self._connections.all:
             channel.close()
-        for acceptor in list(self._acceptors):
-            acceptor.cancel_connections()
-            await acceptor.wait_idle()
+        try:
+            for acceptor in list(self._acceptors):
+                acceptor.cancel_connections()
+                await acceptor.wait_idle()
+        finally:
+            self._connections.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until :meth:`aclose` or :meth:`drain` is through."""
+        await self._connections.wait_closed()
+
+    async def serve_health(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        listeners: Sequence[socket.socket] | None = None,
+        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Answer plain HTTP on an address of its own: ``/healthz``, ``/livez`` and ``/readyz``.
+
+        The first two are 200 as long as this process answers at all, as the original's; the
+        third is 503 before the server listens and while it drains. Returns when the server has
+        closed. Arguments and errors as :meth:`serve`'s.
+        """
+        require_trio()
+        require_type("host", host, str, optional=True)
+        require_int("port", port)
+        await serve_health(
+            self._why_not_ready,
+            self.wait_closed,
+            await open_listeners(host, port) if listeners is None else listeners,
+            task_status=task_status,
+        )
+
+    def _why_not_ready(self) -> str:
+        if self._closing:
+            return "draining"
+        return "" if self._acceptors else "not listening"
 
     def _keys_removed(self, keys: frozenset[bytes]) -> None:
         for key in keys:
-            channel = self._channels.pop(key, None)
+            channel = self._connections.remove(key)
             if channel is not None:
                 logger.info("the key %s was removed; its connection is closed", key.hex())
                 channel.close(CloseCode.NORMAL)
@@ -277,23 +313,31 @@ class Server(Serving):
         request = await receive_request(secured.link, handshake)
         if request is None:
             return None
-        refusal = request.problem or origin_problem(request)
-        if refusal is None and (self._closing or key in self._channels or key in self._opening):
-            logger.warning("a second connection of %s, from %s, was refused", key.hex(), address)
-            refusal = Response(200)
+        refusal = _as_original(request.problem) or origin_problem(request)
+        reserved = refusal is None and key not in self._opening
+        if reserved:
+            # Of two at the same instant one must be refused, also while the answer is sent.
+            self._opening.add(key)
+        try:
+            if refusal is None and not (reserved and await self._may_enter(key)):
+                logger.warning(
+                    "a second connection of %s, from %s, was refused", key.hex(), address
+                )
+                refusal = Response(200)
+            if refusal is None:
+                if handshake.leftover:
+                    raise errors.HandshakeError("data came before the upgrade was answered")
+                await send_all(secured.link, handshake.accept())
+        finally:
+            if reserved:
+                self._opening.discard(key)
         if refusal is not None:
             await send_all(secured.link, handshake.respond(refusal))
             await linger(secured.link)
             return None
-        # Reserved while the answer is sent: of two at the same instant one must be refused.
-        self._opening.add(key)
-        try:
-            await send_all(secured.link, handshake.accept())
-        finally:
-            self._opening.discard(key)
         if self._closing or not self._credentials.allowed(key):
             return None
-        channel = self._channels[key] = Channel(
+        channel = Channel(
             secured.link,
             make_session(client=False, options=self._options, backend=self._backend),
             public_key=key,
@@ -301,17 +345,40 @@ class Server(Serving):
             workers=workers,
             options=self._options,
         )
-        channel.feed(handshake.leftover)
+        self._connections.add(key, channel)
         return channel
+
+    async def _may_enter(self, key: bytes) -> bool:
+        """Whether a new connection of *key* may be opened: no other one is alive."""
+        first = self._connections.get(key)
+        if first is not None:
+            timeout = self._options.open_timeout
+            within = _PROBE if timeout is None else min(_PROBE, timeout / 2)
+            if await first.answers_ping(within):
+                return False
+            # It may have ended by itself, and nobody else can have entered meanwhile.
+            if self._connections.remove(key, first) is not None:
+                logger.warning(
+                    "the connection of %s answered no ping within %g s: a new one takes its place",
+                    key.hex(),
+                    within,
+                )
+                first.close(why=_REPLACED)
+        return not self._closing
 
     async def _run(self, channel: Channel) -> None:
         try:
             await channel.run()
         finally:
-            # An old connection's end must not unregister a newer one of the same key.
-            if self._channels.get(channel.public_key) is channel:
-                del self._channels[channel.public_key]
+            self._connections.remove(channel.public_key, channel)
             channel.close()
+
+
+def _as_original(problem: Response | None) -> Response | None:
+    """The answer to what is no proper upgrade, with the status that the original gives it."""
+    if problem is not None and problem.status == _UPGRADE_REQUIRED:
+        return Response(400, problem.headers, problem.body)
+    return problem
 
 
 class ClientPeer(Peer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from wirecore import _backend
@@ -193,6 +194,20 @@ class Session:
             raise self._too_long(envelope)
         if self._connection.state is State.OPEN:
             self._connection.send(envelope)
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def ping(self, on_pong: Callable[[bytes, float], object]) -> bytes:
+        """Queue a ping besides the heartbeat's; its token, random bytes.
+
+        *on_pong*, the same at each call, gets the token and the time within the
+        :meth:`receive` that brings the answer. Raises
+        :class:`~wirecore.errors.InvalidState` or :class:`~wirecore.errors.ConnectionClosed`
+        where the connection isn't open, :class:`~wirecore.errors.LocalLimitExceeded` where 1024
+        have no answer.
+        """
+        self._connection.on_pong = on_pong
+        return self._connection.ping()
 
     def _too_long(self, envelope: bytes) -> LocalLimitExceeded:
         remedy = "set it to what the peer takes at most, or send less at once"
