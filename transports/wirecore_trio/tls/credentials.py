@@ -139,9 +139,9 @@ class ClientCredentials(Credentials):
         returns the Ed25519 signature of them as they are, 64 bytes, or an awaitable of it: so it
         may be an async function. A plain one runs in the event loop and mustn't block. It is
         called once for the certificate and once for each connection, within the time that the
-        handshake has; where it raises, that attempt to connect has failed with HandshakeError.
-        What it returns is checked: InvalidKey comes out of connecting where it is no signature
-        by that key, TypeError where it isn't bytes.
+        handshake has. What it returns is checked. Where it raises, or returns anything but a
+        signature by that key, connecting fails with CredentialsUnavailable, whose cause tells
+        which (TypeError: not bytes, InvalidKey: no signature by the key).
 
         Raises InvalidKey as the constructor does, and TypeError where *sign* can't be called.
         """

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from wirecore.errors import HandshakeError, InvalidKey, kind_of
+from wirecore.errors import CredentialsUnavailable, InvalidKey, kind_of
 
 from .certificate import to_be_signed
 
@@ -42,15 +42,18 @@ class Signer:
     async def sign(self, text: bytes) -> bytes:
         """The signature of *text*.
 
-        Raises HandshakeError where *sign* raises, so that a client tries again later as after
-        any other failed attempt; TypeError where it returns anything but bytes, and InvalidKey
-        where these aren't a signature by the key.
+        Raises CredentialsUnavailable, whose cause is what *sign* has raised, or a TypeError where
+        it returned anything but bytes, or an InvalidKey where these aren't a signature by the key.
         """
         try:
             answer = self._sign(text)
-            signature = await answer if isawaitable(answer) else answer
+            return self._checked(text, await answer if isawaitable(answer) else answer)
         except Exception as error:
-            raise HandshakeError(f"this end's signer has failed: {error!r}") from error
+            raise CredentialsUnavailable(
+                f"no signature by the key {self.public_key.hex()}: {kind_of(error)}: {error}"
+            ) from error
+
+    def _checked(self, text: bytes, signature: object) -> bytes:
         if not isinstance(signature, bytes | bytearray | memoryview):
             raise TypeError(f"sign must return the signature as bytes, not {kind_of(signature)}")
         signature = bytes(signature)
@@ -63,7 +66,7 @@ class Signer:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text)
         except InvalidSignature:
             raise InvalidKey(
-                f"what sign returned isn't a signature by the key {self.public_key.hex()}: it "
-                "signs with another one, or hashes first (Ed25519ph) what must be signed as it is"
+                "what sign returned isn't one: it signs with another key, or hashes first "
+                "(Ed25519ph) what must be signed as it is"
             ) from None
         return signature

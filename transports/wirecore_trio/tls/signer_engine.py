@@ -73,8 +73,7 @@ class SignerEngine(PinnedEngine):
     async def sign(self) -> bool:
         """Have the signer sign, where the handshake waits for that; whether it can go on.
 
-        Raises HandshakeError, TypeError and InvalidKey as `Signer.sign`. Cancelled or failed, it
-        can be called again.
+        Raises CredentialsUnavailable where that fails. Cancelled or failed, it can be called again.
         """
         flight = self._flight
         if flight is None or self._key is None:

@@ -105,7 +105,8 @@ class PinnedTLSStream(trio.abc.Stream):
         """Complete the TLS handshake, if it isn't complete yet.
 
         Tasks that call it together wait for the same handshake. Cancelled while it waits for
-        the peer, it can be called again; cancelled while sending it has broken the stream.
+        the peer, it can be called again; cancelled while sending it has broken the stream. It can
+        be called again too where a signer has failed, which raises CredentialsUnavailable.
         """
         self._check_open()
         async with self._handshaking:
@@ -122,12 +123,7 @@ class PinnedTLSStream(trio.abc.Stream):
 
     async def _sign(self) -> bool:
         """Have the credentials' signer sign, where there is one and the handshake waits for it."""
-        if not isinstance(self._engine, SignerEngine):
-            return False
-        try:
-            return await self._engine.sign()
-        except RemoteError as error:
-            raise await self._failure(error) from error.__cause__
+        return isinstance(self._engine, SignerEngine) and await self._engine.sign()
 
     # --- trio.abc.Stream ------------------------------------------------------------------
 
