@@ -46,7 +46,10 @@ class InvalidState(LocalError):
 
 
 class CredentialsUnavailable(LocalError):
-    """The program's function that gives the credentials failed; its exception is the cause."""
+    """The program's function that gives the credentials, or signs for them, failed.
+
+    Its exception is the cause.
+    """
 
 
 # --- the peer's fault, or its refusal ----------------------------------------------------

@@ -44,7 +44,7 @@ PAGES = {
     "docs/codegen.md": 3,
     "docs/protocols.md": 2,
     "docs/start.md": 1,
-    "docs/tls.md": 1,
+    "docs/tls.md": 2,
     "docs/websocket.md": 4,
     "docs/wsrpc.md": 5,
 }

@@ -278,12 +278,16 @@ class Meeting:
         *,
         own: Identity = CLIENT,
         accepted: Identity = SERVER,
+        credentials: wsrpc.ClientCredentials | None = None,
         attempts: int | None = None,
     ) -> AbstractAsyncContextManager[wsrpc.Client]:
-        """Our client, which serves Ping in tasks and comes back fast after a loss."""
+        """Our client, which serves Ping in tasks and comes back fast after a loss.
+
+        *credentials* in place of those with *own* and *accepted*.
+        """
         return wsrpc.connect(
             f"127.0.0.1:{port}",
-            wsrpc.ClientCredentials(own.seed, accepted.public),
+            credentials or wsrpc.ClientCredentials(own.seed, accepted.public),
             services=[Ponging()],
             options=options,
             retry=wsrpc.RetryPolicy(

@@ -6,7 +6,7 @@ standard library's (``_ssl_engine``). Neither does any I/O.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 import trio
@@ -80,19 +80,24 @@ class TLSLink:
         # Set once ciphertext came, for an engine that can't encrypt before.
         self._starved: trio.Event | None = None
 
-    async def handshake(self, *, speaks_next: bool = False) -> None:
+    async def handshake(
+        self, *, speaks_next: bool = False, sign: Callable[[], Awaitable[bool]] | None = None
+    ) -> None:
         """Do the handshake. Raises HandshakeError, also where the connection breaks.
 
         The alert that says why it failed is sent before this raises. *speaks_next*: the caller
         sends something at once, and what this end still has to say leaves with it, which saves
-        either end a turn.
+        either end a turn. *sign* is asked before each wait for the peer: it does what else the
+        engine waits for, and answers whether that can go on; what it raises comes out.
         """
         try:
-            await self._handshake(speaks_next)
+            await self._handshake(speaks_next, sign)
         except trio.BrokenResourceError as error:
             raise errors.HandshakeError(f"no TLS handshake: {error}") from error
 
-    async def _handshake(self, speaks_next: bool) -> None:
+    async def _handshake(
+        self, speaks_next: bool, sign: Callable[[], Awaitable[bool]] | None
+    ) -> None:
         while True:
             try:
                 complete = self.engine.handshake()
@@ -106,6 +111,8 @@ class TLSLink:
                 await self.flush()
             if complete:
                 return
+            if sign is not None and await sign():
+                continue
             size = self.inner.try_recv_into(self._ciphertext)
             if size is None:
                 await self.inner.wait_readable()

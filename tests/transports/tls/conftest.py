@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -23,6 +23,7 @@ from wirecore_trio.tls import (
     PinnedEngine,
     PinnedTLSStream,
     ServerCredentials,
+    SignerEngine,
     direct,
 )
 
@@ -31,6 +32,8 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "wsrpc.json"
 AnyPrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Story: TypeAlias = Callable[[], Awaitable[None]]
 Shake: TypeAlias = Callable[..., Awaitable[None]]
+ClientOf: TypeAlias = Callable[[bytes, bytes], PinnedEngine]
+NewClient: TypeAlias = Callable[[], PinnedEngine]
 MakePair: TypeAlias = Callable[[], tuple[PinnedTLSStream, PinnedTLSStream]]
 
 
@@ -94,6 +97,36 @@ def server_credentials(client_key: KeyPair, server_key: KeyPair) -> ServerCreden
 # --- engines without I/O ------------------------------------------------------------------
 
 
+class SignsAtOnce(SignerEngine):
+    """Its signer answers without waiting, so that nothing has to await it."""
+
+    def handshake(self) -> bool:
+        return super().handshake() or (at_once(self.sign()) and super().handshake())
+
+
+def at_once(answer: Coroutine[Any, Any, bool]) -> bool:
+    """What *answer* returns, which has nothing to wait for."""
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        return bool(end.value)
+    raise AssertionError("it waits")
+
+
+@pytest.fixture(params=["its own key", "a signer"])
+def client_of(request: pytest.FixtureRequest) -> ClientOf:
+    """A client's engine for a seed and the key of a server, with the key or with a signer."""
+
+    def make(seed: bytes, server_public_key: bytes) -> PinnedEngine:
+        if request.param == "its own key":
+            return PinnedEngine(ClientCredentials(seed, server_public_key))
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        public = key.public_key()
+        return SignsAtOnce(ClientCredentials.with_signer(public, key.sign, server_public_key))
+
+    return make
+
+
 class End(Protocol):
     """One end of a TLS connection: an engine of ours, or a foreign one."""
 
@@ -151,11 +184,17 @@ def join() -> Callable[[End, End], Join]:
 
 
 @pytest.fixture
+def new_client(client_of: ClientOf, client_key: KeyPair, server_key: KeyPair) -> NewClient:
+    """Makes the engine of a client and a server that know each other, of either kind."""
+    return lambda: client_of(client_key.seed, server_key.public)
+
+
+@pytest.fixture
 def engines(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient, server_credentials: ServerCredentials
 ) -> tuple[PinnedEngine, PinnedEngine]:
     """A client's and a server's engine that have shaken hands; nothing is under way."""
-    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    client, server = new_client(), PinnedEngine(server_credentials)
     link = Join(client, server).shake()
     assert (link.client_error, link.server_error) == (None, None)
     assert client.read_into(memoryview(bytearray(1))) is None

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from OpenSSL import SSL
 
 from wirecore.errors import PeerRefused, ProtocolError
 from wirecore_trio.tls import PinnedEngine, ServerCredentials
+from wirecore_trio.tls.records import RecordCounter
 
 if TYPE_CHECKING:
-    from tests.transports.tls.conftest import End, ForeignPeer, Join
+    from tests.transports.tls.conftest import End, ForeignPeer, Join, KeyPair, NewClient
 
 # Content types, RFC 8446 section 5.1.
 ALERT, HANDSHAKE, DATA = 21, 22, 23
@@ -233,3 +235,33 @@ def test_answers_to_key_updates_dont_pile_up_for_ever(connected: Connected, read
     with pytest.raises(ProtocolError, match="the client asks for new keys for ever"):
         read(server)
     assert len(server.outgoing()) < 40_000
+
+
+def test_a_client_answers_a_servers_key_update(
+    new_client: NewClient,
+    foreign: type[ForeignPeer],
+    server_key: KeyPair,
+    read: Read,
+) -> None:
+    client = new_client()
+    server = foreign(client=False, key=Ed25519PrivateKey.from_private_bytes(server_key.seed))
+    client.handshake()
+    server.receive(client.outgoing())
+    server.handshake()
+    client.receive(server.outgoing())
+    assert client.handshake()
+    server.receive(client.outgoing())
+    assert server.handshake()
+    tickets = server.outgoing()
+    client.receive(tickets)
+    sent = RecordCounter().feed(tickets)
+    cipher = server.connection.get_cipher_name()
+    assert cipher is not None
+    pen = RecordWriter(cipher, server.secrets["SERVER_TRAFFIC_SECRET_0"], sent)
+    client.receive(pen.seal(DATA, b"old keys") + pen.seal(HANDSHAKE, KEY_UPDATE))
+    pen.update()
+    client.receive(pen.seal(DATA, b", new keys"))
+    assert read(client) == b"old keys, new keys"
+    client.write(b"answer")
+    server.receive(client.outgoing())
+    assert server.read() == b"answer"

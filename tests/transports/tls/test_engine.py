@@ -13,7 +13,7 @@ from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolE
 from wirecore_trio.tls import ClientCredentials, Engine, PinnedEngine, ServerCredentials
 
 if TYPE_CHECKING:
-    from tests.transports.tls.conftest import End, ForeignPeer, Join, KeyPair
+    from tests.transports.tls.conftest import End, ForeignPeer, Join, KeyPair, NewClient
 
 Engines = tuple[PinnedEngine, PinnedEngine]
 Read = Callable[[PinnedEngine], bytes]
@@ -30,6 +30,7 @@ def test_both_sides_know_each_other_after_the_handshake(
 
 
 def test_a_key_is_taken_out_of_its_certificate_once(
+    new_client: NewClient,
     client_credentials: ClientCredentials,
     server_credentials: ServerCredentials,
     join: Callable[[End, End], Join],
@@ -44,7 +45,7 @@ def test_a_key_is_taken_out_of_its_certificate_once(
         return get_pubkey(certificate)
 
     monkeypatch.setattr(crypto.X509, "get_pubkey", note_and_get)
-    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    client, server = new_client(), PinnedEngine(server_credentials)
     join(client, server)
     assert server.peer_public_key == client_credentials.public_key
     assert client.peer_public_key == server_credentials.public_key
@@ -52,12 +53,13 @@ def test_a_key_is_taken_out_of_its_certificate_once(
 
 
 def test_a_key_that_is_taken_off_the_list_during_the_handshake_is_refused(
+    new_client: NewClient,
     client_credentials: ClientCredentials,
     server_credentials: ServerCredentials,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between the look at the certificate and the end of the handshake."""
-    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    client, server = new_client(), PinnedEngine(server_credentials)
     asked: list[bytes] = []
 
     def allowed_once(_: ServerCredentials, key: bytes) -> bool:
@@ -77,9 +79,11 @@ def test_a_key_that_is_taken_off_the_list_during_the_handshake_is_refused(
 
 
 def test_the_handshake_goes_byte_by_byte(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient,
+    client_credentials: ClientCredentials,
+    server_credentials: ServerCredentials,
 ) -> None:
-    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    client, server = new_client(), PinnedEngine(server_credentials)
     complete = {client: False, server: False}
     while not all(complete.values()):
         for source, target in ((client, server), (server, client)):
@@ -199,8 +203,8 @@ def test_close_notify_ends_one_direction(engines: Engines, read: Read) -> None:
         client.write(b"more")
 
 
-def test_nothing_can_be_done_before_the_handshake(client_credentials: ClientCredentials) -> None:
-    engine = PinnedEngine(client_credentials)
+def test_nothing_can_be_done_before_the_handshake(new_client: NewClient) -> None:
+    engine = new_client()
     with pytest.raises(InvalidState, match="handshake isn't complete"):
         engine.write(b"early")
     with pytest.raises(InvalidState, match="handshake isn't complete"):
@@ -211,8 +215,8 @@ def test_nothing_can_be_done_before_the_handshake(client_credentials: ClientCred
     assert engine.outgoing() == b""
 
 
-def test_a_failed_handshake_stays_failed(client_credentials: ClientCredentials) -> None:
-    engine = PinnedEngine(client_credentials)
+def test_a_failed_handshake_stays_failed(new_client: NewClient) -> None:
+    engine = new_client()
     assert not engine.handshake()
     engine.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     for _ in range(2):
@@ -259,7 +263,7 @@ def test_junk_in_the_stream_is_found_without_waiting_for_more(engines: Engines, 
 
 def test_a_key_removed_in_the_middle_of_the_handshake_doesnt_get_in(
     join: Callable[[End, End], Join],
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_key: KeyPair,
     client_key: KeyPair,
 ) -> None:
@@ -271,7 +275,7 @@ def test_a_key_removed_in_the_middle_of_the_handshake_doesnt_get_in(
             self.replace([])
             return answer
 
-    client = PinnedEngine(client_credentials)
+    client = new_client()
     server = PinnedEngine(Rotating(server_key.seed, [client_key.public]))
     link = join(client, server)
     assert isinstance(link.server_error, PeerRefused)
@@ -282,18 +286,18 @@ def test_a_key_removed_in_the_middle_of_the_handshake_doesnt_get_in(
 
 def test_keys_change_while_the_server_runs(
     join: Callable[[End, End], Join],
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
     other_key: KeyPair,
     server_key: KeyPair,
     read: Read,
 ) -> None:
     other = ClientCredentials(other_key.seed, server_key.public)
-    first = join(PinnedEngine(client_credentials), PinnedEngine(server_credentials))
+    first = join(new_client(), PinnedEngine(server_credentials))
     assert first.server_error is None
     server_credentials.replace([other_key.public])
     # The same credentials, so the same OpenSSL context: the new list is what counts.
-    refused = join(PinnedEngine(client_credentials), PinnedEngine(server_credentials))
+    refused = join(new_client(), PinnedEngine(server_credentials))
     assert isinstance(refused.server_error, PeerRefused)
     accepted = join(PinnedEngine(other), PinnedEngine(server_credentials))
     assert accepted.server_error is None
@@ -313,11 +317,11 @@ def test_it_is_an_engine(engines: Engines) -> None:
 def test_tls_1_3_without_a_server_name_or_a_protocol(
     join: Callable[[End, End], Join],
     foreign: type[ForeignPeer],
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
 ) -> None:
     server = foreign(client=False, key=server_credentials.private_key)
-    join(PinnedEngine(client_credentials), server)
+    join(new_client(), server)
     assert server.connection.get_protocol_version_name() == "TLSv1.3"
     assert server.connection.get_servername() is None
     assert server.connection.get_alpn_proto_negotiated() == b""

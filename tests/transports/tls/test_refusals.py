@@ -28,7 +28,14 @@ from wirecore_trio.tls.alerts import Alert, alert_text
 from wirecore_trio.tls.context import Exchange
 
 if TYPE_CHECKING:
-    from tests.transports.tls.conftest import End, ForeignPeer, Join, KeyPair
+    from tests.transports.tls.conftest import (
+        ClientOf,
+        End,
+        ForeignPeer,
+        Join,
+        KeyPair,
+        NewClient,
+    )
 
 JoinEnds = Callable[["End", "End"], "Join"]
 Foreigner = Callable[..., "ForeignPeer"]
@@ -174,6 +181,7 @@ def test_what_cant_be_negotiated_shows_in_the_clients_handshake(
 
 
 def test_a_client_judges_the_server_first(
+    client_of: ClientOf,
     vectors: dict[str, Any],
     foreign: type[ForeignPeer],
     join: JoinEnds,
@@ -181,7 +189,7 @@ def test_a_client_judges_the_server_first(
     other_key: KeyPair,
     server_key: KeyPair,
 ) -> None:
-    client = PinnedEngine(ClientCredentials(client_key.seed, other_key.public))
+    client = client_of(client_key.seed, other_key.public)
     server = foreign(client=False, key=Ed25519PrivateKey.from_private_bytes(server_key.seed))
     link = join(client, server)
     assert isinstance(link.client_error, PeerRefused)
@@ -198,15 +206,15 @@ def test_a_client_judges_the_server_first(
 
 
 def test_both_sides_of_ours_name_the_key(
+    client_of: ClientOf,
     join: JoinEnds,
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     client_key: KeyPair,
     server_key: KeyPair,
     other_key: KeyPair,
 ) -> None:
-    stranger = ClientCredentials(other_key.seed, server_key.public)
     server = ServerCredentials(server_key.seed, [client_key.public])
-    client = PinnedEngine(stranger)
+    client = client_of(other_key.seed, server_key.public)
     link = join(client, PinnedEngine(server))
     assert isinstance(link.server_error, PeerRefused)
     refused = f"the server refused this client's public key {other_key.public.hex()}: "
@@ -216,7 +224,7 @@ def test_both_sides_of_ours_name_the_key(
         client.write(b"hello?")
 
     another_server = ServerCredentials(other_key.seed, [client_key.public])
-    link = join(PinnedEngine(client_credentials), PinnedEngine(another_server))
+    link = join(new_client(), PinnedEngine(another_server))
     assert isinstance(link.client_error, PeerRefused)
     assert isinstance(link.server_error, PeerRefused)
     assert str(link.server_error) == (
@@ -232,7 +240,7 @@ def test_both_sides_of_ours_name_the_key(
 def test_keys_of_other_kinds_are_refused_on_both_sides(
     foreign: type[ForeignPeer],
     join: JoinEnds,
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
     make_certificate: Callable[..., x509.Certificate],
     client_key: KeyPair,
@@ -247,7 +255,7 @@ def test_keys_of_other_kinds_are_refused_on_both_sides(
     assert isinstance(link.server_error, PeerRefused)
     assert f"it has: {name} public key" in str(link.server_error)
     link = join(
-        PinnedEngine(client_credentials),
+        new_client(),
         foreign(client=False, key=key, certificates=[certificate]),
     )
     assert isinstance(link.client_error, PeerRefused)
@@ -274,6 +282,7 @@ def chain(
 def test_a_second_certificate_is_refused_on_both_sides(
     foreign: type[ForeignPeer],
     join: JoinEnds,
+    new_client: NewClient,
     client_credentials: ClientCredentials,
     server_credentials: ServerCredentials,
     chain: Callable[[Ed25519PrivateKey], list[x509.Certificate]],
@@ -286,7 +295,7 @@ def test_a_second_certificate_is_refused_on_both_sides(
 
     key = server_credentials.private_key
     server = foreign(client=False, key=key, certificates=chain(key))
-    link = join(PinnedEngine(client_credentials), server)
+    link = join(new_client(), server)
     assert isinstance(link.client_error, PeerRefused)
     assert str(link.client_error).startswith("the server sent 2 certificates")
     assert server.alerts[0][0] == "received"  # in time for an alert
@@ -296,6 +305,7 @@ def test_a_second_certificate_is_refused_on_both_sides(
 def test_a_certificate_out_of_date_or_with_names_is_as_good_as_any(
     foreign: type[ForeignPeer],
     join: JoinEnds,
+    new_client: NewClient,
     client_credentials: ClientCredentials,
     server_credentials: ServerCredentials,
     vectors: dict[str, Any],
@@ -318,20 +328,20 @@ def test_a_certificate_out_of_date_or_with_names_is_as_good_as_any(
         assert server.peer_public_key == client_credentials.public_key
     key = server_credentials.private_key
     server_end = foreign(client=False, key=key, certificates=[originals[0]])
-    link = join(PinnedEngine(client_credentials), server_end)
+    link = join(new_client(), server_end)
     assert (link.client_error, link.server_error) == (None, None)
 
 
 def test_a_server_that_speaks_tls_1_2_only_is_refused(
     foreign: type[ForeignPeer],
     join: JoinEnds,
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
 ) -> None:
     server = foreign(
         client=False, key=server_credentials.private_key, max_version=SSL.TLS1_2_VERSION
     )
-    link = join(PinnedEngine(client_credentials), server)
+    link = join(new_client(), server)
     assert type(link.client_error) is HandshakeError
     assert str(link.client_error) == (
         "the server does not accept TLS 1.3: TLS alert 70 protocol version"
@@ -339,9 +349,9 @@ def test_a_server_that_speaks_tls_1_2_only_is_refused(
 
 
 def test_an_alert_that_isnt_about_keys_is_no_refusal(
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
 ) -> None:
-    client = PinnedEngine(client_credentials)
+    client = new_client()
     assert not client.handshake()
     client.receive(b"\x15\x03\x03\x00\x02\x02\x50")  # an alert record, unencrypted: 80
     with pytest.raises(HandshakeError, match="gave the TLS connection up: TLS alert 80 internal"):

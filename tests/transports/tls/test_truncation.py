@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wirecore.errors import HandshakeError, ProtocolError
-from wirecore_trio.tls import ClientCredentials, PinnedEngine, ServerCredentials
+from wirecore_trio.tls import PinnedEngine, ServerCredentials
 
 if TYPE_CHECKING:
-    from tests.transports.tls.conftest import End, Join
+    from tests.transports.tls.conftest import End, Join, NewClient
 
 #: A flight of the handshake has about 1700 bytes: every so many-th of them will do.
 STRIDE = 37
 
 
 def flights(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient, server_credentials: ServerCredentials
 ) -> tuple[PinnedEngine, PinnedEngine, bytes, bytes]:
     """A client that has sent its hello, a server that has answered, and both flights."""
-    client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+    client, server = new_client(), PinnedEngine(server_credentials)
     client.handshake()
     hello = client.outgoing()
     server.receive(hello)
@@ -30,9 +30,9 @@ def flights(
 
 
 def test_a_handshake_cut_off_anywhere_fails(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient, server_credentials: ServerCredentials
 ) -> None:
-    _, _, hello, answer = flights(client_credentials, server_credentials)
+    _, _, hello, answer = flights(new_client, server_credentials)
     for cut in range(1, len(hello), STRIDE):
         server = PinnedEngine(server_credentials)
         server.receive(hello[:cut])
@@ -40,7 +40,7 @@ def test_a_handshake_cut_off_anywhere_fails(
         with pytest.raises(HandshakeError, match="the client ended the stream in the middle"):
             server.handshake()
     for cut in range(1, len(answer), STRIDE):
-        client, _, _, answer = flights(client_credentials, server_credentials)
+        client, _, _, answer = flights(new_client, server_credentials)
         client.receive(answer[:cut])
         assert not client.handshake()
         client.receive(b"")
@@ -49,11 +49,11 @@ def test_a_handshake_cut_off_anywhere_fails(
 
 
 def test_a_last_flight_cut_off_anywhere_lets_nobody_in(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient, server_credentials: ServerCredentials
 ) -> None:
     cut = size = 1
     while cut <= size:
-        client, server, _, answer = flights(client_credentials, server_credentials)
+        client, server, _, answer = flights(new_client, server_credentials)
         client.receive(answer)
         assert client.handshake()
         last = client.outgoing()
@@ -67,12 +67,12 @@ def test_a_last_flight_cut_off_anywhere_lets_nobody_in(
 
 
 def test_a_damaged_handshake_never_completes(
-    client_credentials: ClientCredentials, server_credentials: ServerCredentials
+    new_client: NewClient, server_credentials: ServerCredentials
 ) -> None:
     position = 0
     size = 1
     while position < size:
-        client, server, _, answer = flights(client_credentials, server_credentials)
+        client, server, _, answer = flights(new_client, server_credentials)
         size = len(answer)
         damaged = bytearray(answer)
         damaged[position] ^= 0x10
@@ -90,14 +90,14 @@ def test_a_damaged_handshake_never_completes(
 
 def test_data_cut_off_anywhere_is_told_from_a_whole_stream(
     join: Callable[[End, End], Join],
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
     read: Callable[[PinnedEngine], bytes],
 ) -> None:
     cut = 0
     whole = 1
     while cut <= whole:
-        client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+        client, server = new_client(), PinnedEngine(server_credentials)
         join(client, server)
         client.write(b"abcdefgh")
         first = client.outgoing()
@@ -117,14 +117,14 @@ def test_data_cut_off_anywhere_is_told_from_a_whole_stream(
 
 def test_a_damaged_record_is_never_taken_for_data(
     join: Callable[[End, End], Join],
-    client_credentials: ClientCredentials,
+    new_client: NewClient,
     server_credentials: ServerCredentials,
     read: Callable[[PinnedEngine], bytes],
 ) -> None:
     position = 0
     size = 1
     while position < size:
-        client, server = PinnedEngine(client_credentials), PinnedEngine(server_credentials)
+        client, server = new_client(), PinnedEngine(server_credentials)
         join(client, server)
         client.write(b"abcdefgh")
         damaged = bytearray(client.outgoing())

@@ -19,6 +19,8 @@ from .credentials import ClientCredentials, ServerCredentials
 from .engine import PinnedEngine
 from .errors import StreamHandshakeError, StreamLost, StreamPeerRefused, StreamProtocolError
 from .keys import generate_private_key, load_private_key, load_public_key, public_key_of
+from .signer import Sign
+from .signer_engine import SignerEngine, engine_for
 from .stream import PinnedTLSStream
 
 __all__ = [
@@ -27,11 +29,14 @@ __all__ = [
     "PinnedEngine",
     "PinnedTLSStream",
     "ServerCredentials",
+    "Sign",
+    "SignerEngine",
     "StreamHandshakeError",
     "StreamLost",
     "StreamPeerRefused",
     "StreamProtocolError",
     "connect_pinned_tls",
+    "engine_for",
     "generate_private_key",
     "load_private_key",
     "load_public_key",

@@ -23,6 +23,9 @@ from .keys import kind_of
 #: The only protocol that may be negotiated; a client that offers none gets none.
 _HTTP_1_1: Final = b"http/1.1"
 
+#: How the names of secrets end that protect the handshake alone, none of the data.
+_HANDSHAKE_SECRET: Final = "_HANDSHAKE_TRAFFIC_SECRET"
+
 #: SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER of openssl/ssl.h. pyOpenSSL has no public name for it, and
 #: its older releases, 24.3 among them, don't set it by themselves.
 _MODE_ACCEPT_MOVING_WRITE_BUFFER: Final = 0x2
@@ -41,7 +44,8 @@ class Exchange:
     *steps_left*: how many steps more OpenSSL's state machine may take, set by whoever bounds
     them; where it takes them all, the connection is ended as if the peer had. *unsettled*, while
     they are bounded: whether what TLS itself said since it was last set is half there, or asks
-    for an answer as a key update does and a session ticket doesn't.
+    for an answer as a key update does and a session ticket doesn't. *secrets*: the traffic secrets
+    of the handshake, by their names in a key log, where a signer has a part in it.
     """
 
     __slots__ = (
@@ -50,6 +54,7 @@ class Exchange:
         "credentials",
         "key",
         "objection",
+        "secrets",
         "steps_left",
         "unsettled",
         "updated",
@@ -61,6 +66,7 @@ class Exchange:
         self.objection: str | None = None
         self.alert_received: int | None = None
         self.alert_sent: int | None = None
+        self.secrets: dict[str, bytes] = {}
         self.steps_left = math.inf
         self.unsettled = False
         self.updated = False
@@ -153,6 +159,8 @@ def _new_context(credentials: Credentials) -> SSL.Context:
     context.use_privatekey(credentials.private_key)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
     context.set_info_callback(_observe)
+    if credentials.signer is not None:
+        context.set_keylog_callback(_keep_secret)
     if credentials.role == "server":
         context.set_alpn_select_callback(_select_protocol)
     return context
@@ -193,6 +201,14 @@ def _observe(connection: SSL.Connection, where: int, value: int) -> None:
             exchange.alert_received = number
         else:
             exchange.alert_sent = number
+
+
+def _keep_secret(connection: SSL.Connection, line: bytes) -> None:
+    """Called with each line of what would be a key log; none is ever written."""
+    name, _, secret = line.decode("ascii").split()
+    if name.endswith(_HANDSHAKE_SECRET):
+        exchange: Exchange = connection.get_app_data()
+        exchange.secrets[name] = bytes.fromhex(secret)
 
 
 def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:

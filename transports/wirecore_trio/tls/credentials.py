@@ -6,7 +6,7 @@ import contextlib
 import hmac
 import logging
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, Self, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -16,11 +16,13 @@ from .certificate import self_signed_certificate
 from .keys import (
     PrivateKey,
     PublicKey,
+    generate_private_key,
     kind_of,
     load_private_key,
     load_public_key,
     public_key_of,
 )
+from .signer import Sign, Signer
 
 Role: TypeAlias = Literal["client", "server"]
 
@@ -37,16 +39,27 @@ class Credentials:
 
     *private_key* and *certificate* are ``cryptography`` objects, *public_key* the 32 raw bytes
     that the peer must list. *role* says which side holds them, *peer* what the other side is.
+    *signer*: who signs in place of a private key, None where nobody does; then *private_key* and
+    *certificate* are of no meaning, made for OpenSSL alone, and no peer sees anything of them.
     """
 
-    __slots__ = ("__weakref__", "_allowed", "certificate", "private_key", "public_key")
+    __slots__ = ("__weakref__", "_allowed", "certificate", "private_key", "public_key", "signer")
 
     role: ClassVar[Role]
     peer: ClassVar[Role]
 
-    def __init__(self, private_key: PrivateKey, allowed: Iterable[tuple[str, PublicKey]]) -> None:
+    def __init__(
+        self,
+        private_key: PrivateKey,
+        allowed: Iterable[tuple[str, PublicKey]],
+        signer: Signer | None = None,
+    ) -> None:
+        self.signer = signer
         self.private_key = load_private_key(private_key, name="private_key")
-        self.public_key = public_key_of(self.private_key)
+        if signer is None:
+            self.public_key = public_key_of(self.private_key)
+        else:
+            self.public_key = signer.public_key
         self.certificate = self_signed_certificate(self.private_key)
         self._allowed = self._load(allowed)
 
@@ -110,14 +123,35 @@ class ClientCredentials(Credentials):
     def __init__(
         self, private_key: PrivateKey, server_public_key: PublicKey | Iterable[PublicKey]
     ) -> None:
-        name = "server_public_key"
-        if isinstance(server_public_key, Iterable) and not isinstance(
-            server_public_key, bytes | bytearray | memoryview | str
-        ):
-            named = _named(name, server_public_key)
-        else:
-            named = [(name, server_public_key)]
-        super().__init__(private_key, named)
+        super().__init__(private_key, _server_keys(server_public_key))
+        self._require_one()
+
+    @classmethod
+    def with_signer(
+        cls,
+        public_key: PublicKey,
+        sign: Sign,
+        server_public_key: PublicKey | Iterable[PublicKey],
+    ) -> Self:
+        """Credentials whose private key is elsewhere, and is asked to sign through *sign*.
+
+        *public_key* belongs to it. *sign* is called with the bytes to be signed, some 150, and
+        returns the Ed25519 signature of them as they are, 64 bytes, or an awaitable of it: so it
+        may be an async function. A plain one runs in the event loop and mustn't block. It is
+        called once for the certificate and once for each connection, within the time that the
+        handshake has. What it returns is checked. Where it raises, or returns anything but a
+        signature by that key, connecting fails with CredentialsUnavailable, whose cause tells
+        which (TypeError: not bytes, InvalidKey: no signature by the key).
+
+        Raises InvalidKey as the constructor does, and TypeError where *sign* can't be called.
+        """
+        self = cls.__new__(cls)
+        signer = Signer(load_public_key(public_key, name="public_key"), sign)
+        Credentials.__init__(self, generate_private_key(), _server_keys(server_public_key), signer)
+        self._require_one()
+        return self
+
+    def _require_one(self) -> None:
         if not self._allowed:
             raise InvalidKey("a client needs at least one server public key")
 
@@ -180,6 +214,14 @@ class ServerCredentials(Credentials):
             self._callbacks.pop(token, None)
 
         return unsubscribe
+
+
+def _server_keys(keys: PublicKey | Iterable[PublicKey]) -> list[tuple[str, PublicKey]]:
+    """The keys that a client accepts, each with the name that an error gives it."""
+    name = "server_public_key"
+    if isinstance(keys, Iterable) and not isinstance(keys, bytes | bytearray | memoryview | str):
+        return _named(name, keys)
+    return [(name, keys)]
 
 
 def _named(name: str, keys: Iterable[PublicKey]) -> list[tuple[str, PublicKey]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from OpenSSL import SSL
 
@@ -52,7 +52,12 @@ class PinnedEngine:
         "unsent",
     )
 
+    #: Whether it can have a signer sign in place of a private key.
+    _has_signer: ClassVar[bool] = False
+
     def __init__(self, credentials: Credentials) -> None:
+        if credentials.signer is not None and not self._has_signer:
+            raise TypeError("credentials with a signer need a SignerEngine: see engine_for")
         self.truncated = False
         self._end = Endpoint(credentials)
         self._connection = self._end.connection

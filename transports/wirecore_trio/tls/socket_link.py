@@ -67,6 +67,8 @@ class PinnedSocketLink:
     owes = False
 
     def __init__(self, inner: SocketLink, credentials: Credentials) -> None:
+        if credentials.signer is not None:
+            raise TypeError("OpenSSL itself writes to the socket here, and has no signer")
         self.inner = inner
         self.socket = inner.socket
         self._end = Endpoint(credentials, inner.socket)

@@ -17,10 +17,10 @@ from .._errors import AlreadyClosed
 from .._of_run import shared_buffer
 from .contract import Engine
 from .credentials import ClientCredentials, ServerCredentials
-from .engine import PinnedEngine
 from .errors import StreamFailure, StreamLost, stream_failure
+from .signer_engine import SignerEngine, engine_for
 
-#: Makes the engine of a stream: `PinnedEngine`, or another one with the same contract.
+#: Makes the engine of a stream: `engine_for`, or another one with the same contract.
 EngineFactory: TypeAlias = Callable[[ClientCredentials | ServerCredentials], Engine]
 
 # Most plaintext that one receive_some returns: a decrypted record or a few of them.
@@ -79,7 +79,7 @@ class PinnedTLSStream(trio.abc.Stream):
         transport_stream: trio.abc.Stream,
         credentials: ClientCredentials | ServerCredentials,
         *,
-        engine: EngineFactory = PinnedEngine,
+        engine: EngineFactory = engine_for,
     ) -> None:
         require_type("credentials", credentials, (ClientCredentials, ServerCredentials))
         self.transport_stream = transport_stream
@@ -105,7 +105,8 @@ class PinnedTLSStream(trio.abc.Stream):
         """Complete the TLS handshake, if it isn't complete yet.
 
         Tasks that call it together wait for the same handshake. Cancelled while it waits for
-        the peer, it can be called again; cancelled while sending it has broken the stream.
+        the peer, it can be called again; cancelled while sending it has broken the stream. It can
+        be called again too where a signer has failed, which raises CredentialsUnavailable.
         """
         self._check_open()
         async with self._handshaking:
@@ -117,8 +118,12 @@ class PinnedTLSStream(trio.abc.Stream):
                 await self._pass_on()
                 if complete:
                     self._secure = True
-                else:
+                elif not await self._sign():
                     await self._fetch(self._fetched)
+
+    async def _sign(self) -> bool:
+        """Have the credentials' signer sign, where there is one and the handshake waits for it."""
+        return isinstance(self._engine, SignerEngine) and await self._engine.sign()
 
     # --- trio.abc.Stream ------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from wirecore.websocket import ClientHandshake
 from .._link import Link, SocketLink
 from .._tls_link import TLSLink
 from .._upgrade import upgrade_client
-from ..tls import ClientCredentials, PinnedEngine, ServerCredentials
+from ..tls import ClientCredentials, ServerCredentials, SignerEngine, engine_for
 from ..tls.socket_link import PinnedSocketLink
 from ._options import Options
 
@@ -52,13 +52,14 @@ async def secure(link: Link, credentials: ClientCredentials | ServerCredentials)
 
 async def _shake_hands(link: Link, credentials: ClientCredentials | ServerCredentials) -> Secured:
     speaks_next = credentials.role == "client"
-    if isinstance(link, SocketLink):
+    if isinstance(link, SocketLink) and credentials.signer is None:
         direct = PinnedSocketLink(link, credentials)
         await direct.handshake(speaks_next=speaks_next)
         return Secured(direct, direct.peer_public_key)
-    engine = PinnedEngine(credentials)
+    engine = engine_for(credentials)
     tls = TLSLink(link, engine)
-    await tls.handshake(speaks_next=speaks_next)
+    sign = engine.sign if isinstance(engine, SignerEngine) else None
+    await tls.handshake(speaks_next=speaks_next, sign=sign)
     return Secured(tls, engine.peer_public_key)
 
 
