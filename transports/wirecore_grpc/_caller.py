@@ -20,6 +20,7 @@ from wirecore_trio.wsrpc._peer import check_call
 
 from ._errors import channel_closed, error_of
 
+#: A channel of grpcio, made by either of its APIs.
 GrpcChannel: TypeAlias = grpc.Channel | grpc.aio.Channel
 
 
