@@ -158,7 +158,7 @@ class Shell:
     def run(self, line: str) -> str:
         """What *line* prints. A server runs on, in the background, and calls go to the last one."""
         if " wsrpc serve " in line:
-            line = re.sub(r" --listen \S+| &$", "", line)
+            line = re.sub(r" --listen \S+| &$", "", line).replace(":1338", ":0")
             served = Serving(self.wirecore.start("sh", "-c", f"exec {line} --listen 127.0.0.1:0"))
             self._address = served.address
             return "".join(served.said)

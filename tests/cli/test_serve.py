@@ -6,6 +6,8 @@ import shutil
 import signal
 import socket
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,11 +96,30 @@ def test_a_signal_drains(wirecore: Wirecore, gate: socket.socket, number: signal
     calling, connection = hold(wirecore, served, "alice", gate)
     with connection:
         served.signal(number)
-        served.logged(f"{number.name}: no new calls; running ones have 30 s to end")
+        served.logged(f"{number.name}: the server is drained, 30 s at most")
         assert "refused the connection" in call(wirecore, served, "bob", "Same").failed(3)
         connection.sendall(b"to its end")
     done = calling.end()
     assert (done.status, done.out) == (0, b"to its end")
+    assert served.end().status == 0
+
+
+def test_health_is_told_over_plain_http(wirecore: Wirecore, gate: socket.socket) -> None:
+    assert wirecore("keygen", "--out", "server").status == 0
+    served = wirecore.serve("services:handlers", "--key", "server", "--health", "127.0.0.1:0")
+    told = served.line()
+    assert told.startswith("health on 127.0.0.1:")
+    url = f"http://{told.split()[-1]}/readyz"
+    with urllib.request.urlopen(url) as answer:
+        assert answer.status == 200
+    calling, connection = hold(wirecore, served, "server", gate)
+    with connection:
+        served.signal(signal.SIGTERM)
+        served.logged("the server is drained")
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(url)
+        connection.sendall(b"to its end")
+    assert calling.end().status == 0
     assert served.end().status == 0
 
 
@@ -112,7 +133,7 @@ def test_a_second_signal_stops_at_once(
     calling, connection = hold(wirecore, served, "server", gate)
     with connection:
         served.signal(number)
-        served.logged("no new calls")
+        served.logged("the server is drained")
         served.signal(number)
         assert served.end().status == 128 + number
         assert "(maybe_executed)" in calling.end().failed(3)

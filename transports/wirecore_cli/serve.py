@@ -30,6 +30,7 @@ Examples:
   wirecore wsrpc serve wirecore_cli.example:Ping
   wirecore wsrpc serve wirecore_cli.example:Ping wirecore_cli.example:handlers
   wirecore wsrpc serve shop:Shop --listen 127.0.0.1:1337 --key server --clients clients.txt
+  wirecore wsrpc serve wirecore_cli.example:Ping --health 127.0.0.1:1338
 """
 )
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
@@ -73,6 +74,11 @@ Examples:
     help="Seconds that running calls get to end.",
 )
 @click.option(
+    "--health",
+    metavar="HOST:PORT",
+    help="Answer plain HTTP there: /healthz, /livez, and /readyz, which fails while it drains.",
+)
+@click.option(
     "--app-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=".",
@@ -96,6 +102,7 @@ def serve(
     listed: Path | None,
     inline: bool,
     grace: float,
+    health: str | None,
     app_dir: Path,
     log_level: str,
 ) -> int:
@@ -136,4 +143,7 @@ def serve(
     ]
     # After all that may be wrong: it warns of our own key among the clients'.
     credentials.replace(clients.read())
-    return trio.run(serve_until_stopped, server, host, port, credentials, clients, methods, grace)
+    probed = None if health is None else parse_address(health, lowest_port=0)
+    return trio.run(
+        serve_until_stopped, server, host, port, credentials, clients, methods, grace, probed
+    )

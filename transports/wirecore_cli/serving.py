@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import click
 import trio
 
 from wirecore.errors import LocalError
+from wirecore_trio import drain_on_signal
 from wirecore_trio._errors import alone
 from wirecore_trio.wsrpc import Listening, Server, ServerCredentials
 from wirecore_trio.wsrpc._address import show_address
@@ -28,18 +29,33 @@ async def serve_until_stopped(
     clients: ClientList,
     methods: Sequence[str],
     grace: float,
+    health: tuple[str, int] | None,
 ) -> int:
     """Serve until a signal stops it; the exit status. Raises OSError where it can't listen."""
+    status = 0
+
+    async def obey(*, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal status
+        number = await drain_on_signal(
+            server, signal.SIGINT, signal.SIGTERM, grace=grace, task_status=task_status
+        )
+        if number is not None:
+            status = 128 + number  # as a shell says which signal it was
+        nursery.cancel_scope.cancel()
+
     with alone():
         async with trio.open_nursery() as nursery:
-            # Signals first: who has read where it listens may send one.
+            # Signals before it tells: who has read where it listens may send one.
             if clients.file is not None and hasattr(signal, "SIGHUP"):
                 await nursery.start(_follow_clients, credentials, clients)
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                listening: Listening = await nursery.start(server.serve, host, port)
-                _tell(show_address(host, listening.port), credentials, methods)
-                status = await _drain_on_signal(server, signals, grace)
-            nursery.cancel_scope.cancel()
+            listening: Listening = await nursery.start(server.serve, host, port)
+            probed = None
+            if health is not None:
+                probed = await nursery.start(server.serve_health, *health)
+            await nursery.start(obey)
+            _tell(show_address(host, listening.port), credentials, methods)
+            if health is not None and probed is not None:
+                click.echo(f"health on {show_address(health[0], probed.port)}")
     return status
 
 
@@ -50,27 +66,6 @@ def _tell(address: str, credentials: ServerCredentials, methods: Sequence[str]) 
     click.echo(f"public key {credentials.public_key.hex()}")
     click.echo(f"serving {', '.join(methods)}")
     click.echo(f"letting in {count} {'client' if count == 1 else 'clients'}")
-
-
-async def _drain_on_signal(server: Server, signals: AsyncIterator[int], grace: float) -> int:
-    """At the first of *signals* drain *server*, at the second give that up; the exit status."""
-    first = signal.Signals(await anext(signals))
-    logger.info(
-        "%s: no new calls; running ones have %g s to end; once more stops at once",
-        first.name,
-        grace,
-    )
-    status = 0
-    async with trio.open_nursery() as nursery:
-
-        async def drain() -> None:
-            await server.drain(grace)
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(drain)
-        status = 128 + await anext(signals)  # as a shell says which signal it was
-        nursery.cancel_scope.cancel()
-    return status
 
 
 async def _follow_clients(

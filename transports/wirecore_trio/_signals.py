@@ -38,12 +38,13 @@ async def drain_on_signal(
     *signals: int,
     grace: float | None = 30.0,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
+) -> int | None:
     """Drain *server* when one of *signals* comes, by default SIGTERM; a second one cuts it short.
 
     ``await nursery.start(drain_on_signal, server)``, once the server listens, is all that a
-    service needs. Returns when the server has ended, whoever ended it; from then on the signals do
-    what they did before, which for SIGTERM is to end the process. *grace*: see the server's
+    service needs. Returns when the server has ended, whoever ended it: the number of the signal
+    that cut it short, None where none did. From then on the signals do what they did before, which
+    for SIGTERM is to end the process. *grace*: see the server's
     ``drain``. For the main thread only, as all of Python's signals: RuntimeError elsewhere. Raises
     TypeError for what is no server, InvalidOption for a number that is no signal that can be
     caught, and for a *grace* below 0.
@@ -63,27 +64,32 @@ async def drain_on_signal(
         require_int("a signal", number)
         if number not in signal.valid_signals() or number in _UNCATCHABLE:
             raise InvalidOption(f"{number!r} is no signal that a program can wait for")
+    draining = _Draining(server, grace)
     with alone(), trio.open_signal_receiver(*wanted) as received:
         task_status.started()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_listen, server, received, grace, nursery)
+            nursery.start_soon(draining.listen, received, nursery)
             await server.wait_closed()
             nursery.cancel_scope.cancel()
+    return draining.cut_short_by
 
 
-async def _listen(
-    server: Drainable,
-    received: AsyncIterator[int],
-    grace: float | None,
-    nursery: trio.Nursery,
-) -> None:
-    name = _name(await anext(received))
-    patience = "however long it takes" if grace is None else f"{grace:g} s at most"
-    logger.info("%s: the server is drained, %s", name, patience)
-    nursery.start_soon(server.drain, grace)
-    async for again in received:
-        logger.warning("%s: the server is stopped at once", _name(again))
-        nursery.start_soon(server.drain, 0)
+class _Draining:
+    def __init__(self, server: Drainable, grace: float | None) -> None:
+        self._server = server
+        self._grace = grace
+        self.cut_short_by: int | None = None
+
+    async def listen(self, received: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        """Drain at the first of the signals *received*, and stop at once at the second."""
+        first = _name(await anext(received))
+        patience = "however long it takes" if self._grace is None else f"{self._grace:g} s at most"
+        logger.info("%s: the server is drained, %s; once more stops it at once", first, patience)
+        nursery.start_soon(self._server.drain, self._grace)
+        async for number in received:
+            self.cut_short_by = self.cut_short_by or number
+            logger.warning("%s: the server is stopped at once", _name(number))
+            nursery.start_soon(self._server.drain, 0)
 
 
 def _name(number: int) -> str:
