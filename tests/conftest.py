@@ -7,6 +7,7 @@ its tests fail, where they would else be skipped.
 from __future__ import annotations
 
 import os
+import signal
 from typing import cast
 
 import pytest
@@ -16,6 +17,15 @@ from wirecore._backend import Backend, BackendName, load
 
 settings.register_profile("wirecore", derandomize=True, deadline=None)
 settings.load_profile("wirecore")
+
+
+def pytest_configure() -> None:
+    """Have programs that tests start obey Ctrl-C, which some tests send them.
+
+    Who was started in the background of a shell ignores it, and so do all its children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _load_or_skip(name: BackendName) -> Backend:
