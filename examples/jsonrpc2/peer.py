@@ -146,9 +146,10 @@ class Peer(Owner[Received]):
 
     async def _handle(self, request: Request) -> None:
         try:
-            self._session.reply(request, await self._run(request))
-        except Fault as fault:
-            self._session.reply_fault(request, fault)
+            try:
+                self._session.reply(request, await self._run(request))
+            except Fault as fault:
+                self._session.reply_fault(request, fault)  # raises where its data aren't JSON
         except Exception:
             logger.exception("%s failed; the peer is told of an internal error", request.method)
             self._session.reply_fault(request, Fault(INTERNAL_ERROR))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,3 +156,49 @@ def test_what_cant_be_shown(wirecore: Wirecore, arguments: list[str], says: str)
 def test_a_folder_that_isnt_there_is_named(wirecore: Wirecore) -> None:
     line = wirecore("keygen", "--out", "nowhere/key").failed(1)
     assert line == "nowhere/key: No such file or directory"
+
+
+def test_half_a_pair_is_never_made(wirecore: Wirecore) -> None:
+    old = wirecore.key("a")
+    (wirecore.folder / "a.pub").unlink()
+    (wirecore.folder / "a.pub").mkdir()
+    said = wirecore("keygen", "--out", "a", "--force").failed(2)
+    assert said == "a.pub is no file: --out names another place"
+    assert wirecore("keygen", "--public", "a").text.strip() == old, "the old key is still there"
+    assert sorted(path.name for path in wirecore.folder.iterdir() if "a" in path.name) == [
+        "a",
+        "a.pub",
+    ]
+
+
+@posix
+def test_what_is_no_file_is_not_replaced(wirecore: Wirecore) -> None:
+    os.mkfifo(wirecore.folder / "pipe")
+    for force in ([], ["--force"]):
+        assert "pipe is no file" in wirecore("keygen", "--out", "pipe", *force).failed(2)
+    assert stat.S_ISFIFO((wirecore.folder / "pipe").stat().st_mode)
+
+
+def test_a_name_is_needed(wirecore: Wirecore) -> None:
+    assert "--out needs the name of a file" in wirecore("keygen", "--out", "", "--force").failed(2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_where_nothing_can_be_printed_no_call_has_failed(wirecore: Wirecore) -> None:
+    assert wirecore("keygen", "--out", "key").status == 0
+    served = wirecore.serve("wirecore_cli.example:handlers", "--key", "key")
+    call = f"wsrpc call {served.address} Reverse --key key --server-key key.pub --data x"
+    for closed, says in (
+        (">/dev/full", "the answer came, and can't be printed: No space left on device"),
+        (">&-", "standard output is closed, and nothing can be told"),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"{shlex.join(wirecore.command)} {call} {closed}"],
+            check=False,
+            cwd=wirecore.folder,
+            env=wirecore.environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (1, f"wirecore: {says}\n")

@@ -81,3 +81,15 @@ def test_an_answer_is_shown_as_text_where_it_is_harmless(
     monkeypatch.setattr(sys, "stdout", terminal)
     Answers(raw_codec("M"), as_hex=False, as_json=False).show(payload, 0.0)
     assert terminal.getvalue() == shown
+
+
+@needs_pty
+def test_json_of_a_peer_does_not_steer_a_terminal(
+    wirecore: Wirecore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rich would print the characters that stand behind escapes."""
+    program = "from wirecore_cli.terminal import tell_json; import sys; tell_json(sys.argv[1])"
+    monkeypatch.setattr(wirecore, "command", (sys.executable, "-c", program))
+    shown = on_terminal(wirecore, r'{"a": "\u009b31m\u009d0;x\u202egr\u00fc\u00dfe"}')
+    assert not {"\x9b", "\x9d", "\u202e"} & set(shown)
+    assert r"\u009b31m\u009d0;x\u202egr\u00fc\u00dfe" in shown

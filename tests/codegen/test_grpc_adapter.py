@@ -79,6 +79,30 @@ def test_stubs_and_services_work_from_asyncio(generated: Generated) -> None:
     in_time(main)
 
 
+@pytest.mark.parametrize(
+    ("text", "arrives"), [("a\ud800b", "a?b"), ("x" * 20_000, "x" * 4096), ("grüße", "grüße")]
+)
+def test_whatever_text_an_error_has_it_arrives(
+    generated: Generated, text: str, arrives: str
+) -> None:
+    rich = generated.module("rich_pb2")
+    service = shouter(generated)
+
+    async def fail(request: Any, peer: Any) -> Any:
+        raise RpcError(text)
+
+    service.Shout = fail
+
+    async def main() -> None:
+        async with adapted(generated, service) as channel:
+            stub = generated.module("rich_wsrpc_grpc").ShouterGrpcStub(channel)
+            with pytest.raises(RpcError) as caught:
+                await stub.Shout(rich.ShoutRequest())
+            assert caught.value.text == arrives
+
+    in_time(main)
+
+
 def test_a_call_that_is_cancelled_cancels_its_handler(generated: Generated) -> None:
     rich = generated.module("rich_pb2")
     service = shouter(generated)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
+from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from wirecore_codegen.names import (
     Names,
@@ -16,6 +19,7 @@ from wirecore_codegen.names import (
     module_of,
     path_of,
 )
+from wirecore_codegen.plugin import answer
 
 if TYPE_CHECKING:
     from tests.codegen.conftest import Protoc
@@ -84,3 +88,55 @@ def test_each_name_is_given_once() -> None:
     names = Names({"taken"})
     assert [names.take("free"), names.take("free")] == ["free", "free_"]
     assert [names.take("taken", "second"), names.take("taken", "second")] == ["second", "second_"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b;evil().proto", "grüße.proto", "x if 0 else evil(), *b.proto", "1.proto", "%.proto"],
+)
+def test_odd_names_of_files_make_code_that_compiles(
+    protoc: Protoc, tmp_path: Path, name: str
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    (source / name).write_text('syntax = "proto3"; message M {}', encoding="utf-8")
+    text = f'syntax = "proto3"; import "{name}"; service S {{ rpc Get(M) returns (M); }}'
+    (source / "user.proto").write_text(text, encoding="utf-8")
+    done = protoc.generate(source, out, "user.proto")
+    assert done.returncode == 0, done.stderr
+    names = {node.id for node in ast.walk(tree_of(out / "user_wsrpc.py")) if is_name(node)}
+    assert "evil" not in names
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
+
+
+def request_for(file: str, **members: Any) -> CodeGeneratorRequest:
+    """What protoc would send of one file, had it let it pass."""
+    method = {"name": "Get", "input_type": ".M", "output_type": ".M"}
+    service = {"name": "S", "method": [method | members]}
+    proto: Any = {"name": file, "message_type": [{"name": "M"}], "service": [service]}
+    return CodeGeneratorRequest(file_to_generate=[file], proto_file=[FileDescriptorProto(**proto)])
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (request_for('x\nimport os\n#".proto'), "a file's name has no quotes"),
+        (request_for("a\\b.proto"), "a file's name has no quotes"),
+        (request_for("f.proto", name="Get(): pass #"), "can't be a name in a .proto file"),
+        (request_for("f.proto", input_type=".Nothing"), "'.Nothing' isn't there"),
+    ],
+)
+def test_what_would_make_other_code_is_refused(request_: CodeGeneratorRequest, says: str) -> None:
+    made = CodeGeneratorResponse.FromString(
+        answer(request_.SerializeToString(), warn=lambda text: None)
+    )
+    assert says in made.error
+    assert not made.file

@@ -43,7 +43,17 @@ async def make_calls(
                         " gives none to a method that it doesn't know)",
                         Status.TIMEOUT,
                     )
-                answered(reply, trio.current_time() - begun)
+                _tell(answered, reply, trio.current_time() - begun)
+
+
+def _tell(answered: Callable[[bytes, float], None], reply: bytes, seconds: float) -> None:
+    try:
+        answered(reply, seconds)
+    except BrokenPipeError:
+        raise  # whoever reads it has had enough
+    except OSError as error:
+        # No failure of the call, which must not be repeated for it.
+        raise Failure(f"the answer came, and can't be printed: {text_of(error)}") from error
 
 
 @contextmanager

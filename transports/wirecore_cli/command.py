@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from collections.abc import Sequence
 
@@ -46,6 +48,14 @@ for each in (info, keygen, demo, wsrpc):
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line *arguments* (None: the process's own); the exit status."""
     settings = Settings()
+    # A shell can start it with any of these closed.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # for as long as it runs
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        tell_failure("standard output is closed, and nothing can be told")
+        return Status.FAILED
     try:
         status: object = wirecore.main(
             args=arguments, prog_name="wirecore", standalone_mode=False, obj=settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -30,21 +31,41 @@ def write_pair(out: Path, form: str, *, force: bool) -> bytes:
     unless *force* replaces it; OSError.
     """
     public_out = Path(f"{out}.pub")
-    if not force:
-        for path in (out, public_out):
-            if os.path.lexists(path):
-                raise _exists(path)
+    for path in (out, public_out):
+        _check_place(path, force=force)
     private = generate_private_key()
     public = public_key_of(private)
-    write = _replace if force else _create
-    write(out, encode_private(private, form), _SECRET)
+    # Both are there before either gets its name: half a pair is of no use.
+    made: list[tuple[Path, Path]] = []
     try:
-        write(public_out, encode_public(public, form), _PUBLIC)
-    except BaseException:
-        if not force:
-            out.unlink(missing_ok=True)
-        raise
+        for path, data, mode in (
+            (out, encode_private(private, form), _SECRET),
+            (public_out, encode_public(public, form), _PUBLIC),
+        ):
+            new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            _create(path, new, data, mode)
+            made.append((new, path))
+        if force:
+            for new, path in made:
+                os.replace(new, path)
+        else:
+            _name_both(made)
+    finally:
+        for new, _ in made:
+            new.unlink(missing_ok=True)
     return public
+
+
+def _check_place(path: Path, *, force: bool) -> None:
+    """Raise Failure unless *path* is free, or may be replaced by *force*."""
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+        raise Failure(f"{path} is no file: --out names another place", Status.USAGE)
+    if not force:
+        raise _exists(path)
 
 
 def encode_private(key: Ed25519PrivateKey, form: str) -> bytes:
@@ -73,31 +94,47 @@ def encode_public(public: bytes, form: str) -> bytes:
             return public
 
 
-def _create(path: Path, data: bytes, mode: int) -> None:
-    """Write *data* to the new file *path*. Raises Failure where there is one, or a link."""
+def _create(path: Path, new: Path, data: bytes, mode: int) -> None:
+    """Write *data* to the new file *new*, which *path* is to be. Raises OSError that names this."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         # The mode belongs to the creation: a chmod would come a moment too late.
-        descriptor = os.open(path, flags, mode)
+        descriptor = os.open(new, flags, mode)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _name_both(made: list[tuple[Path, Path]]) -> None:
+    """Give both files their names, or neither. Raises as `_name`."""
+    named: list[Path] = []
+    try:
+        for new, path in made:
+            _name(new, path)
+            named.append(path)
+    except BaseException:
+        for path in named:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _name(new: Path, path: Path) -> None:
+    """Give *new* the name *path*. Raises Failure where somebody else has taken it meanwhile."""
+    try:
+        if hasattr(os, "link"):
+            os.link(new, path)
+        else:
+            os.rename(new, path)
     except FileExistsError:
         raise _exists(path) from None
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Put a new file with *data* in the place of *path*, whatever mode that had."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    _create(new, data, mode)
-    try:
-        os.replace(new, path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    except PermissionError:
+        # A file system without links: then by renaming, which can't tell.
+        os.rename(new, path)
 
 
 def _exists(path: Path) -> Failure:

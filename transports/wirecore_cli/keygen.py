@@ -61,6 +61,8 @@ def keygen(*, out: Path | None, form: str | None, force: bool, private: Path | N
     if out is None:
         out = default_private_key()
         out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not out.name:
+        raise click.UsageError("--out needs the name of a file")
     public = write_pair(out, form or "pem", force=force)
     tell_note(f"wrote {out} (keep it secret) and {out}.pub (give it to the peers)")
     click.echo(public.hex())

@@ -48,7 +48,8 @@ def tell_json(text: str) -> None:
         return
     from rich.json import JSON
 
-    coloured.print(JSON(text))
+    # Escaped as it came: the characters behind the escapes could steer the terminal.
+    coloured.print(JSON(text, ensure_ascii=True))
 
 
 def tell_note(text: str) -> None:

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {wirecore.__version__}")
     parser.parse_args(arguments)
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         parser.error("nothing to do: protoc runs this, see --help")
     try:
         from google.protobuf.message import DecodeError

@@ -70,8 +70,34 @@ Messages = Mapping[str, Message]
 
 
 def all_messages(files: Iterable[FileDescriptorProto]) -> Messages:
-    """Every message of *files*, nested ones too."""
-    return dict(found for file in files for found in _messages_of(file))
+    """Every message of *files*, nested ones too. Raises Refused for names that none may have.
+
+    They stand in code that others will run. protoc checks those in a file, but not the file's.
+    """
+    known = list(files)
+    for file in known:
+        _check_file_name(file.name)
+        _check_identifiers(file.name, file.package.split(".") if file.package else [])
+        for service in file.service:
+            names = [service.name, *(method.name for method in service.method)]
+            _check_identifiers(file.name, names)
+    messages = dict(found for file in known for found in _messages_of(file))
+    for message in messages.values():
+        _check_identifiers(message.proto, message.path)
+    return messages
+
+
+def _check_file_name(name: str) -> None:
+    if not name.isprintable() or any(mark in name for mark in "\"'\\"):
+        raise Refused(
+            f"{name!a}: a file's name has no quotes, backslashes or control characters: rename it"
+        )
+
+
+def _check_identifiers(file: str, names: Iterable[str]) -> None:
+    for name in names:
+        if not (name.isascii() and name.isidentifier()):
+            raise Refused(f"{file}: {name!a} can't be a name in a .proto file")
 
 
 def _messages_of(file: FileDescriptorProto) -> Iterator[tuple[str, Message]]:
@@ -158,6 +184,10 @@ def _read_service(
     full_name: str, service: ServiceDescriptorProto, messages: Messages, places: _Places, at: int
 ) -> Service:
     names = method_names(method.name for method in service.method)
+    for method in service.method:
+        for kind in (method.input_type, method.output_type):
+            if kind not in messages:
+                raise Refused(f"service {full_name}, method {method.name}: {kind!a} isn't there")
     return Service(
         service.name,
         full_name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -132,7 +133,7 @@ _STANDARD = frozenset({"importlib", "warnings"})
 
 def _names_for(last: str, spelled: str) -> list[str]:
     names = [name for name in (last, spelled) if is_plain(name)]
-    return names or ["_" + spelled.lstrip("_")]
+    return names or ["_" + re.sub(r"\W", "_", spelled, flags=re.ASCII).lstrip("_")]
 
 
 def _import_of(module: str, local: str) -> str:

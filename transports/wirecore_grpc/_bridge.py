@@ -34,6 +34,9 @@ logger = logging.getLogger("wirecore.grpc")
 #: All of a bridge's threads are one peer's, in the words of Workers.
 _EVERYBODY: Final = b"grpc"
 
+#: Bytes of an error's text: gRPC takes 16 KiB of headers, escaped, and tells something else beyond.
+_LONGEST_TEXT: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -193,7 +196,7 @@ class _Call:
     def _failure(self, error: Exception) -> Failure:
         """Only what was raised on purpose reaches the client; the rest is for the log."""
         if isinstance(error, errors.RpcError) and isinstance(getattr(error, "text", None), str):
-            return Failure(status_of(error), error.text)
+            return Failure(status_of(error), _sendable(error.text))
         number = uuid.uuid4()
         logger.error(
             "the handler of %s failed; the client was told: internal error %s",
@@ -210,6 +213,11 @@ class _Call:
         except RuntimeError:
             # The loop is closed: nobody waits any more.
             logger.debug("the loop of a call of %s has ended", self._method.name)
+
+
+def _sendable(text: str) -> str:
+    """*text* as gRPC takes it: UTF-8, and short enough for a header, of which 16 KiB are taken."""
+    return text.encode("utf-8", "replace")[:_LONGEST_TEXT].decode("utf-8", "ignore")
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:

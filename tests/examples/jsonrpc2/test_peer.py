@@ -63,12 +63,17 @@ async def unspeakable(peer: Peer) -> object:
     return object()
 
 
+async def refuse_unspeakably(peer: Peer) -> None:
+    raise Fault(-32042, "no", object())
+
+
 METHODS: dict[str, Method] = {
     "add": add,
     "slowly": slowly,
     "nested": nested,
     "refuse": refuse,
     "fail": fail,
+    "refuse_unspeakably": refuse_unspeakably,
     "unspeakable": unspeakable,
 }
 
@@ -138,6 +143,7 @@ def test_a_batch_is_answered_as_a_whole(backend: Backend) -> None:
         (("add", 1), INVALID_PARAMS, "Invalid params"),
         (("fail",), -32603, "Internal error"),
         (("unspeakable",), -32603, "Internal error"),
+        (("refuse_unspeakably",), -32603, "Internal error"),
     ],
 )
 def test_faults_arrive_as_what_they_are(
