@@ -147,7 +147,9 @@ class Peer(Owner[Received]):
     async def _handle(self, request: Request) -> None:
         try:
             try:
-                self._session.reply(request, await self._run(request))
+                result = await self._run(request)
+                await self.running.drained()  # else who reads nothing would have all be kept here
+                self._session.reply(request, result)
             except Fault as fault:
                 self._session.reply_fault(request, fault)  # raises where its data aren't JSON
         except Exception:

@@ -19,6 +19,7 @@ from wirecore.websocket import Connection, State
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
 OVERLOADED = -32000  # of the range that section 5.1 leaves to implementations
+MAX_BATCH = 10_000  # entries of a batch that are looked at, of requests
 
 MESSAGES = {
     PARSE_ERROR: "Parse error",
@@ -215,6 +216,9 @@ class JsonRpc:
         except (ValueError, RecursionError):
             self._send(_error(None, Fault(PARSE_ERROR)))
             return
+        long = isinstance(value, list) and len(value) > MAX_BATCH
+        if long and any(type(item) is not dict or "method" in item for item in value):
+            value = None  # looked at one by one, they would keep everybody else waiting
         if not isinstance(value, list) or not value:
             self._take_one(value, None, received)
             return

@@ -329,9 +329,9 @@ class Pump:
             self._wake_parked()
         if self._outbox.pending or self.link.owes:
             self._writing = True
+            trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
             self._took_some(self.now())
             self.arm()
-            trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
         elif self._stage.finished and not self._reading:
             self._finish(self.now())
 

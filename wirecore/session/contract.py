@@ -4,7 +4,7 @@ One connection's protocol is a plain object, a :class:`Session`. A transport giv
 that came and the time, sends what it has put into its outbox, and hands what its methods return
 to an owner, who is the protocol's user-facing side. Sessions compose: one that runs over WebSocket
 has a :class:`wirecore.websocket.Connection`, which is a session itself, and passes on to it what
-it doesn't do itself. :mod:`wirecore.testing` checks all that is said here.
+it doesn't do itself. :mod:`wirecore.testing` checks all that is said here but the bounds.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ def check_calls(
     Checked is, for both ends and a loss after every byte: ``lost`` returns each call that waits,
     oldest first and once; ``"not_sent"`` where some of the request certainly never left, and
     ``"maybe_executed"`` where all of it has, or may have; a call after the end raises
-    :class:`wirecore.ConnectionLost`, and none waits then.
+    :class:`wirecore.ConnectionLost`, and none waits then. It takes for granted that a call is
+    queued at once, and nothing behind it: not for sessions that greet each other first, or send
+    more than the request.
     """
     for side in (0, 1):
         calls = _Calls(make_pair, side, call)

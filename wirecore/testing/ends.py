@@ -267,12 +267,15 @@ class Ends(Generic[One, Other]):
     end (:meth:`settle`), or time pass (:meth:`advance`).
     """
 
-    def __init__(self, pair: tuple[One, Other], where: str, cuts: Cuts = None) -> None:
+    def __init__(
+        self, pair: tuple[One, Other], where: str, cuts: Cuts = None, *, late: float = 0.0
+    ) -> None:
         self.client: End[One] = End(pair[0], "client", where, cuts)
         self.server: End[Other] = End(pair[1], "server", where, cuts)
         self.ends: tuple[End[Any], End[Any]] = (self.client, self.server)
         #: The time, in seconds.
         self.now = _BEGIN
+        self._late = late
 
     def settle(self) -> None:
         """Carry bytes to and fro until both ends have nothing more to send."""
@@ -301,9 +304,16 @@ class Ends(Generic[One, Other]):
                 self.now = until
                 self.settle()
                 return
-            self.now = max(self.now, due)
+            self.now = max(self.now, due + self._late)
             self.settle()
         raise self.client.fail(f"deadlines come without end, {_PATIENT_EXPIRIES} within one step")
+
+    def oversleep(self) -> None:
+        """Have the next deadline be seen to several times too late, and then go on."""
+        due = min(end.next_deadline() for end in self.ends)
+        if due < math.inf:
+            self.now = due + 3.5 * max(due - self.now, 1.0)
+            self.settle()
 
     def outlast(self, end: End[Any], patience: float, *, silent: bool) -> None:
         """Let time pass until *end* has finished and sent all: *patience* seconds at most.

@@ -19,6 +19,9 @@ _CUTS: Final[Sequence[tuple[str, Cuts]]] = (
     ("large random pieces", random_pieces(5, 5000)),
 )
 
+#: How late a timer may be, in seconds, without anybody noticing.
+_LATE: Final = 0.02
+
 #: Longest run of random bytes.
 _RUBBISH: Final = 300
 
@@ -66,11 +69,11 @@ def check_session(
     the stories sent and of nothing; *seed* begins the random numbers for it: the same ones again.
 
     Checked is: the outcome of a story is the same however its bytes are cut; no buffer is kept;
-    deadlines are times, ``expire`` does what is due, once, and nothing before; the end of the
-    stream ends a session, ``close`` does in time, with a peer that answers and with one that is
-    silent, and what was queued leaves; what was deferred is seen to; nothing happens after the
-    end; nothing is raised, whatever comes. ``close`` of either end is tried after each story and
-    at the beginning.
+    deadlines are times, ``expire`` does what is due, once and however late, and nothing before;
+    the end of the stream ends a session, ``close`` does in time, with a peer that answers and with
+    one that is silent, and what was queued leaves; what was deferred is seen to; nothing happens
+    after the end; nothing is raised, whatever comes. ``close`` of either end is tried after each
+    story and at the beginning.
     """
     told = [_nothing, *stories]
     heard: list[tuple[str, bytes]] = []
@@ -92,6 +95,11 @@ def check_session(
                         f"any cut of the bytes has the same outcome: whole it was {before!r:.300}, "
                         f"and now {after!r:.300}"
                     )
+        # Clocks never ring on time.
+        late = Ends(make_pair(), f"story {name!r}, timers late by {_LATE:g} s", late=_LATE)
+        story(late)
+        late.settle()
+        late.oversleep()
         for ending in _ENDINGS:
             for side in (0, 1):
                 where = f"story {name!r}, then {ending.__name__.strip('_')}"
@@ -215,7 +223,7 @@ def _damaged(chance: random.Random, data: bytes) -> bytes:
         match chance.randrange(5):
             case 0:
                 found[at : at + 1] = bytes(
-                    byte ^ 1 << chance.randrange(8) for byte in found[at : at + 1]
+                    byte ^ chance.randrange(1, 256) for byte in found[at : at + 1]
                 )
             case 1:
                 del found[at : at + size]

@@ -187,6 +187,15 @@ def test_too_many_requests_are_refused(backend: Backend) -> None:
     assert len(raw.send(request)) == 1, "there is room again"
 
 
+@pytest.mark.parametrize("entry", ["1", "[]"])
+def test_a_batch_too_long_to_be_looked_at_is_no_request(backend: Backend, entry: str) -> None:
+    raw = Raw(backend)
+    assert raw.send(f"[{','.join([entry] * 10_001)}]") == []
+    [answer] = raw.said()
+    assert (answer["id"], answer["error"]["code"]) == (None, INVALID_REQUEST)
+    assert len(raw.send('{"jsonrpc": "2.0", "method": "get_data", "id": 1}')) == 1
+
+
 def test_a_peer_that_doesnt_read_its_answers_is_cut(backend: Backend) -> None:
     from wirecore.session import Limits
     from wirecore.websocket import Connection

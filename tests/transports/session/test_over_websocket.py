@@ -55,6 +55,15 @@ class Shouting:
         return messages
 
 
+async def tidy_up() -> None:
+    """Works for ever, and takes its time to stop."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(10)
+
+
 class Member(Owner[list[Message]]):
     """An owner that puts what comes into a channel, and works on what says so."""
 
@@ -75,10 +84,20 @@ class Member(Owner[list[Message]]):
             self._tell.send_nowait(message)
             if message == "work":
                 self.running.start_soon(trio.sleep, 10)
+            elif message == "tidy":
+                self.running.start_soon(tidy_up)
 
     def on_end(self, error: BaseException | None) -> None:
         self.ended = True
         self._tell.close()
+
+
+class Successor(Member):
+    """One that has something to see to at the end."""
+
+    def on_end(self, error: BaseException | None) -> None:
+        super().on_end(error)
+        self.running.start_soon(trio.sleep, 0)
 
 
 class World:
@@ -219,23 +238,24 @@ def test_a_drain_cancels_what_takes_too_long(world: World, run_sockets: Run) -> 
     run_sockets(story)
 
 
+@pytest.mark.parametrize("task", ["work", "tidy"])
 def test_a_cancelled_server_says_goodbye_and_waits_for_nothing(
-    world: World, run_sockets: Run
+    world: World, run_sockets: Run, caplog: pytest.LogCaptureFixture, task: str
 ) -> None:
     scope = trio.CancelScope()
 
     async def serve(task_status: trio.TaskStatus[SessionServer[Member]]) -> None:
         with scope:
             await serve_session(
-                Shouting, Member, "127.0.0.1", backend=world.backend, task_status=task_status
+                Shouting, Successor, "127.0.0.1", backend=world.backend, task_status=task_status
             )
 
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             server = await nursery.start(serve)
             async with world.connect(server) as member:
-                member.send("work")
-                assert await member.messages.receive() == "WORK"
+                member.send(task)
+                assert await member.messages.receive() == task.upper()
                 start = trio.current_time()
                 scope.cancel()
                 await member.running.wait_ended()
@@ -243,6 +263,7 @@ def test_a_cancelled_server_says_goodbye_and_waits_for_nothing(
                 assert member.running.session.connection.close_received is not None
 
     run_sockets(story)
+    assert caplog.records == []
 
 
 def test_requests_are_looked_at_as_ever(world: World, run_sockets: Run) -> None:

@@ -116,6 +116,33 @@ class ExpiresForNobody(Composed):
         return super().expire(now) or ["time"]
 
 
+class ExpiresOnTimeOnly(Composed):
+    """As if clocks rang on time: a beat that is seen to late is never seen to."""
+
+    def expire(self, now: float) -> Any:
+        return super().expire(now) if now == self.next_deadline() else []
+
+
+class CountsBeatsFromTheLast(Composed):
+    """Each beat is so long after the one before: late by several, it is due at once again."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.due = math.inf
+
+    def start(self, now: float) -> None:
+        super().start(now)
+        self.due = now + 5
+
+    def next_deadline(self) -> float:
+        return math.inf if self.stage.finished else min(self.due, super().next_deadline())
+
+    def expire(self, now: float) -> Any:
+        if self.due <= now:
+            self.due += 5
+        return super().expire(now)
+
+
 class NoTime(Composed):
     def next_deadline(self) -> float:
         return math.nan
@@ -251,6 +278,8 @@ class AnswersEverything(Composed):
         (AlwaysDue, r"after expire\(now\) next_deadline\(\) is later than now"),
         (ExpiresEarly, "before next_deadline.. does nothing"),
         (ExpiresForNobody, "before next_deadline.. does nothing"),
+        (ExpiresOnTimeOnly, r"after expire\(now\) next_deadline\(\) is later than now"),
+        (CountsBeatsFromTheLast, r"after expire\(now\) next_deadline\(\) is later than now"),
         (NoTime, "is a time, or math.inf"),
         (CountsQuestions, "asking for next_deadline.. changes nothing"),
         (ForgetsTheTime, r"start\(\) never raises"),

@@ -83,11 +83,14 @@ class Running(Generic[AnySession]):
         """
         pump = self._pump
         if self._begun and not pump.ended:
-            pump.write()
-            if self.session.stage.finished:
-                pump.closed()
-            if self.session.next_deadline() < pump.armed:
-                pump.arm()
+            try:
+                pump.write()
+                if self.session.stage.finished:
+                    pump.closed()
+                if self.session.next_deadline() < pump.armed:
+                    pump.arm()
+            except Exception as error:  # noqa: BLE001 - it is logged
+                self._failed("the session", error)
 
     async def drained(self) -> None:
         """Wait while more than ``Options.high_water`` bytes wait to be sent, or until the end.
@@ -108,12 +111,12 @@ class Running(Generic[AnySession]):
         """
         if self._through:
             raise InvalidState("the connection and all its tasks have ended")
-        self._tasks += 1
         if self._nursery is None:
             self._waiting.append((function, arguments))
         else:
             # A task begins with a copy of its starter's context: of ours, not of a reader's.
             self._context.run(self._nursery.start_soon, self._run_task, function, arguments)
+        self._tasks += 1
 
     def close(self) -> None:
         """Begin the end in good order, by ``session.close()``. Never waits. Idempotent.
@@ -239,12 +242,18 @@ class Attended(Generic[AnySession, AnyOwner]):
         running = self.running
         try:
             async with trio.open_nursery() as nursery:
-                self._begin(nursery)
+                try:
+                    self._begin(nursery)
+                except Exception as error:  # noqa: BLE001 - it is logged
+                    running._failed("the session", error)
                 task_status.started()
                 try:
                     await self._pump.run_reader()
                 except Exception as error:  # noqa: BLE001 - it is logged
                     running._failed("session.stage", error)
+                finally:
+                    # Before the tasks have ended, which may take long, and while there may be more.
+                    running.abort()
         finally:
             running._through = True
             running.abort()
@@ -257,9 +266,9 @@ class Attended(Generic[AnySession, AnyOwner]):
         waiting, running._waiting = running._waiting, []
         for function, arguments in waiting:
             nursery.start_soon(running._run_task, function, arguments)
-        if self._leftover:
-            leftover, self._leftover = self._leftover, b""
-            self._pump.feed(leftover)
+        leftover, self._leftover = self._leftover, b""
+        if leftover and not self._pump.ended:
+            self._pump.feed(memoryview(leftover))  # as all that is read
         self._pump.closed()
         self._pump.arm()
 

@@ -66,7 +66,8 @@ class ClientFlight:
         self._opening: Protection | None = None
         self._writing: Protection | None = None
         self._context = b""
-        self._answered = False
+        #: Whether the server's Finished was found to fit all that was read before it.
+        self.answered = False
         self._certificate = b""
         self._own: list[bytes] = []
         self._held = b""
@@ -77,7 +78,7 @@ class ClientFlight:
 
     def receive(self, data: bytes) -> None:
         """Note *data* of the server's. It is understood in `follow`."""
-        if not self._answered:
+        if not self.answered:
             self._received.feed(data)
 
     def follow(self) -> None:
@@ -85,7 +86,7 @@ class ClientFlight:
 
         Raises HandshakeError where it isn't understood in here.
         """
-        while not self._answered:
+        while not self.answered:
             record = self._received.take()
             if record is None:
                 return
@@ -149,7 +150,7 @@ class ClientFlight:
                 expected.verify(message[_MESSAGE_HEADER_SIZE:])
             except InvalidSignature:
                 raise HandshakeError("the server's Finished doesn't fit what was read") from None
-            self._answered = True
+            self.answered = True
         elif kind == _CERTIFICATE_REQUEST:
             size = message[_MESSAGE_HEADER_SIZE]
             start = _MESSAGE_HEADER_SIZE + 1

@@ -52,13 +52,14 @@ class SignerEngine(PinnedEngine):
         try:
             flight.follow()
             self._pass_on(flight)
-            if complete and not flight.held:
+            if complete and not (flight.held and flight.answered):
                 raise HandshakeError("OpenSSL's last flight isn't what it should be")
         except HandshakeError as error:
             # OpenSSL's own flight mustn't leave: its key has no meaning.
             self._drain()
             self._sealed.clear()
             self._end.peer_key = None
+            self._end.exchange.secrets.clear()
             self._end.failure = (HandshakeError, f"no signature could be made: {error}")
             self._end.check()
         if not complete:
