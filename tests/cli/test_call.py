@@ -196,3 +196,14 @@ def test_debug_shows_what_the_library_logs(call: Call) -> None:
     done = call.wirecore("--debug", "wsrpc", "call", *call.keys, call.address, "Same")
     assert "\nwirecore.connect: connecting to " in f"\n{done.err}"
     assert done.status == 3
+
+
+def test_a_server_key_that_was_forgotten_is_asked_for(wirecore: Wirecore) -> None:
+    wirecore.key("server")
+    wirecore.key("alice")
+    served = wirecore.serve("wirecore_cli.example:handlers", "--key", "server")
+    said = wirecore("wsrpc", "call", served.address, "Reverse", "--key", "alice").failed(3)
+    assert "is not on the list of allowed server keys" in said
+    assert said.endswith(
+        "no --server-key was given, so that only the key of this client was expected"
+    )

@@ -140,18 +140,23 @@ def call(
     request = _from_hex(data_hex) if data_hex is not None else _read(data)
     codec = raw_codec(method) if proto is None else message_codec(method, proto, includes)
     answers = Answers(codec, as_hex=as_hex, as_json=as_json)
-    trio.run(
-        partial(
-            make_calls,
-            address,
-            ClientCredentials(key, public),
-            codec.method,
-            codec.encode(request),
-            count=count,
-            patience=timeout,
-            answered=answers.show,
-        )
+    calls = partial(
+        make_calls,
+        address,
+        ClientCredentials(key, public),
+        codec.method,
+        codec.encode(request),
+        count=count,
+        patience=timeout,
+        answered=answers.show,
     )
+    try:
+        trio.run(calls)
+    except Failure as failure:
+        if server is None and "list of allowed server keys" in str(failure):
+            hint = "no --server-key was given, so that only the key of this client was expected"
+            raise Failure(f"{failure}; {hint}", failure.status) from failure
+        raise
 
 
 def _log(*, everything: bool) -> None:
