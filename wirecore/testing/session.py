@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 
+from wirecore.errors import kind_of
 from wirecore.session import Session
 from wirecore.testing.ends import Cuts, End, Ends, Story, pieces_of, random_pieces
 
@@ -75,6 +76,12 @@ def check_session(
     after the end; nothing is raised, whatever comes. ``close`` of either end is tried after each
     story and at the beginning.
     """
+    if not callable(make_pair):
+        raise TypeError(
+            f"make_pair must be a function that makes two sessions, not {kind_of(make_pair)}"
+        )
+    if callable(stories):
+        raise TypeError("stories must be a list of functions: put the one into a list")
     told = [_nothing, *stories]
     heard: list[tuple[str, bytes]] = []
     for story in told:

@@ -489,3 +489,12 @@ def test_it_says_what_it_is(run: Run) -> None:
             assert repr(here.running) == "<Running Lines (a stream)>"
 
     run(story)
+
+
+def test_a_class_is_no_session_yet(run: Run) -> None:
+    async def story() -> None:
+        ours, _ = trio.testing.memory_stream_pair()
+        with pytest.raises(TypeError, match=r"Lines is a class: give a session, as Lines\(\)"):
+            run_session(ours, Lines, Reader)  # type: ignore[type-var]
+
+    run(story)

@@ -422,3 +422,11 @@ def test_what_isnt_true_of_calls_is_found_out(
     )
     with pytest.raises(ContractViolation, match=rule):
         check_calls(pair, call)
+
+
+def test_wrong_arguments_are_told_at_once(backend: Backend) -> None:
+    make_pair = pair_of(Composed, backend)
+    with pytest.raises(TypeError, match="make_pair must be a function that makes two sessions"):
+        check_session(make_pair(), [greeting])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="put the one into a list"):
+        check_session(make_pair, greeting)  # type: ignore[arg-type]

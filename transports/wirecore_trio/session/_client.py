@@ -214,6 +214,8 @@ def run_session(
     TypeError for wrong arguments.
     """
     require_type("stream", stream, trio.abc.Stream)
+    if isinstance(session, type):
+        raise TypeError(f"{session.__name__} is a class: give a session, as {session.__name__}()")
     require_type("options", options, Options, optional=True)
     return Connecting(_OverStream(stream, session, make_owner, options or Options()), None)
 
