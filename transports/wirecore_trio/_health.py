@@ -95,7 +95,7 @@ async def serve_health(
     *,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer probes on *listeners* until *wait_closed* returns; see the two servers' methods."""
+    """Answer probes on *listeners* until *wait_closed* returns; see the method of the server."""
     health = _Health(listeners, why_not_ready)
     task_status.started(health.listening)
     await health.run(wait_closed)
