@@ -41,6 +41,10 @@ class InvalidOption(LocalError, ValueError):
     """An option has a value that makes no sense: the message names option, value and bound."""
 
 
+class UnsendableMessage(InvalidOption):
+    """A message can't be written as asked: its name, code or payload isn't what the wire takes."""
+
+
 class InvalidState(LocalError):
     """The operation isn't possible in the state the object is in (say, send after close)."""
 
@@ -93,6 +97,10 @@ class UpgradeRejected(HandshakeError):
 
 class PeerRefused(HandshakeError):
     """TLS: the peer's certificate or key isn't acceptable, or the peer refused ours."""
+
+
+class Incompatible(HandshakeError):
+    """The peer speaks another version, or is set up in another way: to try again can't help."""
 
 
 # --- limits, on either side --------------------------------------------------------------

@@ -1,0 +1,96 @@
+"""Payloads, which know their encoding."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from wirecore.errors import InvalidMessage, UnsendableMessage, kind_of
+from wirecore.webwire_rules import Encoding
+
+_CODECS: Final = {Encoding.UTF8: "utf-8", Encoding.UTF16: "utf-16-le"}
+
+
+class Payload:
+    """*data* and how it is to be read: what requests, signals and replies carry.
+
+    Text that came is never checked before somebody asks for it, as :attr:`text`.
+    """
+
+    __slots__ = ("data", "encoding")
+
+    data: bytes
+    encoding: Encoding
+
+    def __init__(self, data: bytes = b"", encoding: Encoding = Encoding.BINARY) -> None:
+        self.data = data
+        self.encoding = encoding
+
+    @classmethod
+    def of(cls, value: Sendable) -> Payload:
+        """*value* as a payload: ``str`` in UTF-8, None empty, any buffer of bytes binary.
+
+        Raises TypeError for anything else, :class:`~wirecore.errors.UnsendableMessage` for text
+        that can't be encoded.
+        """
+        return value if isinstance(value, Payload) else cls(*split(value))
+
+    @classmethod
+    def utf16(cls, text: str) -> Payload:
+        """*text* in UTF-16. Raises :class:`~wirecore.errors.UnsendableMessage` as :meth:`of`."""
+        return cls(_encode(text, Encoding.UTF16), Encoding.UTF16)
+
+    @property
+    def text(self) -> str:
+        """The payload as text: UTF-16 where it says so, else UTF-8, as binary may be text too.
+
+        Raises :class:`~wirecore.errors.InvalidMessage` where it isn't that.
+        """
+        codec = _CODECS.get(self.encoding, "utf-8")
+        try:
+            return self.data.decode(codec)
+        except UnicodeDecodeError as error:
+            raise InvalidMessage(f"the payload is no text in {codec}: {error.reason}") from None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Payload):
+            return NotImplemented
+        return self.data == other.data and self.encoding == other.encoding
+
+    def __hash__(self) -> int:
+        return hash((self.data, self.encoding))
+
+    def __repr__(self) -> str:
+        # Without what it says, which may be secret.
+        return f"<Payload of {len(self.data)} bytes, {Encoding(self.encoding).name}>"
+
+
+#: What can be sent: see :meth:`Payload.of`.
+Sendable: TypeAlias = Payload | str | bytes | bytearray | memoryview | None
+
+
+def split(value: Sendable) -> tuple[bytes, Encoding]:
+    """Bytes and encoding of *value*; see :meth:`Payload.of`, of which it is the fast form."""
+    if isinstance(value, str):
+        return _encode(value, Encoding.UTF8), Encoding.UTF8
+    if isinstance(value, bytes):
+        return value, Encoding.BINARY
+    if isinstance(value, Payload):
+        return value.data, value.encoding
+    if value is None:
+        return b"", Encoding.BINARY
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value), Encoding.BINARY
+    raise TypeError(f"a payload must be Payload, str, bytes or None, not {kind_of(value)}")
+
+
+def _encode(text: str, encoding: Encoding) -> bytes:
+    try:
+        return text.encode(_CODECS[encoding])
+    except UnicodeEncodeError as error:
+        raise UnsendableMessage(f"the text can't be encoded: {error.reason}") from None

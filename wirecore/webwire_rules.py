@@ -1,0 +1,52 @@
+"""What webwire messages are made of, protocol 2.0: types, encodings, and what may be written.
+
+Both backends go by these figures. It imports nothing but the leaves.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class Encoding(IntEnum):
+    """How a payload is to be read. A message's type is that of its kind plus this."""
+
+    BINARY = 0
+    UTF8 = 1
+    #: Little-endian; its message pads the header, so that the payload begins at an even offset.
+    UTF16 = 2
+
+
+class MessageType(IntEnum):
+    """The first byte of a message. What has encodings stands for its binary form."""
+
+    REPLY_ERROR = 0
+    REPLY_SHUTDOWN = 1
+    REPLY_INTERNAL_ERROR = 2
+    REPLY_SESSION_NOT_FOUND = 3
+    REPLY_MAX_SESSION_CONNECTIONS = 4
+    REPLY_SESSIONS_DISABLED = 5
+    SESSION_CREATED = 21
+    SESSION_CLOSED = 22
+    ACCEPT_CONF = 23
+    CLOSE_SESSION = 31
+    RESTORE_SESSION = 32
+    HEARTBEAT = 33
+    SIGNAL = 63
+    REQUEST = 127
+    REPLY = 191
+
+
+#: What stands in a type's place for bytes that are no message.
+MALFORMED: Final = -1
+
+#: Bytes of a request's id, which the requester chooses and the answer repeats.
+ID_SIZE: Final = 8
+
+#: Longest name of a request or signal, and longest code of an error, in bytes.
+MAX_NAME: Final = 255
+
+#: Names and codes are written in printable ASCII only; whoever reads takes any byte.
+FIRST_PRINTABLE: Final = 32
+LAST_PRINTABLE: Final = 126
