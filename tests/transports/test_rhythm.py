@@ -18,10 +18,10 @@ from wirecore_trio import tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink, StreamLink
 from wirecore_trio._rhythm import Rhythm, current_rhythm
+from wirecore_trio._waiter import Waiter
 from wirecore_trio.wsrpc._channel import Channel
 from wirecore_trio.wsrpc._registry import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
-from wirecore_trio.wsrpc._waiter import Waiter
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run

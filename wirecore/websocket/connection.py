@@ -147,6 +147,11 @@ class Connection:
         return 0 if self._deflate or self._decoder.controls else self._decoder.buffered
 
     @property
+    def heard(self) -> bool:
+        """Whether the last read held control frames."""
+        return bool(self._decoder.controls)
+
+    @property
     def pongs(self) -> list[bytes]:
         """See above."""
         return self._get_pings().pongs
@@ -397,26 +402,22 @@ class Connection:
             # Due at once: the clock's reading is learnt from the call of `expire`.
             self._close_deadline = -math.inf
         if not wait and self.deferred:
-            self._see_to_end(math.inf)  # no matter when: it isn't waited for
+            self._see_to_end(math.inf)  # no matter when
         if not wait and not self.finished:
             self._lost = "closed without waiting for the peer's close frame"
             self._move(Trigger.LEAVE)
 
     def closed_error(self) -> ConnectionClosed:
-        """What to raise to those who send or receive on a connection that is over.
-
-        Its cause is the :class:`~wirecore.errors.ProtocolError` or
-        :class:`~wirecore.errors.RemoteLimitExceeded` where the peer broke a rule.
-        """
+        """What to raise on use of a connection that is over; its cause: a rule the peer broke."""
         return closed_error(self.close_received, self.failure, self._lost)
 
     def start(self, now: float) -> None:
         """The handshake is over: the heartbeat begins."""
-        if self._heartbeat is not None:
+        if self._heartbeat:
             self._heartbeat.start(now)
 
     def pause(self, now: float) -> None:
-        """Nobody reads from now on: the peer isn't to blame for pongs that aren't seen."""
+        """Nobody reads from now on, and sees pongs."""
         if self._heartbeat is not None:
             self._heartbeat.pause(now)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -13,25 +12,22 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.wsrpc import Received, Session
 
+from .._calling import Calling
 from .._dispatch import Threads, Workers
 from .._errors import CallLost, ConnectionClosed, NotConnected
 from .._link import Link
 from .._pump import Pump
+from .._waiter import Waiter
 from ._peer import Peer, check_call
 from ._registry import Registry
 from ._request import Request, run_inline
 from ._service import Method, Mode
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
-from ._waiter import Waiter
 
 if TYPE_CHECKING:
     from ._options import Options
 
 logger = logging.getLogger("wirecore.wsrpc")
-
-#: Lost calls that are ended before others of the run get their turn: ending 100,000 at once
-#: would stop everything for seconds.
-_LOST_IN_A_ROW = 1000
 
 _CLOSED_HERE: Final = "this end closed the connection"
 
@@ -42,29 +38,23 @@ _INLINE: Final = Mode.INLINE
 _SIZES: Final = ("max_frame_size", "max_message_size")
 
 
-class Channel(Peer):
+class Channel(Calling, Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
-        "_asked",
-        "_call_timeout",
         "_changed",
         "_closed_here",
-        "_context",
-        "_ended",
         "_handlers",
         "_handling",
         "_handling_bytes",
         "_options",
         "_pongs",
         "_public_key",
-        "_pump",
         "_refusing",
         "_registry",
         "_session",
         "_stopping",
         "_threads",
-        "_woken",
         "_workers",
         "error",
     )
@@ -79,16 +69,13 @@ class Channel(Peer):
         workers: Workers,
         options: Options,
     ) -> None:
+        super().__init__(options.call_timeout)
         self._session = session
         self._public_key = public_key
         self._registry = registry
         self._workers = workers
         self._threads = workers.threads_of(public_key)
         self._options = options
-        timeout = options.call_timeout
-        self._call_timeout = math.inf if timeout is None else timeout
-        self._asked = 0  # calls since something came
-        self._woken = 0  # callers that have their answer, and haven't had their turn
         self._handling = 0
         self._handling_bytes = 0
         self._refusing = False
@@ -97,9 +84,7 @@ class Channel(Peer):
         self._handlers: set[trio.CancelScope] = set()
         # Made only when somebody waits: see _wait_for_change.
         self._changed: trio.Event | None = None
-        self._ended = False
         self._closed_here = ""  # why, once it is
-        self._context: Context | None = None  # the reader's
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: ConnectionClosed | None = None
         session.start(trio.current_time())
@@ -121,11 +106,6 @@ class Channel(Peer):
         """What bounds the handlers that run in threads."""
         return self._threads
 
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is gone."""
-        return self._ended
-
     def feed(self, leftover: bytes) -> None:
         """Take what came behind the upgrade, once the channel can be found by its key."""
         if leftover:
@@ -133,8 +113,7 @@ class Channel(Peer):
 
     async def run(self) -> None:
         """Read, answer and wake until the connection has ended."""
-        self._context = trio.lowlevel.current_task().context
-        await self._pump.run_reader()
+        await self._read()
 
     def close(self, code: int = CloseCode.NORMAL, *, why: str = _CLOSED_HERE) -> None:
         """Send a close frame and close the stream at once, as the Go side does. Idempotent.
@@ -198,39 +177,16 @@ class Channel(Peer):
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             raise NotConnected from None
-        if now + self._call_timeout < pump.armed:
-            pump.arm()
-        pump.write()
-        if waiter.outcome is not None:  # sending the request showed that the connection is gone
-            await trio.lowlevel.checkpoint()
-            return waiter.unwrap()
-        self._asked += 1
-        if self._asked == 1 and not self._woken and self._answered_in_place(waiter):
-            return waiter.unwrap()
+        if self._asked_now(waiter, now):
+            if isinstance(waiter.outcome, Exception):  # who tries again lets others run
+                await trio.lowlevel.checkpoint()
+            return waiter.unwrap()  # type: ignore[no-any-return]
         waiter.task = trio.lowlevel.current_task()
         try:
             # The answer's payload, or the call's error; cancelled, the call is forgotten.
             return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
         finally:
-            if waiter.task is not None:
-                self._woken -= 1
-
-    # Ctrl-C waits until it is through: it would lose what others are waiting for.
-    @trio.lowlevel.enable_ki_protection
-    def _answered_in_place(self, waiter: Waiter) -> bool:
-        """Read the outcome of *waiter* here, where it is fast enough and nobody else calls."""
-        if self._context is None:
-            return False
-        # As the reader reads: handlers that don't block run in its context.
-        self._context.run(self._read_in_place)
-        return waiter.outcome is not None
-
-    def _read_in_place(self) -> None:
-        pump = self._pump
-        if pump.read_in_place():
-            # The reader waits for bytes, and an end that was put off brings none.
-            while self._session.stage.deferred and not pump.ended:
-                pump.read()
+            self._had_its_turn(waiter)
 
     async def _wait_for_room(self) -> None:
         # A scope of its own is fine here: this call waits anyway.
@@ -249,13 +205,7 @@ class Channel(Peer):
             self._pump.hold()  # their callers may call again, their handlers will answer
         self._asked = 0
         for waiter, payload, text in answers:
-            if waiter.task is not None:
-                self._woken += 1
-                self._pump.woke = True
-            if text:
-                waiter.finish(error_from_text(text))
-            else:
-                waiter.finish(payload)
+            self._answer(waiter, error_from_text(text) if text else payload)
         for waiter in timed_out:
             self._woken += waiter.task is not None
             waiter.finish(self._timed_out("no answer"))
@@ -285,11 +235,7 @@ class Channel(Peer):
             self.error.__cause__ = closed.__cause__
             why = f"the connection was lost: {_tell(self.error, error)}"
             self.error.__cause__ = closed.__cause__ or error
-        lost = self._session.lost()
-        if len(lost) <= _LOST_IN_A_ROW:
-            _fail_all(lost, why)
-        else:
-            trio.lowlevel.spawn_system_task(_fail_in_chunks, lost, why)
+        self._fail_lost(self._session.lost(), lambda execution: CallLost(why, execution=execution))
 
     # --- serving ------------------------------------------------------------------------
 
@@ -437,14 +383,3 @@ def _tell(closed: errors.ConnectionClosed, error: BaseException | None) -> str:
     if error is not None and not closed.clean and closed.__cause__ is None:
         return str(error)
     return str(closed)
-
-
-def _fail_all(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:
-    for waiter, execution in lost:
-        waiter.finish(CallLost(why, execution=execution))
-
-
-async def _fail_in_chunks(lost: list[tuple[Waiter, errors.Execution]], why: str) -> None:
-    for start in range(0, len(lost), _LOST_IN_A_ROW):
-        _fail_all(lost[start : start + _LOST_IN_A_ROW], why)
-        await trio.lowlevel.cancel_shielded_checkpoint()

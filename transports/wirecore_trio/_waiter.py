@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import trio
 
 from wirecore.session import Call
 
-if TYPE_CHECKING:
-    from wirecore.protocols.wsrpc import Session
+
+class Forgets(Protocol):
+    """The session of a call, which is told when nobody waits for it any longer."""
+
+    def forget(self, call: Call) -> None:
+        """*call* waits no longer: its answer will be dropped."""
 
 
 class Waiter(Call):
@@ -21,29 +25,29 @@ class Waiter(Call):
 
     __slots__ = ("outcome", "session", "task")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Forgets) -> None:
         # Without the base's: all that it sets is set once more when the call is opened.
         self.end = 0
         self.session = session
         self.task: trio.lowlevel.Task | None = None
-        #: The answer's payload, or the call's error; None until one is there.
-        self.outcome: bytes | Exception | None = None
+        #: The answer, or the call's error; None until one is there.
+        self.outcome: Any = None
 
     def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self.task = None
         self.session.forget(self)
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def unwrap(self) -> bytes:
-        """The answer's payload; raises the call's error."""
+    def unwrap(self) -> Any:
+        """The answer; raises the call's error."""
         outcome = self.outcome
-        if isinstance(outcome, bytes):
-            return outcome
         assert outcome is not None, "unwrapped too early"
-        raise outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def finish(self, outcome: bytes | Exception) -> None:
-        """End the call with the answer's payload, or with an error."""
+    def finish(self, outcome: object) -> None:
+        """End the call with the answer, or with an error."""
         self.outcome = outcome
         if self.task is not None:
             trio.lowlevel.reschedule(self.task, self)  # type: ignore[arg-type]  # see the class
