@@ -23,7 +23,8 @@ from wirecore import errors
 from wirecore.session.limits import check_at_least
 from wirecore_trio._arguments import require_int, require_seconds
 from wirecore_trio._dispatch import DEFAULT_THREADS, Workers
-from wirecore_trio.wsrpc._service import Method, Mode
+from wirecore_trio._handlers import Mode
+from wirecore_trio.wsrpc._service import Method
 from wirecore_trio.wsrpc._texts import overloaded_text, stopping_text
 
 from ._errors import status_of

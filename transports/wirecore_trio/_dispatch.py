@@ -77,6 +77,11 @@ class Workers:
         self._parked: list[_Worker] = []
         self._context = contextvars.copy_context()
 
+    @property
+    def everybody(self) -> trio.CapacityLimiter:
+        """What bounds the threads of all jobs together."""
+        return self._threads
+
     def threads_of(self, peer: bytes) -> Threads:
         """The threads of *peer*. They are remembered while the result or one of them is in use."""
         threads = self._shares.get(peer)

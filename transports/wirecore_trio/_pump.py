@@ -92,6 +92,7 @@ class Pump:
         "flooded",
         "link",
         "now",
+        "paused",
         "session",
         "woke",
     )
@@ -113,6 +114,8 @@ class Pump:
         self._outbox = session.outbox
         self._stage = session.stage
         self.ended = False
+        #: While there is one the reader waits for it, and TCP slows the peer down.
+        self.paused: trio.Event | None = None
         #: When something was read last, be it the end of the stream.
         self.fed = -math.inf
         #: Set by the owner that wakes a task, which is to have its turn next.
@@ -177,10 +180,7 @@ class Pump:
         return True
 
     def feed(self, data: memoryview | bytes) -> None:
-        """Give *data* to the session as if it had been read; empty at the end of the stream.
-
-        Empty, too, for what the session has put off.
-        """
+        """Give *data* to the session as if read; empty at the end, and for what it has put off."""
         self._sent_in_pass = False
         now = self.now()
         rhythm = self._rhythm
@@ -259,7 +259,9 @@ class Pump:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         in_a_row = 0
         while not self.ended:
-            if not self.read_if_likely():
+            if self.paused is not None:
+                await self.paused.wait()
+            elif not self.read_if_likely():
                 in_a_row = 0
                 if self.woke or not self.read_in_place():
                     self.woke = False
@@ -277,9 +279,8 @@ class Pump:
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until there may be something to read, or the pump has ended.
 
-        Raises one of ``WAIT_FAILED`` where the link is gone: end the pump with it. Behind the
-        end of the stream, or of the session, nothing can come; but what is queued may still be
-        on its way out.
+        Raises one of ``WAIT_FAILED`` where the link is gone: end the pump with it. Behind the end
+        of stream or session nothing can come; but what is queued may be on its way out.
         """
         # No frame of its own: most connections wait here.
         if self._at_eof or self._stage.finished:
@@ -489,6 +490,8 @@ class Pump:
             self._timer = None
         self.link.close()
         self._wake_parked()
+        if self.paused is not None:
+            self.paused.set()
         if self._over is not None:
             self._over.unpark_all()
         self._owner.on_end(error)

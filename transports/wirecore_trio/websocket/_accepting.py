@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypedDict, TypeVar
 
@@ -27,6 +27,7 @@ from ._upgrading import OnRequest, Upgrading
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
+    from wirecore.websocket import Request
 
 logger = logging.getLogger("wirecore.websocket")
 
@@ -57,6 +58,7 @@ class Serving:
     ssl_context: ssl.SSLContext | None = None
     subprotocols: Sequence[str] = ()
     origins: Collection[str] | None = None
+    check_origin: Callable[[Request], bool] | None = None
     on_request: OnRequest | None = None
     max_connections: int = 100_000
     max_handshakes: int = MAX_HANDSHAKES
@@ -84,6 +86,7 @@ class Serving:
         upgrading = Upgrading(
             subprotocols=self.subprotocols,
             origins=self.origins,
+            check_origin=self.check_origin,
             on_request=self.on_request,
             options=self.options,
             backend=self.backend,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from wirecore._backend import Backend
     from wirecore.websocket import Accepted, Request
 
+    from ._upgrading import Accept
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
@@ -22,13 +24,15 @@ class Opened:
 
     *client*: which end this is. *accepted*: what was agreed on: subprotocol, compression, the
     headers of the answer. *options*: those of the connection. *request*: the client's request, on
-    a server; None on a client. *backend*: the codec, None for the process' own.
+    a server; None on a client. *answer*: what a server's ``on_request`` hook chose for it, None
+    on a client. *backend*: the codec, None for the process' own.
     """
 
     client: bool
     accepted: Accepted
     options: Options
     request: Request | None = None
+    answer: Accept | None = None
     backend: Backend | None = None
 
     @property

@@ -48,10 +48,14 @@ OnRequest: TypeAlias = Callable[[Request], Awaitable[Response | Accept | None]]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Upgrading:
-    """How a server answers upgrade requests; see :func:`serve` for the fields."""
+    """How a server answers upgrade requests; see :func:`serve` for the fields.
+
+    *check_origin*: says, in place of *origins*, whether a request may pass.
+    """
 
     subprotocols: Sequence[str] = ()
     origins: Collection[str] | None = None
+    check_origin: Callable[[Request], bool] | None = None
     on_request: OnRequest | None = None
     options: Options = field(default_factory=Options)
     backend: Backend | None = None
@@ -86,7 +90,7 @@ class Upgrading:
             else:
                 await send_all(link, head)
                 accepted = handshake.accepted
-                opened = Opened(False, accepted, self.options, request, self.backend)
+                opened = Opened(False, accepted, self.options, request, answer, self.backend)
                 return Upgraded(link, opened, handshake.leftover)
         await send_all(link, handshake.respond(answer))
         await linger(link)
@@ -108,8 +112,14 @@ class Upgrading:
                 return Response(500)
         if isinstance(answer, Response):
             return answer
-        refusal = request.problem or origin_problem(request, self.origins)
-        return refusal or answer or Accept()
+        return self.problem(request) or answer or Accept()
+
+    def problem(self, request: Request) -> Response | None:
+        """The answer to a request that is no proper upgrade, or of a foreign origin."""
+        origins = self.origins
+        if self.check_origin is not None and request.origin is not None:
+            origins = (request.origin,) if self.check_origin(request) else ()
+        return request.problem or origin_problem(request, origins)
 
     def _choose(self, request: Request) -> str | None:
         return next((name for name in self.subprotocols if name in request.subprotocols), None)

@@ -15,13 +15,14 @@ from wirecore.protocols.wsrpc import Received, Session
 from .._calling import Calling
 from .._dispatch import Threads, Workers
 from .._errors import CallLost, ConnectionClosed, NotConnected
+from .._handlers import Mode
 from .._link import Link
 from .._pump import Pump
 from .._waiter import Waiter
 from ._peer import Peer, check_call
 from ._registry import Registry
 from ._request import Request, run_inline
-from ._service import Method, Mode
+from ._service import Method
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .._arguments import kind_of, require_type
-from ._forgotten import forgotten_await
+from .._handlers import forgotten_await
 from ._service import MessageT, ProtoMessage, decode_message, require_message_type
 
 

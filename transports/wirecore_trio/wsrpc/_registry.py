@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from wirecore import errors
 
 from .._arguments import kind_of, require_type
-from ._service import Method, MethodTypes, Mode, ProtoMessage, Service, require_message_type
+from .._handlers import mode_of
+from ._service import Method, MethodTypes, ProtoMessage, Service, require_message_type
 
 if TYPE_CHECKING:
     from ._peer import Peer
@@ -104,12 +105,7 @@ class Registry:
                 "two services can't share one"
             )
         _check_handler(name, handler)
-        is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-            getattr(handler, "__call__", None)  # noqa: B004  # an object's own, where it has one
-        )
-        if inline and is_async:
-            raise errors.InvalidOption(f"{name!r} is async: inline is for plain functions")
-        mode = Mode.TASK if is_async else Mode.INLINE if inline else Mode.THREAD
+        mode = mode_of(name, handler, inline=inline)
         return Method(name, handler, request, response, mode)
 
     def add(self, services: Sequence[Service], handlers: Handlers) -> None:

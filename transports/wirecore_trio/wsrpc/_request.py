@@ -11,7 +11,8 @@ import trio
 from wirecore import errors
 from wirecore._backend import default
 
-from ._service import Method, Mode
+from .._handlers import Mode
+from ._service import Method
 
 if TYPE_CHECKING:
     from ._channel import Channel

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 from wirecore import errors
 
-from ._forgotten import forgotten_await
+from .._handlers import Mode, forgotten_await
 
 if TYPE_CHECKING:
     from ._peer import Peer
@@ -29,17 +28,6 @@ class ProtoMessage(Protocol):
 
 
 MessageT = TypeVar("MessageT", bound=ProtoMessage)
-
-
-class Mode(Enum):
-    """How a handler runs."""
-
-    #: ``async def``: in a task of its own.
-    TASK = "task"
-    #: ``def``: in a worker thread, so that it may block.
-    THREAD = "thread"
-    #: ``def``, asked for: in the reader itself. The fastest way, and it must never block.
-    INLINE = "inline"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class ServerSession:
         "_conf",
         "_connection",
         "_decode",
+        "_held",
         "_patience",
         "_stopping",
         "_webwire",
@@ -114,6 +115,7 @@ class ServerSession:
         self.outbox = self._connection.outbox
         self.inactive = False
         self.problem: Exception | None = None
+        self._held = False
         self._stopping = False
         self._webwire = backend.webwire
         self._decode = backend.webwire.decode_messages
@@ -207,13 +209,13 @@ class ServerSession:
         """Nothing more is taken from the client; replies still go out."""
         self.inactive = True
 
-    def hold(self, now: float) -> None:
-        """Nobody reads, or the client must wait, from now on: its silence doesn't count."""
-        self._patience.pause(now)
+    def hold(self) -> None:
+        """Nobody reads, or the client waits for its turn, from now on: silence doesn't count."""
+        self._held = True
 
     def resume(self, now: float) -> None:
         """It counts again, from *now*."""
-        self._patience.resume(now)
+        self._held = False
         self._patience.pong(now)
 
     # --- what the transport does ----------------------------------------------------------------
@@ -263,6 +265,8 @@ class ServerSession:
 
     def expire(self, now: float) -> None:
         """See to what is due: the end of a client that says nothing, or doesn't close."""
+        if self._held:
+            self._patience.pong(now)
         if self._patience.expired(now) and self._connection.state is State.OPEN:
             seconds = self._conf.read_timeout_ms / 1000
             self.problem = TimeoutError(f"the client sent nothing within {seconds:g} s")

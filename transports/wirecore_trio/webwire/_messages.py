@@ -1,0 +1,73 @@
+"""What handlers are called with: a request, or a signal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from wirecore.protocols.webwire import Payload
+
+if TYPE_CHECKING:
+    from ._client import Client
+    from ._connection import Connection
+
+T = TypeVar("T")
+
+
+class _Message(Generic[T]):
+    __slots__ = ("name", "payload", "value")
+
+    def __init__(self, name: str, payload: Payload, value: T) -> None:
+        #: What it is called; "" where it has no name.
+        self.name = name
+        #: What it carries, as it came.
+        self.payload = payload
+        #: The payload as the route's codec reads it; the payload itself where it has none.
+        self.value = value
+
+    @property
+    def text(self) -> str:
+        """The payload as text. Raises InvalidMessage where it isn't that."""
+        return self.payload.text
+
+    @property
+    def data(self) -> bytes:
+        """The payload's bytes."""
+        return self.payload.data
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, {self.payload!r}>"
+
+
+class Request(_Message[T]):
+    """A client's request; what its handler returns is the reply."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
+        super().__init__(name, payload, value)
+        #: Whose it is.
+        self.connection = connection
+
+
+class Signal(_Message[T]):
+    """A client's signal; nothing is sent back."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
+        super().__init__(name, payload, value)
+        #: Whose it is.
+        self.connection = connection
+
+
+class ServerSignal(_Message[T]):
+    """A server's signal, on a client."""
+
+    __slots__ = ("client",)
+
+    def __init__(self, client: Client, name: str, payload: Payload, value: T) -> None:
+        super().__init__(name, payload, value)
+        #: Whom it was sent to.
+        self.client = client
+
+

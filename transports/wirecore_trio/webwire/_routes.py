@@ -1,0 +1,91 @@
+"""Routes: which handler takes the requests or signals of which name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from wirecore.errors import InvalidOption
+from wirecore.protocols.webwire import Payload, Sendable
+from wirecore.webwire_rules import FIRST_PRINTABLE, LAST_PRINTABLE, MAX_NAME
+
+from .._arguments import require_callable, require_type
+from .._handlers import Mode, mode_of
+from ._codecs import Codec
+
+#: What a handler is: it takes the message, and may be async.
+Handler: TypeAlias = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
+
+#: Gives a handler to a route.
+Decorator: TypeAlias = Callable[[H], H]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler, how it is run, and how its values are coded."""
+
+    handler: Handler
+    mode: Mode
+    codec: Codec[Any] | None = None
+    reply: Codec[Any] | None = None
+
+    def encode(self, value: Any) -> Sendable:
+        """What the handler returned, as it is sent. Raises UnsendableMessage."""
+        if self.reply is None or isinstance(value, Payload):
+            return value  # type: ignore[no-any-return]  # what is none is found out next
+        return self.reply.encode(value)
+
+
+class Routes:
+    """Handlers by name, and one for all other names."""
+
+    __slots__ = ("_what", "by_name", "rest")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self.by_name: dict[str, Route] = {}
+        self.rest: Route | None = None
+
+    def find(self, name: str) -> Route | None:
+        """Who takes what is called *name*; None for nobody."""
+        return self.by_name.get(name, self.rest)
+
+    def add(
+        self,
+        name: str | None,
+        codec: Codec[Any] | None,
+        reply: Codec[Any] | None,
+        inline: bool,
+    ) -> Decorator[H]:
+        """What a decorator of the public API returns. *name*: None for all that have no route.
+
+        Raises InvalidOption for a name that is taken or can't be sent, TypeError for what is
+        none. The decorator raises TypeError for what can't be called with a message.
+        """
+        if name is not None:
+            self._check_name(name)
+        what = f"the {self._what} {name!r}" if name is not None else f"any other {self._what}"
+        if name in self.by_name or (name is None and self.rest is not None):
+            raise InvalidOption(f"{what} has a handler already")
+
+        def decorate(handler: H) -> H:
+            require_callable(f"the handler of {what}", handler, "message")
+            route = Route(handler, mode_of(what, handler, inline=inline), codec, reply)
+            if name is None:
+                self.rest = route
+            else:
+                self.by_name[name] = route
+            return handler
+
+        return decorate
+
+    def _check_name(self, name: object) -> None:
+        hint = f'with parentheses: @….{self._what}("name"), or @….{self._what}() for all others'
+        require_type("name", name, str, hint=hint)
+        assert isinstance(name, str)
+        if len(name) > MAX_NAME or not all(
+            FIRST_PRINTABLE <= ord(mark) <= LAST_PRINTABLE for mark in name
+        ):
+            raise InvalidOption(f"a name has at most {MAX_NAME} printable ASCII characters")
