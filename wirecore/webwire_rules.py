@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from wirecore.errors import UnsendableMessage, kind_of
+
 
 class Encoding(IntEnum):
     """How a payload is to be read. A message's type is that of its kind plus this."""
@@ -74,3 +76,17 @@ NAME_ONLY: Final = "a signal in UTF-16 must have a payload; send it as binary or
 EMPTY_CODE: Final = "an error must have a code"
 LONG_CODE: Final = f"a code must be no longer than {MAX_NAME} characters"
 UNPRINTABLE_CODE: Final = "a code must be printable ASCII"
+
+
+def encode_id(request_id: int) -> bytes:
+    """*request_id* as the 8 bytes on the wire.
+
+    Raises TypeError where it is no int, :class:`~wirecore.errors.UnsendableMessage` outside 0 to
+    2^64 - 1.
+    """
+    if not isinstance(request_id, int):
+        raise TypeError(f"a request's id must be an int, not {kind_of(request_id)}")
+    try:
+        return request_id.to_bytes(ID_SIZE, "little")
+    except OverflowError:
+        raise UnsendableMessage(BAD_ID) from None

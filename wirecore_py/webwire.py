@@ -14,7 +14,6 @@ from wirecore.errors import UnsendableMessage, kind_of
 from wirecore.events import RawText
 from wirecore.webwire_rules import (
     BAD_ENCODING,
-    BAD_ID,
     EMPTY_CODE,
     EMPTY_MESSAGE,
     FIRST_PRINTABLE,
@@ -37,6 +36,7 @@ from wirecore.webwire_rules import (
     UNPRINTABLE_NAME,
     Encoding,
     MessageType,
+    encode_id,
 )
 from wirecore_py._buffer import Buffer, as_bytes
 from wirecore_py.calls import CallTable
@@ -274,16 +274,6 @@ def encode_error(request_id: int, code: str, text: Buffer) -> bytes:
         raise UnsendableMessage(EMPTY_CODE)
     encoded = _encode_name(code, LONG_CODE, UNPRINTABLE_CODE)
     return bytes((MessageType.REPLY_ERROR,)) + head + encoded + data
-
-
-def encode_id(request_id: int) -> bytes:
-    """*request_id* as the 8 bytes on the wire. Raises as :func:`encode_request`."""
-    if not isinstance(request_id, int):
-        raise TypeError(f"a request's id must be an int, not {kind_of(request_id)}")
-    try:
-        return request_id.to_bytes(ID_SIZE, "little")
-    except OverflowError:
-        raise UnsendableMessage(BAD_ID) from None
 
 
 def check_encoding(encoding: int) -> int:

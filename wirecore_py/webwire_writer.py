@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from wirecore.errors import InvalidState
-from wirecore.webwire_rules import MessageType
+from wirecore.webwire_rules import MessageType, encode_id
 from wirecore_py.calls import CallTable
 from wirecore_py.frames import encode_message
 from wirecore_py.outbox import Outbox
-from wirecore_py.webwire import (
-    check_encoding,
-    encode_id,
-    encode_named,
-    encode_reply,
-    encode_signal,
-)
+from wirecore_py.webwire import check_encoding, encode_named, encode_reply, encode_signal
 
 
 class _Call(Protocol):
