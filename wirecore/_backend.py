@@ -24,6 +24,8 @@ MODULES: Final = (
     "outbox",
     "stream",
     "utf8",
+    "webwire",
+    "webwire_writer",
 )
 
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
         outbox,
         stream,
         utf8,
+        webwire,
+        webwire_writer,
     )
 
     # A module can't be a type: these name what each of them offers, and the pure twins type it.
@@ -81,6 +85,17 @@ if TYPE_CHECKING:
     class _Utf8:
         Utf8Validator = utf8.Utf8Validator
 
+    class _Webwire:
+        decode_message = staticmethod(webwire.decode_message)
+        decode_messages = staticmethod(webwire.decode_messages)
+        encode_error = staticmethod(webwire.encode_error)
+        encode_reply = staticmethod(webwire.encode_reply)
+        encode_request = staticmethod(webwire.encode_request)
+        encode_signal = staticmethod(webwire.encode_signal)
+
+    class _WebwireWriter:
+        MessageWriter = webwire_writer.MessageWriter
+
 
 class Backend:
     """One of the two sets of modules; each is imported when first asked for."""
@@ -97,6 +112,8 @@ class Backend:
         outbox: _Outbox
         stream: _Stream
         utf8: _Utf8
+        webwire: _Webwire
+        webwire_writer: _WebwireWriter
 
     def __init__(self, name: BackendName) -> None:
         self.name = name

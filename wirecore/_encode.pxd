@@ -72,27 +72,32 @@ cdef inline Py_ssize_t head_size(Py_ssize_t size, bint masked) noexcept nogil:
     return head + 4 if masked else head
 
 
+cdef inline unsigned char* write_head(
+    unsigned char* to, unsigned char first, Py_ssize_t size, unsigned char mask_bit
+) noexcept nogil:
+    """Write the head of a frame with *size* bytes of payload, but for its key; returns its end."""
+    cdef int i
+    to[0] = first
+    if size < 126:
+        to[1] = <unsigned char>size | mask_bit
+        return to + 2
+    if size < 0x10000:
+        to[1] = 126 | mask_bit
+        to[2] = <unsigned char>(size >> 8)
+        to[3] = <unsigned char>(size & 0xFF)
+        return to + 4
+    to[1] = 127 | mask_bit
+    for i in range(8):
+        to[2 + i] = <unsigned char>(<unsigned long long>size >> (56 - 8 * i) & 0xFF)
+    return to + 10
+
+
 cdef inline unsigned char* write_frame(
     unsigned char* to, unsigned char first, const unsigned char* data, Py_ssize_t size,
     const unsigned char* key,
 ) noexcept nogil:
     """Write one frame, masked with the 4 bytes of *key* unless it is NULL; returns its end."""
-    cdef unsigned char mask_bit = 0 if key == NULL else 0x80
-    cdef int i
-    to[0] = first
-    if size < 126:
-        to[1] = <unsigned char>size | mask_bit
-        to += 2
-    elif size < 0x10000:
-        to[1] = 126 | mask_bit
-        to[2] = <unsigned char>(size >> 8)
-        to[3] = <unsigned char>(size & 0xFF)
-        to += 4
-    else:
-        to[1] = 127 | mask_bit
-        for i in range(8):
-            to[2 + i] = <unsigned char>(<unsigned long long>size >> (56 - 8 * i) & 0xFF)
-        to += 10
+    to = write_head(to, first, size, 0 if key == NULL else 0x80)
     if key == NULL:
         memcpy(to, data, size)
     else:
