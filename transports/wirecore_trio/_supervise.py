@@ -69,7 +69,7 @@ class RetryPolicy:
             # connection was there, nothing of this may end the program.
             passing = isinstance(error.__cause__, _PASSING_CAUSES)
             return not (passing or self.persist)
-        if isinstance(error, errors.LocalError):
+        if isinstance(error, errors.LocalError | errors.Incompatible):
             return True  # asking the same again can't help
         if self.persist:
             return False
@@ -150,3 +150,24 @@ async def dial_until_open(
                 on_failure(error, delay)
         # Out of the block, or the next attempt's error would drag this one along as its context.
         await trio.sleep(delay)
+
+
+async def supervise(
+    opened: Opened,
+    attend: Callable[[Opened], Awaitable[bool]],
+    attempt: Callable[[], Awaitable[Opened]],
+    policy: RetryPolicy,
+    *,
+    what: str,
+) -> None:
+    """Attend to *opened*, and connect again each time it is lost, until *attend* says False.
+
+    Raises what *attempt* raises where *policy* gives up.
+    """
+    redial = Redial(policy)
+    while True:
+        redial.opened()
+        if not await attend(opened):
+            return
+        await redial.pause()
+        opened = await dial_until_open(attempt, policy, what=what, backoff=redial.backoff)

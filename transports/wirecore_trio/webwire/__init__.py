@@ -1,0 +1,105 @@
+"""webwire on trio: requests, replies, signals and sessions, over WebSocket.
+
+A server::
+
+    server = webwire.Server(store=webwire.MemoryStore())
+
+    @server.request("echo")
+    async def echo(request):
+        return request.payload
+
+    await server.serve("127.0.0.1", 8080)
+
+A client::
+
+    async with webwire.connect("ws://127.0.0.1:8080/") as client:
+        reply = await client.request("echo", "hello")
+        print(reply.text)
+"""
+
+from __future__ import annotations
+
+from wirecore.errors import Incompatible, InvalidMessage, UnsendableMessage, UpgradeRejected
+from wirecore.protocols.webwire import (
+    BufferOverflow,
+    BufferSizeMismatch,
+    ConnectionTimeout,
+    DeadlineExceeded,
+    DialTimeout,
+    Encoding,
+    IncompatibleVersion,
+    InternalError,
+    MaxSessionConnectionsReached,
+    Payload,
+    RequestError,
+    Sendable,
+    ServerShutdown,
+    Session,
+    SessionNotFound,
+    SessionsDisabled,
+    SubprotocolMismatch,
+    UnexpectedFirstMessage,
+)
+from wirecore.session import Backoff
+from wirecore.websocket import Request as HttpRequest
+from wirecore.websocket import Response
+
+from .._listening import Listening
+from .._supervise import RetryPolicy
+from ._client import Client, Status
+from ._codecs import Codec, Json, Struct
+from ._connection import Connection
+from ._entering import Connecting, connect
+from ._errors import Disconnected, TransmissionFailed
+from ._messages import Request, ServerSignal, Signal
+from ._options import ClientOptions, ServerOptions
+from ._rooms import Room
+from ._server import Server, Upgrade
+
+__all__ = [
+    "Backoff",
+    "BufferOverflow",
+    "BufferSizeMismatch",
+    "Client",
+    "ClientOptions",
+    "Codec",
+    "Connecting",
+    "Connection",
+    "ConnectionTimeout",
+    "DeadlineExceeded",
+    "DialTimeout",
+    "Disconnected",
+    "Encoding",
+    "HttpRequest",
+    "Incompatible",
+    "IncompatibleVersion",
+    "InternalError",
+    "InvalidMessage",
+    "Json",
+    "Listening",
+    "MaxSessionConnectionsReached",
+    "Payload",
+    "Request",
+    "RequestError",
+    "Response",
+    "RetryPolicy",
+    "Room",
+    "Sendable",
+    "Server",
+    "ServerOptions",
+    "ServerShutdown",
+    "ServerSignal",
+    "Session",
+    "SessionNotFound",
+    "SessionsDisabled",
+    "Signal",
+    "Status",
+    "Struct",
+    "SubprotocolMismatch",
+    "TransmissionFailed",
+    "UnexpectedFirstMessage",
+    "UnsendableMessage",
+    "Upgrade",
+    "UpgradeRejected",
+    "connect",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from wirecore.errors import InvalidMessage, InvalidOption, UnsendableMessage, kind_of
@@ -60,8 +61,8 @@ class Struct(Generic[T]):
         self._text = format == "json"
         self._encoding = Encoding.UTF8 if self._text else Encoding.BINARY
         self._failures = (msgspec.MsgspecError, UnicodeDecodeError)
-        self._encode = module.Encoder().encode
-        self._decode = module.Decoder(kind).decode
+        self._encode: Callable[[T], bytes] = module.Encoder().encode
+        self._decode: Callable[[bytes], T] = module.Decoder(kind).decode
 
     def encode(self, value: T) -> Payload:
         """See :class:`Codec`."""

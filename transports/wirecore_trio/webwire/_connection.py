@@ -12,6 +12,7 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.webwire import (
     MessageType,
+    Payload,
     RequestError,
     Sendable,
     ServerSession,
@@ -23,6 +24,7 @@ from .._dispatch import Threads, Workers
 from .._handlers import forgotten_await
 from .._link import Link
 from .._owner import Owner
+from .._pausing import pause, read_on
 from .._pump import Pump
 from ._codecs import Codec
 from ._errors import Disconnected
@@ -52,7 +54,6 @@ class Connection(Owner[Any]):
     """
 
     __slots__ = (
-        "__weakref__",
         "_closing",
         "_gone",
         "_handling",
@@ -248,6 +249,9 @@ class Connection(Owner[Any]):
             self._pump.push_last()
             self._pump.end(None)
 
+    def drain(self) -> None:
+        """The server takes no more connections: see Drainable; shutdown sees to the rest."""
+
     async def wait_handled(self) -> None:
         """Wait until nothing of it is being handled."""
         await self._handling.wait_idle()
@@ -289,14 +293,11 @@ class Connection(Owner[Any]):
 
     def pause(self) -> None:
         """Have nobody read until :meth:`read_on`."""
-        if self._pump.paused is None and not self.ended:
-            self._pump.paused = trio.Event()
+        pause(self._pump)
 
     def read_on(self) -> None:
         """There is room again."""
-        paused, self._pump.paused = self._pump.paused, None
-        if paused is not None:
-            paused.set()
+        if read_on(self._pump):
             self.session_state.resume(self.now())
 
     def started(self, job: Job) -> None:
@@ -350,7 +351,7 @@ class Connection(Owner[Any]):
         """The client asks for a session, or for the end of its own."""
         sessions = self._server._sessions
         if kind == MessageType.RESTORE_SESSION:
-            answer = await sessions.restore(self, data)
+            answer: MessageType | Payload | None = await sessions.restore(self, data)
         else:
             answer = await sessions.close_by_client(self)
         if isinstance(answer, MessageType):

@@ -120,7 +120,7 @@ class Handling:
     # --- one job --------------------------------------------------------------------------------
 
     def _begin(self, message: Message) -> None:
-        kind, request_id, name, data = message
+        kind, request_id, name, _ = message
         connection = self._connection
         if kind in _REQUESTS:
             route = connection.requests.find(name)

@@ -69,5 +69,3 @@ class ServerSignal(_Message[T]):
         super().__init__(name, payload, value)
         #: Whom it was sent to.
         self.client = client
-
-

@@ -77,9 +77,7 @@ class ServerOptions:
         for name in ("buffer_size", "concurrency", "max_session_connections"):
             require_int(name, getattr(self, name))
         require_seconds("read_timeout", self.read_timeout, optional=False)
-        conf = accept_conf(
-            self.read_timeout, self.buffer_size, subprotocol_bytes(self.subprotocol)
-        )
+        conf = accept_conf(self.read_timeout, self.buffer_size, subprotocol_bytes(self.subprotocol))
         object.__setattr__(self, "conf", conf)
         for name in (
             "max_queue",

@@ -19,7 +19,7 @@ from .._dispatch import DEFAULT_THREADS, Workers
 from .._entered import Entered
 from .._errors import NotConnected, require_trio, unwrapped
 from .._link import Link
-from .._supervise import RETRIED, Redial, RetryPolicy, dial_until_open
+from .._supervise import RETRIED, RetryPolicy, dial_until_open, supervise
 from .._tasks import HiddenNursery
 from ..tls import ClientCredentials
 from ._address import name_failure, parse_address, show_address
@@ -192,31 +192,31 @@ class Client(Caller, Serving):
 
     async def _supervise(self, channel: Channel, policy: RetryPolicy) -> None:
         """Run *channel*, and connect again each time it is lost, until :meth:`_close`."""
-        redial = Redial(policy)
-        while True:
-            redial.opened()
-            try:
-                await channel.run()
-            finally:
-                self._channel = None
-                channel.close()
-            if self.state is State.SHUTDOWN:
-                return
-            self._last_error = channel.error
-            logger.info(
-                "the connection to %s was lost (%s); connecting again",
-                self._authority,
-                channel.error,
-            )
-            self._watch.set(State.IDLE)
-            await redial.pause()
-            channel = await dial_until_open(
-                lambda: self._attempt(self._workers),
-                policy,
-                what=self._authority,
-                backoff=redial.backoff,
-            )
+        await supervise(
+            channel,
+            self._attend,
+            lambda: self._attempt(self._workers),
+            policy,
+            what=self._authority,
+        )
+
+    async def _attend(self, channel: Channel) -> bool:
+        """Run *channel*; whether another one is wanted when it is lost."""
+        if channel is not self._channel and self.state is not State.SHUTDOWN:
             self._ready(channel)
+        try:
+            await channel.run()
+        finally:
+            self._channel = None
+            channel.close()
+        if self.state is State.SHUTDOWN:
+            return False
+        self._last_error = channel.error
+        logger.info(
+            "the connection to %s was lost (%s); connecting again", self._authority, channel.error
+        )
+        self._watch.set(State.IDLE)
+        return True
 
     def _close(self) -> None:
         """Close the connection; what waits for the state sees SHUTDOWN."""

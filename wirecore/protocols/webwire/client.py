@@ -210,7 +210,8 @@ class ClientSession:
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Message] | None:
         """Bytes came: the messages that became whole, in order.
 
-        Replies to pending requests have the call in place of an id; other replies are dropped.
+        The first says how the server is set up, and :attr:`conf` is there then. Replies to pending
+        requests have the call in place of an id; other replies are dropped.
         What is no message ends the connection, as :attr:`problem`.
         """
         messages: list[Any] = self._connection.receive(data, now)
@@ -218,7 +219,7 @@ class ClientSession:
             return None
         happened = self._decode(messages, self.table)
         if self.conf is None and self.problem is None:
-            self._configure(happened.pop(0) if happened else None, now)
+            self._configure(happened[0] if happened else None, now)
         if happened and happened[-1][0] == MALFORMED:
             self._end(ProtocolError(f"the server sent what is no message: {happened.pop()[2]}"))
         return None if self.problem is not None and self.conf is None else happened

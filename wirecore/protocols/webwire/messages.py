@@ -75,7 +75,8 @@ class AcceptConf:
             raise InvalidMessage(
                 f"a server's settings are {_SETTINGS.size} bytes or more, not {len(payload)}"
             )
-        return cls(*_SETTINGS.unpack_from(payload), bytes(payload[_SETTINGS.size :]))
+        major, minor, timeout, size = _SETTINGS.unpack_from(payload)
+        return cls(major, minor, timeout, size, bytes(payload[_SETTINGS.size :]))
 
 
 def encode_outcome(kind: MessageType, request_id: int) -> bytes:

@@ -1,0 +1,304 @@
+"""One connection of a client: requests that wait for replies, and what the server sends."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.errors import Execution
+from wirecore.protocols.webwire import (
+    TIMED_OUT,
+    ClientSession,
+    DeadlineExceeded,
+    Encoding,
+    InternalError,
+    MaxSessionConnectionsReached,
+    MessageType,
+    Payload,
+    RequestError,
+    ServerShutdown,
+    SessionNotFound,
+    SessionsDisabled,
+)
+
+from .._calling import Calling
+from .._errors import ConnectionClosed
+from .._link import Link
+from .._pausing import pause, read_on
+from .._pump import Pump
+from .._waiter import Waiter
+from ._errors import Disconnected, TransmissionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wirecore_py.webwire import Message
+
+    from ._options import ClientOptions
+
+_ENCODINGS: Final = tuple(Encoding)
+_REPLY: Final = int(MessageType.REPLY)
+_SIGNAL: Final = int(MessageType.SIGNAL)
+_SIGNAL_END: Final = _SIGNAL + len(Encoding)
+
+#: What the answers without a payload mean.
+_REFUSALS: Final[dict[int, tuple[type[errors.RemoteError], str]]] = {
+    MessageType.REPLY_SHUTDOWN: (ServerShutdown, "the server shuts down"),
+    MessageType.REPLY_INTERNAL_ERROR: (InternalError, "the server failed to handle the request"),
+    MessageType.REPLY_SESSION_NOT_FOUND: (SessionNotFound, "the server has no such session"),
+    MessageType.REPLY_MAX_SESSION_CONNECTIONS: (
+        MaxSessionConnectionsReached,
+        "as many connections use the session as the server allows",
+    ),
+    MessageType.REPLY_SESSIONS_DISABLED: (SessionsDisabled, "the server has no sessions"),
+}
+
+
+class Listener(Protocol):
+    """Whom a channel tells what the server sent by itself; nothing of it may block."""
+
+    def signalled(self, name: str, payload: Payload) -> None:
+        """A signal came."""
+
+    def session_created(self, json: bytes) -> None:
+        """The server gave us a session."""
+
+    def session_closed(self) -> None:
+        """The server ended our session."""
+
+    def lost(self, channel: Channel) -> None:
+        """The connection is gone."""
+
+
+class Channel(Calling):
+    """An open connection to a server; its owner calls :meth:`run`."""
+
+    __slots__ = ("_changed", "_listener", "_options", "_session", "error")
+
+    def __init__(
+        self, link: Link, session: ClientSession, listener: Listener, options: ClientOptions
+    ) -> None:
+        super().__init__(options.request_timeout)
+        self._session = session
+        self._listener = listener
+        self._options = options
+        # Made only when somebody waits: see _wait_for_change.
+        self._changed: trio.Event | None = None
+        #: Why the connection ended; None while it is open.
+        self.error: Exception | None = None
+        session.start(trio.current_time())
+        self._pump = Pump(
+            link,
+            session,
+            self,
+            write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
+            high_water=options.high_water,
+            eager_wait=options.eager_wait,
+            lingering=True,
+        )
+
+    async def run(self, leftover: bytes) -> None:
+        """Read and wake until the connection has ended."""
+        try:
+            if leftover:
+                self._pump.feed(leftover)
+            await self._read()
+        finally:
+            self.abort()
+
+    async def wait_configured(self) -> None:
+        """Wait until the server has said how it is set up.
+
+        Raises Incompatible where that isn't for us, ConnectionClosed where it never did.
+        """
+        while self._session.conf is None:
+            if self.ended or self._session.problem is not None:
+                assert self.error is not None or self._session.problem is not None
+                raise self._session.problem or self.error  # type: ignore[misc]  # one is there
+            await self._wait_for_change()
+        self._pump.arm()
+
+    async def wait_ended(self) -> None:
+        """Wait until the connection is gone."""
+        while not self.ended:
+            await self._wait_for_change()
+
+    async def wait_answered(self) -> None:
+        """Wait until no request is without its reply."""
+        while self._session.table and not self.ended:
+            await self._wait_for_change()
+
+    def close(self) -> None:
+        """Begin the end in good order."""
+        if not self.ended:
+            self._session.close()
+            self._pump.push()
+            self._pump.closed()
+            self._pump.arm()
+
+    def abort(self) -> None:
+        """End it now; a close frame still goes first, if it can."""
+        if not self.ended:
+            self._session.close(CloseCode.GOING_AWAY)
+            self._pump.push_last()
+            self._pump.end(None)
+
+    def pause(self) -> None:
+        """Have nobody read until :meth:`read_on`: too much waits to be handled."""
+        pause(self._pump)
+
+    def read_on(self) -> None:
+        """There is room again."""
+        read_on(self._pump)
+
+    async def _wait_for_change(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def _tell_change(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    # --- out ------------------------------------------------------------------------------------
+
+    async def request(self, name: str, data: bytes, encoding: int) -> Payload:
+        """Send a request and wait for its reply. Raises what stands in :meth:`Client.request`."""
+        session = self._session
+        if session.outbox.pending > self._options.high_water:
+            await self._wait_for_room()
+        waiter = Waiter(session)
+        now = self._pump.now()
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            session.request(waiter, name, data, encoding, now)
+        except errors.NotConnected:
+            # Who tries again and again must let others run meanwhile.
+            await trio.lowlevel.checkpoint()
+            raise Disconnected("not connected", execution="not_sent") from None
+        if self._asked_now(waiter, now):
+            if isinstance(waiter.outcome, Exception):
+                await trio.lowlevel.checkpoint()
+            return waiter.unwrap()  # type: ignore[no-any-return]
+        waiter.task = trio.lowlevel.current_task()
+        try:
+            # The reply's payload, or the request's error; cancelled, the request is forgotten.
+            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+        finally:
+            self._had_its_turn(waiter)
+
+    async def restore_session(self, key: bytes) -> Payload:
+        """Ask for the session of *key*: its JSON. Raises as :meth:`request`."""
+        return await self._ask(lambda waiter, now: self._session.restore_session(waiter, key, now))
+
+    async def close_session(self) -> None:
+        """End the session. Raises as :meth:`request`."""
+        await self._ask(self._session.close_session)
+
+    async def _ask(self, queue: Callable[[Waiter, float], None]) -> Payload:
+        waiter = Waiter(self._session)
+        now = self._pump.now()
+        await trio.lowlevel.checkpoint()
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            queue(waiter, now)
+        except errors.NotConnected:
+            raise Disconnected("not connected", execution="not_sent") from None
+        if self._asked_now(waiter, now):
+            return waiter.unwrap()  # type: ignore[no-any-return]
+        waiter.task = trio.lowlevel.current_task()
+        try:
+            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+        finally:
+            self._had_its_turn(waiter)
+
+    async def _wait_for_room(self) -> None:
+        with trio.move_on_after(self._call_timeout) as scope:
+            await self._pump.drained()
+        if scope.cancelled_caught:
+            raise self._timed_out("the request couldn't be sent")
+
+    async def signal(self, name: str, data: bytes, encoding: int) -> None:
+        """Send a signal. Raises what stands in :meth:`Client.signal`."""
+        session = self._session
+        if session.outbox.pending > self._options.high_water:
+            await self._pump.drained()
+        pump = self._pump
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            session.signal(name, data, encoding, pump.now())
+        except errors.NotConnected:
+            await trio.lowlevel.checkpoint()
+            raise Disconnected("not connected", execution="not_sent") from None
+        pump.write()
+
+    # --- the pump's owner, see there --------------------------------------------------------------
+
+    def received(self, happened: list[Message]) -> None:
+        """See the pump's Owner."""
+        if len(happened) > 1:
+            self._pump.hold()  # their callers may request again
+        self._asked = 0
+        for kind, call, name, data in happened:
+            if kind >= _REPLY:
+                self._answer(call, Payload(data, _ENCODINGS[kind - _REPLY]))
+            elif _SIGNAL <= kind < _SIGNAL_END:
+                self._listener.signalled(name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
+            else:
+                self._received_other(kind, call, name, data)
+        if self._changed is not None and not self._session.table:
+            self._tell_change()
+
+    def _received_other(self, kind: int, call: Any, name: str, data: bytes) -> None:
+        if kind == TIMED_OUT:
+            self._answer(call, self._timed_out("no reply"))
+        elif kind == MessageType.REPLY_ERROR:
+            self._answer(call, RequestError(name, data.decode("utf-8", "replace")))
+        elif kind in _REFUSALS:
+            error, text = _REFUSALS[kind]
+            self._answer(call, error(text))
+        elif kind == MessageType.SESSION_CREATED:
+            self._listener.session_created(data)
+        elif kind == MessageType.SESSION_CLOSED:
+            self._listener.session_closed()
+        elif kind == MessageType.ACCEPT_CONF:
+            self._tell_change()
+        # Anything else is for a server, and is ignored, as the original does.
+
+    def _timed_out(self, what: str) -> DeadlineExceeded:
+        return DeadlineExceeded(f"{what} within {self._call_timeout:g} s")
+
+    def on_finish(self) -> None:
+        """See the pump's Owner."""
+        self._fail_requests(None)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See the pump's Owner."""
+        self._ended = True
+        self._fail_requests(error)
+        self._session.outbox.clear()
+        self._tell_change()
+        self._listener.lost(self)
+
+    def _fail_requests(self, error: BaseException | None) -> None:
+        if self.error is None:
+            closed = self._session.closed_error()
+            self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+            self.error.__cause__ = self._session.problem or closed.__cause__ or error
+        told = self._session.problem or (error if error is not None else self.error)
+        why = f"the connection was lost: {told}"
+
+        def make_error(execution: Execution) -> Exception:
+            if execution == "not_sent":
+                return TransmissionFailed(why, execution=execution)
+            return Disconnected(why, execution=execution)
+
+        self._fail_lost(self._session.lost(), make_error)

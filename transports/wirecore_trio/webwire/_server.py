@@ -1,0 +1,433 @@
+"""The server: its routes and hooks, who is connected, and how it stops."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.protocols.webwire import Sendable, ServerSession
+from wirecore.session.limits import check_at_least
+from wirecore.websocket import Request as HttpRequest
+from wirecore.websocket import Response
+from wirecore.websocket.http import FRAMING_FIELDS, check_fields
+
+from .._arguments import kind_of, require_int, require_known, require_seconds, require_type
+from .._dispatch import Workers
+from .._errors import alone, require_trio
+from .._health import serve_health
+from .._listeners import open_listeners
+from .._listening import Listening
+from ..websocket._accepting import Serving
+from ..websocket._upgrading import Accept
+from ._accepting import Bound
+from ._codecs import Codec
+from ._connection import Connection
+from ._hooks import Hook, Hookable, Hooks, call_hook, tell_hook
+from ._options import ServerOptions
+from ._rooms import ROOM_TOPIC, Room, encode_signal, send_to_all
+from ._routes import Decorator, Routes
+from ._sessions import CLOSED_TOPIC, Sessions
+from .stores._contract import SessionStore, SharedStore
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Collection
+
+    from wirecore._backend import Backend
+
+logger = logging.getLogger("wirecore.webwire")
+
+_TEXT: Final = (
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade(Accept):
+    """What ``before_upgrade`` returns to let a client in on terms of its own.
+
+    *info*: what ``connection.info`` holds. *concurrency*: in place of the server's option.
+    *headers* go with the answer, *subprotocol* is that of the WebSocket handshake.
+    """
+
+    info: Mapping[Any, Any] = field(default_factory=dict)
+    concurrency: int | None = None
+
+
+#: The original answers 400 where this would be the better status.
+_UPGRADE_REQUIRED: Final = 426
+_REPLACED: Final = (b"sec-websocket-version", b"upgrade")
+
+
+class ServeKeywords(TypedDict, total=False):
+    """What :meth:`Server.serve` takes besides host and port."""
+
+    unix_path: str | None
+    listeners: Sequence[socket.socket] | None
+    ssl_context: ssl.SSLContext | None
+    origins: Collection[str] | None
+    check_origin: Callable[[HttpRequest], bool] | None
+    max_connections: int
+    max_handshakes: int
+
+
+class Server(Hookable):
+    """A webwire server: handlers, hooks and sessions; :meth:`serve` has it listen.
+
+    *options*: see :class:`ServerOptions`. *store*: where sessions are kept, None: they are
+    disabled. *backend*: the codec, for tests.
+    """
+
+    def __init__(
+        self,
+        options: ServerOptions | None = None,
+        *,
+        store: SessionStore | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        require_type("options", options, ServerOptions, optional=True)
+        if store is not None and not isinstance(store, SessionStore):
+            raise TypeError(f"store must be a SessionStore, not {kind_of(store)}")
+        self.options = options or ServerOptions()
+        self._backend = backend
+        self._hooks = Hooks()
+        self._requests = Routes("request")
+        self._signals = Routes("signal")
+        self._shared = store if isinstance(store, SharedStore) else None
+        self._sessions = Sessions(store, self._hooks, self.options.max_session_connections)
+        self._rooms: dict[str, Room] = {}
+        self._joined_rooms: dict[Connection, dict[Room, None]] = {}
+        self._bound: list[Bound] = []
+        self._nurseries: list[trio.Nursery] = []
+        self._stopping = False
+        self._closed = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<webwire.Server of {len(self.connections)} connections>"
+
+    # --- routes ---------------------------------------------------------------------------------
+
+    def request(
+        self,
+        name: str | None = None,
+        *,
+        codec: Codec[Any] | None = None,
+        reply: Codec[Any] | None = None,
+        inline: bool = False,
+    ) -> Decorator[Any]:
+        """A decorator: requests called *name* are its function's, None: all that have no other.
+
+        The function takes a :class:`Request` and returns the reply: ``str`` (UTF-8), bytes,
+        Payload or None; it raises RequestError to refuse. ``async def`` runs in a task, ``def`` in
+        a thread, or, with *inline*, in the reader, the fastest way, where it must never block.
+        *codec*: how the payload becomes ``request.value``; what it can't read is refused as
+        "INVALID_PAYLOAD". *reply*: how what is returned becomes a payload; None: by *codec*.
+
+        Raises InvalidOption where *name* is taken, or no name; TypeError for another type.
+        """
+        return self._requests.add(name, codec, reply or codec, inline)
+
+    def signal(
+        self, name: str | None = None, *, codec: Codec[Any] | None = None, inline: bool = False
+    ) -> Decorator[Any]:
+        """A decorator: signals called *name* are its function's, which takes a :class:`Signal`.
+
+        As :meth:`request`, without a reply.
+        """
+        return self._signals.add(name, codec, None, inline)
+
+    # --- who is connected -----------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to shut down."""
+        return self._stopping
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that are open."""
+        return [connection for bound in self._bound for connection in bound.connections]
+
+    @property
+    def active_sessions(self) -> int:
+        """How many sessions have a connection to this server."""
+        return len(self._sessions.registry)
+
+    def session_connections(self, key: str) -> list[Connection]:
+        """The connections to this server that use the session of *key*."""
+        return self._sessions.registry.connections(key)
+
+    async def close_session(self, key: str) -> list[tuple[Connection, Exception | None]]:
+        """End the session of *key* on each of its connections, on all servers of a shared store.
+
+        Each is told, and the store forgets it. Those of this server are returned, with the error
+        of those where it failed. Nothing where nobody is connected with it: the stored session
+        stays. Raises InvalidState where sessions are disabled.
+        """
+        return await self._sessions.close_key(key)
+
+    async def broadcast(
+        self,
+        name: str,
+        payload: Sendable | Any = None,
+        *,
+        to: Iterable[Connection] | None = None,
+        codec: Codec[Any] | None = None,
+    ) -> list[Connection]:
+        """Send a signal, encoded once, to many; those that it couldn't be sent to are returned.
+
+        *to*: None: all that are connected to this server. Nobody is waited for: who isn't
+        connected any more, or has more than ``high_water`` bytes waiting to be sent, is left out.
+        Raises UnsendableMessage, BufferOverflow; then nobody got it.
+        """
+        message = encode_signal(name, payload, codec, self.options.conf.buffer_size)
+        return await send_to_all(self.connections if to is None else to, message)
+
+    def room(self, name: str) -> Room:
+        """The room called *name*: the same object for as long as it has members."""
+        require_type("name", name, str)
+        return self._rooms.setdefault(name, Room(self, name))
+
+    def _joined(self, connection: Connection, room: Room) -> None:
+        self._rooms[room.name] = room
+        self._joined_rooms.setdefault(connection, {})[room] = None
+
+    def _left(self, connection: Connection, room: Room) -> None:
+        rooms = self._joined_rooms.get(connection, {})
+        rooms.pop(room, None)
+        if not rooms:
+            self._joined_rooms.pop(connection, None)
+
+    async def _left_rooms(self, connection: Connection) -> None:
+        for room in list(self._joined_rooms.get(connection, ())):
+            try:
+                await room.leave(connection)
+            except errors.WirecoreError as error:
+                logger.warning("the store couldn't be told that a room is empty: %s", error)
+
+    # --- serving --------------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+        **keywords: Unpack[ServeKeywords],
+    ) -> None:
+        """Listen on *host* and *port* (0: a free one), and serve.
+
+        *unix_path*, *listeners*, *ssl_context*, *origins*, *max_connections* and *max_handshakes*
+        are as :func:`wirecore_trio.websocket.serve` has them; *check_origin* says, in place of
+        *origins*, whether a request from a browser may pass.
+
+        ``task_status`` gives a ``Listening``. Returns after :meth:`shutdown`. Cancelled, it sends
+        every client a close frame, waits for nothing, and cancels the handlers. May run several
+        times at once, on different addresses. Raises OSError where it can't listen, InvalidState
+        where the server has ended.
+        """
+        require_trio()
+        require_known("serve", keywords, ServeKeywords.__optional_keys__)
+        if self._stopping:
+            raise errors.InvalidState("this server was shut down: make a new one")
+
+        async def on_request(request: HttpRequest) -> Response | Accept | None:
+            answer = await self._on_request(request)
+            if isinstance(answer, Response):
+                return answer
+            return _with_version(serving.upgrading.problem(request)) or answer
+
+        serving = Serving(
+            host,
+            port,
+            on_request=on_request,
+            options=self.options.websocket(),
+            backend=self._backend,
+            **keywords,
+        )
+        listeners = await serving.listen()
+        try:
+            with alone():
+                await self._serve(serving, listeners, task_status)
+        finally:
+            if not self._bound:
+                self._closed.set()
+
+    async def _serve(
+        self,
+        serving: Serving,
+        listeners: Sequence[socket.socket],
+        task_status: trio.TaskStatus[Listening],
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery, threads=self.options.max_threads)
+            first = not self._bound
+            bound = Bound(self, serving, listeners, workers)
+            self._bound.append(bound)
+            self._nurseries.append(nursery)
+            try:
+                if first and self._shared is not None:
+                    await self._shared.subscribe(CLOSED_TOPIC)
+                    await nursery.start(self._shared.run, self._delivered, self._resumed)
+                task_status.started(bound)
+                await bound.run()
+            finally:
+                self._bound.remove(bound)
+                self._nurseries.remove(nursery)
+                nursery.cancel_scope.cancel()  # the workers have nobody to work for
+
+    async def _on_request(self, request: HttpRequest) -> Response | Accept | None:
+        """What is asked of each HTTP request, in the original's order."""
+        if self._stopping:
+            return Response(503, _TEXT, b"server shutting down\n")
+        if request.method == "OPTIONS":
+            hook = self._hooks.options
+            answer = None if hook is None else await call_hook(hook, request)
+            return Response(200) if answer is None else answer
+        hook = self._hooks.before_upgrade
+        return None if hook is None else await call_hook(hook, request)
+
+    def make_connection(
+        self, link: Any, request: HttpRequest, answer: Accept | None, workers: Workers, peer: str
+    ) -> Connection:
+        """The connection of a client that was let in."""
+        info: Mapping[Any, Any] = {}
+        concurrency = None
+        if isinstance(answer, Upgrade):
+            info, concurrency = answer.info, answer.concurrency
+        elif self._hooks.before_upgrade is None:
+            agent = request.header("user-agent") or b""
+            info = {"user_agent": agent.decode("latin-1")}
+        options = self.options
+        return Connection(
+            self,
+            link,
+            ServerSession(
+                options.conf,
+                max_queued_bytes=options.max_queued_bytes,
+                close_timeout=options.close_timeout,
+                backend=self._backend,
+            ),
+            http_request=request,
+            info=info,
+            concurrency=options.concurrency if concurrency is None else concurrency,
+            workers=workers,
+            peer=peer,
+        )
+
+    def _delivered(self, topic: str, message: bytes) -> None:
+        if topic == CLOSED_TOPIC:
+            self._start_task(self._close_published, message.decode("utf-8", "surrogatepass"))
+        elif topic.startswith(ROOM_TOPIC):
+            room = self._rooms.get(topic.removeprefix(ROOM_TOPIC))
+            if room is not None:
+                room.deliver(message)
+
+    async def _close_published(self, key: str) -> None:
+        await self._sessions.close_key(key, published=True)
+
+    def _resumed(self) -> None:
+        self._start_task(self._sessions.check)
+
+    def _start_task(self, function: Callable[..., Awaitable[object]], *arguments: Any) -> None:
+        if self._nurseries:
+            self._nurseries[0].start_soon(self._run_task, function, arguments)
+
+    async def _run_task(
+        self, function: Callable[..., Awaitable[object]], arguments: tuple[Any, ...]
+    ) -> None:
+        try:
+            await function(*arguments)
+        except Exception:
+            logger.exception("a task of the server's failed")
+
+    async def _tell(self, what: str, hook: Hook | None, *arguments: object) -> None:
+        await tell_hook(what, hook, *arguments)
+
+    def _make_id(self) -> str:
+        from wirecore._backend import default
+
+        return (self._backend or default).entropy.uuid4_text()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def shutdown(self, grace: float | None = None) -> None:
+        """Stop in good order, and return when all has ended.
+
+        Handlers that run finish, and their replies go out. Meanwhile new connections get 503,
+        new requests ServerShutdown, signals are dropped. Then the listeners close, and the
+        connections (1001). After *grace* seconds (None: never) what is left is cancelled.
+        """
+        require_seconds("grace", grace)
+        if grace is not None:
+            check_at_least("grace", grace, 0)
+        self._stopping = True
+        for connection in self.connections:
+            connection.stop()
+        with trio.move_on_after(float("inf") if grace is None else grace):
+            for connection in self.connections:
+                await connection.wait_handled()
+            for bound in list(self._bound):
+                bound.stop_accepting()
+            for connection in self.connections:
+                connection.close_with(CloseCode.GOING_AWAY)
+            for bound in list(self._bound):
+                await bound.wait_idle()
+        for bound in list(self._bound):
+            bound.cancel()
+        if self._bound:
+            await self._closed.wait()
+        self._closed.set()
+
+    async def drain(self, grace: float | None = 30.0) -> None:
+        """As :meth:`shutdown`, for ``wirecore_trio.drain_on_signal``."""
+        await self.shutdown(grace)
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has ended: shut down or cancelled, and all its handlers through."""
+        await self._closed.wait()
+
+    async def serve_health(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        listeners: Sequence[socket.socket] | None = None,
+        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Answer plain HTTP on an address of its own: ``/healthz``, ``/livez`` and ``/readyz``.
+
+        See :meth:`wirecore_trio.wsrpc.Server.serve_health`.
+        """
+        require_trio()
+        require_type("host", host, str, optional=True)
+        require_int("port", port)
+        await serve_health(
+            self._why_not_ready,
+            self.wait_closed,
+            await open_listeners(host, port) if listeners is None else listeners,
+            task_status=task_status,
+        )
+
+    def _why_not_ready(self) -> str:
+        if self._stopping:
+            return "draining"
+        return "" if self._bound else "not listening"
+
+
+def _with_version(problem: Response | None) -> Response | None:
+    """*problem* with the field that the original sends with each handshake that it refuses."""
+    if problem is None:
+        return None
+    status = 400 if problem.status == _UPGRADE_REQUIRED else problem.status
+    fields = check_fields(problem.headers, FRAMING_FIELDS)
+    kept = [field for field in fields if field[0].lower() not in _REPLACED]
+    return Response(status, (*kept, (b"Sec-Websocket-Version", b"13")), problem.body)
