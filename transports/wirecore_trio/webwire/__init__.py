@@ -19,6 +19,9 @@ A client::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from wirecore._late import late_names
 from wirecore.errors import Incompatible, InvalidMessage, UnsendableMessage, UpgradeRejected
 from wirecore.protocols.webwire import (
     BufferOverflow,
@@ -55,6 +58,10 @@ from ._messages import Request, ServerSignal, Signal
 from ._options import ClientOptions, ServerOptions
 from ._rooms import Room
 from ._server import Server, Upgrade
+from .stores import FileStore, MemoryStore, SessionStore, SharedStore
+
+if TYPE_CHECKING:
+    from .stores import SQLiteStore
 
 __all__ = [
     "Backoff",
@@ -70,6 +77,7 @@ __all__ = [
     "DialTimeout",
     "Disconnected",
     "Encoding",
+    "FileStore",
     "HttpRequest",
     "Incompatible",
     "IncompatibleVersion",
@@ -78,12 +86,14 @@ __all__ = [
     "Json",
     "Listening",
     "MaxSessionConnectionsReached",
+    "MemoryStore",
     "Payload",
     "Request",
     "RequestError",
     "Response",
     "RetryPolicy",
     "Room",
+    "SQLiteStore",
     "Sendable",
     "Server",
     "ServerOptions",
@@ -91,7 +101,9 @@ __all__ = [
     "ServerSignal",
     "Session",
     "SessionNotFound",
+    "SessionStore",
     "SessionsDisabled",
+    "SharedStore",
     "Signal",
     "Status",
     "Struct",
@@ -103,3 +115,7 @@ __all__ = [
     "UpgradeRejected",
     "connect",
 ]
+
+if not TYPE_CHECKING:
+    # sqlite3 is loaded by those who use it.
+    __getattr__, __dir__ = late_names(__name__, {"stores": ("SQLiteStore",)})

@@ -38,9 +38,8 @@ from wirecore.websocket.writer import PART
 from wirecore.webwire_rules import MALFORMED, MessageType
 
 if TYPE_CHECKING:
-    from wirecore_py.webwire import Message
-
     from wirecore_py.calls import CallTable
+    from wirecore_py.webwire import Message
 
 #: Both ends' message buffer where nothing is said: bytes of one message.
 DEFAULT_BUFFER_SIZE: Final = 8192
