@@ -24,7 +24,7 @@ from libc.string cimport memcmp, memcpy
 from wirecore._buffer cimport open_buffer
 from wirecore._calls cimport CallTable
 
-from wirecore import webwire_rules as rules
+import wirecore.webwire_rules as rules
 from wirecore.errors import UnsendableMessage, kind_of
 from wirecore.events import RawText
 
