@@ -43,7 +43,15 @@ SOURCES = Path(__file__).parents[1] / "wirecore"
 #: What a compiled module may use of wirecore: the leaves and its compiled siblings.
 LEAVES = {
     f"wirecore.{leaf}"
-    for leaf in ("constants", "errors", "events", "long_frame", "protobuf", "rules")
+    for leaf in (
+        "constants",
+        "errors",
+        "events",
+        "long_frame",
+        "protobuf",
+        "rules",
+        "webwire_rules",
+    )
 }
 
 #: No part of the sans-IO core looks at these.

@@ -6,10 +6,8 @@ where it has one, and the payload up to the end. Whoever reads takes any bytes a
 writes is bound to printable ASCII.
 """
 
-from cpython.buffer cimport Py_buffer, PyBuffer_Release
 from cpython.bytes cimport (
-    PyBytes_AS_STRING, PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize,
-    PyBytes_GET_SIZE,
+    PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
 )
 from cpython.list cimport PyList_Append
 from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_Check
@@ -21,10 +19,10 @@ from cpython.unicode cimport (
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
-from wirecore._buffer cimport open_buffer
+from wirecore._buffer cimport as_bytes
 from wirecore._calls cimport CallTable
 
-from wirecore import webwire_rules as rules
+import wirecore.webwire_rules as rules
 from wirecore.errors import UnsendableMessage, kind_of
 from wirecore.events import RawText
 
@@ -244,18 +242,6 @@ cdef inline object make_payload(Parts* parts):
 
 cdef tuple malformed(int problem):
     return (MALFORMED, 0, texts[problem], b"")
-
-
-cdef bytes as_bytes(object data):
-    """The content of *data*; *data* itself where it is bytes."""
-    cdef Py_buffer view
-    if PyBytes_Check(data):
-        return <bytes>data
-    open_buffer(data, &view)
-    try:
-        return PyBytes_FromStringAndSize(<const char*>view.buf, view.len)
-    finally:
-        PyBuffer_Release(&view)
 
 
 cdef inline bint is_text(object message):

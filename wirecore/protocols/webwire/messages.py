@@ -75,8 +75,9 @@ class AcceptConf:
             raise InvalidMessage(
                 f"a server's settings are {_SETTINGS.size} bytes or more, not {len(payload)}"
             )
-        major, minor, timeout, size = _SETTINGS.unpack_from(payload)
-        return cls(major, minor, timeout, size, bytes(payload[_SETTINGS.size :]))
+        major, minor, read_timeout_ms, buffer_size = _SETTINGS.unpack_from(payload)
+        subprotocol = bytes(payload[_SETTINGS.size :])
+        return cls(major, minor, read_timeout_ms, buffer_size, subprotocol)
 
 
 def encode_outcome(kind: MessageType, request_id: int) -> bytes:
