@@ -239,8 +239,7 @@ class Connection(Owner[Any]):
         self.session_state.stop()
         for kind, request_id, _, _ in self._handling.drop_waiting():
             if kind in _ANSWERED:
-                self.session_state.reply_outcome(request_id, MessageType.REPLY_SHUTDOWN)
-        self._pump.write()
+                self.answer(request_id, MessageType.REPLY_SHUTDOWN)
 
     def abort(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """End it now; a close frame still goes first, if it can."""
@@ -300,24 +299,27 @@ class Connection(Owner[Any]):
         if read_on(self._pump):
             self.session_state.resume(self.now())
 
-    def started(self, job: Job) -> None:
+    def start(self, job: Job) -> None:
         """Run *job* in a worker."""
         self._pump.woke = True
         self._workers.start(job)
 
     def reply(self, request_id: int, name: str, value: Sendable) -> None:
         """Send what the handler of *name* returned, if there is still somebody to answer."""
-        if self.ended:
+        pump = self._pump
+        if pump.ended:
             return
         try:
-            data, encoding = split(value)
-            self.session_state.reply(request_id, data, encoding)
+            if type(value) is Payload:
+                self.session_state.reply(request_id, value.data, value.encoding)
+            else:
+                self.session_state.reply(request_id, *split(value))
         except TypeError as error:
             hint = forgotten_await(value)
             self.fail_internally(request_id, name, TypeError(f"{error}{hint}"))
         except errors.LocalError as error:
             self._unsendable(request_id, name, error)
-        self._pump.write()
+        pump.write()
 
     def fail(self, request_id: int, error: RequestError) -> None:
         """Send an error that a handler raised on purpose."""

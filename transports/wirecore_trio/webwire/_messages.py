@@ -16,13 +16,12 @@ T = TypeVar("T")
 class _Message(Generic[T]):
     __slots__ = ("name", "payload", "value")
 
-    def __init__(self, name: str, payload: Payload, value: T) -> None:
-        #: What it is called; "" where it has no name.
-        self.name = name
-        #: What it carries, as it came.
-        self.payload = payload
-        #: The payload as the route's codec reads it; the payload itself where it has none.
-        self.value = value
+    #: What it is called; "" where it has no name.
+    name: str
+    #: What it carries, as it came.
+    payload: Payload
+    #: The payload as the route's codec reads it; the payload itself where it has none.
+    value: T
 
     @property
     def text(self) -> str:
@@ -44,9 +43,12 @@ class Request(_Message[T]):
     __slots__ = ("connection",)
 
     def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
-        super().__init__(name, payload, value)
         #: Whose it is.
         self.connection = connection
+        # Here and not in a base's: it is made for every message.
+        self.name = name
+        self.payload = payload
+        self.value = value
 
 
 class Signal(_Message[T]):
@@ -55,9 +57,12 @@ class Signal(_Message[T]):
     __slots__ = ("connection",)
 
     def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
-        super().__init__(name, payload, value)
         #: Whose it is.
         self.connection = connection
+        # Here and not in a base's: it is made for every message.
+        self.name = name
+        self.payload = payload
+        self.value = value
 
 
 class ServerSignal(_Message[T]):
@@ -66,6 +71,8 @@ class ServerSignal(_Message[T]):
     __slots__ = ("client",)
 
     def __init__(self, client: Client, name: str, payload: Payload, value: T) -> None:
-        super().__init__(name, payload, value)
         #: Whom it was sent to.
         self.client = client
+        self.name = name
+        self.payload = payload
+        self.value = value

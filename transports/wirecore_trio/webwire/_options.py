@@ -26,9 +26,9 @@ def subprotocol_bytes(name: str) -> bytes:
     """*name* as it goes over the wire. Raises TypeError, and InvalidOption where it can't go."""
     require_type("subprotocol", name, str)
     try:
-        return name.encode("latin-1")
-    except UnicodeEncodeError:
-        raise InvalidOption("subprotocol must be latin-1 text, best of all ASCII") from None
+        return name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidOption(f"subprotocol can't be encoded: {error.reason}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

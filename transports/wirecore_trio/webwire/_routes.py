@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from wirecore.errors import InvalidOption
-from wirecore.protocols.webwire import Payload, Sendable
 from wirecore.webwire_rules import FIRST_PRINTABLE, LAST_PRINTABLE, MAX_NAME
 
 from .._arguments import require_callable, require_type
@@ -30,12 +29,6 @@ class Route:
     mode: Mode
     codec: Codec[Any] | None = None
     reply: Codec[Any] | None = None
-
-    def encode(self, value: Any) -> Sendable:
-        """What the handler returned, as it is sent. Raises UnsendableMessage."""
-        if self.reply is None or isinstance(value, Payload):
-            return value  # type: ignore[no-any-return]  # what is none is found out next
-        return self.reply.encode(value)
 
 
 class Routes:

@@ -241,7 +241,8 @@ class ClientSession:
             return IncompatibleVersion(conf.major, conf.minor)
         if conf.subprotocol != self._subprotocol:
             return SubprotocolMismatch(
-                self._subprotocol.decode("latin-1"), conf.subprotocol.decode("latin-1")
+                self._subprotocol.decode("utf-8", "replace"),
+                conf.subprotocol.decode("utf-8", "replace"),
             )
         if conf.buffer_size != self._buffer_size:
             return BufferSizeMismatch(self._buffer_size, conf.buffer_size)

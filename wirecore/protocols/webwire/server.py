@@ -132,9 +132,10 @@ class ServerSession:
         :class:`~wirecore.errors.UnsendableMessage` for a payload that can't be sent, and
         :class:`~wirecore.errors.LocalLimitExceeded` where the client leaves too much unread.
         """
-        if self._connection.state is State.OPEN and not self._writer.reply(
-            request_id, payload, encoding
-        ):
+        connection = self._connection
+        if connection.plain and self._writer.reply(request_id, payload, encoding):
+            return
+        if connection.state is State.OPEN:
             self._put(self._webwire.encode_reply(request_id, payload, encoding))
 
     def reply_error(self, request_id: int, code: str, message: str) -> None:

@@ -1,0 +1,175 @@
+"""One message for its handler: how it is given, and what becomes of what that returns."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from wirecore.errors import ConnectionLost, InvalidMessage
+from wirecore.protocols.webwire import Payload, RequestError
+from wirecore.webwire_rules import Encoding, MessageType
+
+from .._handlers import Mode, forgotten_await
+from ._messages import Request, Signal
+from ._routes import Route
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire import Message
+
+    from ._connection import Connection
+    from ._handling import Handling
+
+logger = logging.getLogger("wirecore.webwire")
+
+#: As plain numbers: comparing members of an enum costs as much as a call.
+SIGNAL: Final = int(MessageType.SIGNAL)
+SIGNAL_END: Final = SIGNAL + len(Encoding)
+REQUEST: Final = int(MessageType.REQUEST)
+REQUEST_END: Final = REQUEST + len(Encoding)
+_ENCODINGS: Final = tuple(Encoding)
+
+#: Stands for a type: a job of the connection's own, a function in the id's place.
+OWN: Final = -3
+
+_THREAD: Final = Mode.THREAD
+_copy_context = contextvars.copy_context
+
+#: What a client gets whose payload isn't what its route wants.
+INVALID_PAYLOAD: Final = "INVALID_PAYLOAD"
+
+
+class OwnJob:
+    """A job of the connection's own: a hook, or what the client asks of its session."""
+
+    __slots__ = ("_connection", "_handling", "_message")
+
+    def __init__(self, handling: Handling, connection: Connection, message: Message) -> None:
+        self._handling = handling
+        self._connection = connection
+        self._message = message
+
+    async def run(self) -> None:
+        """Run it. Raises nothing but cancellation."""
+        kind, what, _, data = self._message
+        try:
+            if kind == OWN:
+                await what()
+            else:
+                await self._connection.answer_session_request(kind, what, data)
+        except Exception:
+            logger.exception("a job of a connection's own failed")
+        finally:
+            self._handling.ended(barrier=True)
+
+
+class Job:
+    """One request or signal, for a handler in a task or a thread."""
+
+    __slots__ = ("_connection", "_handling", "_message", "_route")
+
+    def __init__(
+        self, handling: Handling, connection: Connection, message: Message, route: Route
+    ) -> None:
+        self._handling = handling
+        self._connection = connection
+        self._message = message
+        self._route = route
+
+    async def run(self) -> None:
+        """Run the handler. Raises nothing but cancellation."""
+        handling, connection = self._handling, self._connection
+        message, route = self._message, self._route
+        scope = handling.scope()
+        try:
+            if scope is not None:
+                with scope:
+                    await self._run_and_finish()
+            elif route.mode is _THREAD:
+                await self._run_and_finish()
+            else:
+                # No coroutine of its own: each would cost at every request.
+                finish(
+                    connection,
+                    route,
+                    message,
+                    await route.handler(make_message(connection, route, message)),
+                )
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+            fail(connection, message, error)
+        finally:
+            if scope is not None:
+                handling.left(scope)
+            handling.ended()
+
+    async def _run_and_finish(self) -> None:
+        connection, route, message = self._connection, self._route, self._message
+        argument = make_message(connection, route, message)
+        if route.mode is _THREAD:
+            # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
+            # from being left.
+            result = await trio.to_thread.run_sync(
+                route.handler,
+                argument,
+                abandon_on_cancel=True,
+                limiter=connection.threads,  # type: ignore[arg-type]  # no more is asked of it
+            )
+        else:
+            result = await route.handler(argument)
+        finish(connection, route, message, result)
+
+
+def run_inline(connection: Connection, route: Route, message: Message) -> None:
+    """Run a handler that never blocks, here and now."""
+    try:
+        # In a context of its own: what one handler puts into a contextvar isn't the next one's.
+        result = _copy_context().run(route.handler, make_message(connection, route, message))
+        finish(connection, route, message, result)
+    except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+        fail(connection, message, error)
+
+
+def make_message(
+    connection: Connection, route: Route, message: Message
+) -> Request[Any] | Signal[Any]:
+    """What the handler is called with. Raises RequestError for a payload it can't be."""
+    kind, _, name, data = message
+    is_request = kind >= REQUEST
+    payload = Payload(data, _ENCODINGS[kind - (REQUEST if is_request else SIGNAL)])
+    value: Any = payload
+    if route.codec is not None:
+        try:
+            value = route.codec.decode(payload)
+        except InvalidMessage as error:
+            raise RequestError(INVALID_PAYLOAD, str(error)) from error
+    if is_request:
+        return Request(connection, name, payload, value)
+    return Signal(connection, name, payload, value)
+
+
+def finish(connection: Connection, route: Route, message: Message, result: Any) -> None:
+    """The handler returned *result*. Raises what its codec raises."""
+    kind, request_id, name, _ = message
+    if kind >= REQUEST:
+        if route.reply is not None and not isinstance(result, Payload):
+            result = route.reply.encode(result)
+        connection.reply(request_id, name, result)
+    elif result is not None:
+        hint = forgotten_await(result)
+        logger.error("the handler of the signal %r returned something%s", name, hint)
+
+
+def fail(connection: Connection, message: Message, error: Exception) -> None:
+    """The handler raised *error*: only what was raised on purpose reaches the client."""
+    kind, request_id, name, _ = message
+    is_request = kind >= REQUEST
+    if is_request and isinstance(error, RequestError):
+        connection.fail(request_id, error)
+    elif connection.ended and isinstance(error, ConnectionLost):
+        logger.debug("the handler of %r ended with its connection", name)
+    elif is_request:
+        connection.fail_internally(request_id, name, error)
+    else:
+        logger.error("the handler of the signal %r failed", name, exc_info=error)
