@@ -68,7 +68,7 @@ frozen('bytes that are no text come as bytes, and tell when asked for text', asy
   assert.throws(() => payload.text, webwire.InvalidMessage);
 });
 
-test("the server's errors are classes", async () => {
+frozen("the server's errors are classes", async () => {
   const network = new Network();
   const client = network.connected();
   const failing = (answer) => {
