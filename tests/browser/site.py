@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 import wirecore_browser
+from wirecore.websocket import Request as HttpRequest
 from wirecore.websocket import Response
 from wirecore_trio import webwire
 
@@ -34,7 +35,7 @@ def make_server(
     server = webwire.Server(options, store=store)
 
     @server.before_upgrade
-    async def serve_page(request: webwire.HttpRequest) -> Response | None:
+    async def serve_page(request: HttpRequest) -> Response | None:
         if request.header("upgrade") is not None:
             return None
         if request.path == "/":

@@ -152,14 +152,15 @@ def test_a_stored_session_that_is_gone(launch: Launch, run: Run) -> None:
                 await page.evaluate("start()")
                 await page.evaluate("client.request('login', 'alice')")
                 site.kill()
-            for store in (webwire.MemoryStore(), None):
+            for store, expected in (
+                (webwire.MemoryStore(), ["sessionRefused", "connected"]),
+                (None, ["connected"]),
+            ):
                 await page.wait_for("client.status !== 'connected'")
                 await page.evaluate("events.length = 0")
                 async with running(make_server(store), site.port) as site:
                     await page.evaluate("client.ready()")
-                    assert await page.evaluate("events") == (
-                        ["sessionRefused", "connected"] if store else ["connected"]
-                    )
+                    assert await page.evaluate("events") == expected
                     assert await page.evaluate("[client.session, localStorage.length]") == [None, 0]
                     site.kill()
 
