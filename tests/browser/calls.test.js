@@ -1,6 +1,7 @@
 // Requests, signals and what becomes of them, over a connection that holds.
 
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 
 import * as webwire from '../../transports/wirecore_browser/webwire.js';
 import { Network, frozen, hex, id, pass, settled, utf8 } from './network.js';
@@ -121,6 +122,11 @@ frozen('an AbortSignal ends a request with its reason', async () => {
   network.last.deliver(`c0${id(1)}`);
   await assert.rejects(client.request('b', 'x', { signal: aborting.signal }), reason);
   assert.equal(network.last.sent.length, 1, 'nothing goes out for who has given up already');
+  const lasting = new AbortController();
+  const answered = client.request('c', 'x', { signal: lasting.signal });
+  network.last.deliver(`bf${id(2)}`);
+  await answered;
+  assert.deepEqual(getEventListeners(lasting.signal, 'abort'), []);
   assert.equal(client.status, 'connected');
 });
 

@@ -60,16 +60,30 @@ for (const [what, first, kind] of mismatches) {
       assert.deepEqual(reasons, [kind.name]);
       await assert.rejects(client.ready(), kind);
       await assert.rejects(client.signal('a'), kind);
-      await pass(context, 60_000);
-      assert.equal(network.sockets.length, 1);
       const again = client.request('b');
-      await settled();
+      await pass(context, 1999);
+      assert.equal(network.sockets.length, 1, 'not more often than the interval');
+      await pass(context, 1);
       assert.equal(network.sockets.length, 2);
       network.last.accept();
       network.last.deliver(`bf${id(1)}`);
       await again;
     });
 }
+
+frozen('a sub-protocol that only begins like ours is another', async () => {
+  const client = network.connect({ subprotocol: 'xy' });
+  const ready = assert.rejects(client.ready(), webwire.SubprotocolMismatch);
+  network.last.accept('17020060ea00000020000078');
+  await ready;
+});
+
+frozen('after a refusal nothing is tried unasked', async (context) => {
+  const client = network.connect();
+  network.last.accept('17030060ea000000200000');
+  await pass(context, 60_000);
+  assert.deepEqual([client.status, network.sockets.length], ['disconnected', 1]);
+});
 
 frozen('a text message as the first is no AcceptConf', async () => {
   const client = network.connect();
@@ -236,6 +250,20 @@ frozen('a connection that has ended is noticed before its event comes', async ()
   assert.deepEqual(first.sent, []);
   assert.equal(client.status, 'connecting');
   request.catch(() => {});
+});
+
+frozen('a request on a connection that has ended waits for the next', async (context) => {
+  const client = network.connected();
+  await pass(context, 2000);
+  const [first] = network.sockets;
+  first.readyState = 3;
+  const request = client.request('a');
+  assert.deepEqual(first.sent, []);
+  network.last.accept();
+  network.last.deliver(`bf${id(1)}`);
+  await request;
+  network.last.readyState = 3; // and the event never comes
+  await client.close();
 });
 
 frozen('without autoconnect nothing is dialled unasked, and one call is one try', async (context) => {

@@ -61,6 +61,27 @@ frozen('the key shows in no console and in no JSON', async () => {
   }
 });
 
+frozen('times are read in every form of RFC 3339', async () => {
+  const [client] = reporting();
+  network.last.accept();
+  for (const [text, expected] of [
+    ['2020-01-02t03:04:05z', '2020-01-02T03:04:05.000Z'],
+    ['2020-01-02T03:04:05.1-08:00', '2020-01-02T11:04:05.100Z'],
+  ]) {
+    network.last.deliver(`15${utf8(`{"k":"k","c":"${text}","l":"${text}"}`)}`);
+    assert.equal(client.session.created.toISOString(), expected);
+  }
+});
+
+frozen('a handler may close the client in the middle of it all', async () => {
+  storing('alice-key');
+  const [client, events] = reporting();
+  client.on('sessionCreated', () => void client.close());
+  network.last.accept();
+  network.last.deliver(restored(1));
+  assert.deepEqual(events, ['sessionCreated alice', 'disconnected alice']);
+});
+
 frozen('a session with nothing in it has an empty info', async () => {
   const [client] = reporting();
   network.last.accept();
@@ -270,4 +291,12 @@ frozen('sessions are kept by URL, or under a name of one\'s own', async () => {
   network.last.accept();
   network.last.deliver(CREATED);
   assert.deepEqual(storage.items, { mine: 'alice-key' });
+});
+
+frozen('what a URL holds besides the place is not stored', async () => {
+  const { WebSocket } = network;
+  webwire.connect('ws://me:secret@example.test/chat?token=secret#top', { WebSocket, storage });
+  network.last.accept();
+  network.last.deliver(CREATED);
+  assert.deepEqual(storage.items, { [NAME]: 'alice-key' });
 });

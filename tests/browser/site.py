@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 import trio
 
 import wirecore_browser
-from wirecore.websocket import Request as HttpRequest
-from wirecore.websocket import Response
 from wirecore_trio import webwire
 
 #: A page's script begins with this: the module under a name, and all that a client reports.
@@ -31,24 +29,28 @@ window.start = (url = '/', options = {}) => {
 def make_server(
     store: webwire.SessionStore | None, options: webwire.ServerOptions | None = None
 ) -> webwire.Server:
-    """A server that echoes, creates sessions and serves the page."""
+    """A server that serves the page, creates sessions and echoes."""
     server = webwire.Server(options, store=store)
+    _serve_page(server)
+    _add_sessions(server)
+    _add_answers(server)
+    return server
 
+
+def _serve_page(server: webwire.Server) -> None:
     @server.before_upgrade
-    async def serve_page(request: HttpRequest) -> Response | None:
+    async def serve_page(request: webwire.HttpRequest) -> webwire.Response | None:
         if request.header("upgrade") is not None:
             return None
         if request.path == "/":
-            return Response(200, [("Content-Type", "text/html; charset=utf-8")], PAGE)
+            return webwire.Response(200, [("Content-Type", "text/html; charset=utf-8")], PAGE)
         module = wirecore_browser.files().get(request.path.removeprefix("/webwire/"))
         if module is None:
-            return Response(404)
-        return Response(200, [("Content-Type", wirecore_browser.MEDIA_TYPE)], module)
+            return webwire.Response(404)
+        return webwire.Response(200, [("Content-Type", wirecore_browser.MEDIA_TYPE)], module)
 
-    @server.request()
-    async def echo(request: webwire.Request[webwire.Payload]) -> webwire.Payload:
-        return request.payload
 
+def _add_sessions(server: webwire.Server) -> None:
     @server.request("login")
     async def login(request: webwire.Request[webwire.Payload]) -> None:
         await request.connection.create_session({"user": request.payload.text})
@@ -62,6 +64,12 @@ def make_server(
         session = request.connection.session
         return "nobody" if session is None else str(session.info["user"])
 
+
+def _add_answers(server: webwire.Server) -> None:
+    @server.request()
+    async def echo(request: webwire.Request[webwire.Payload]) -> webwire.Payload:
+        return request.payload
+
     @server.request("fail")
     async def fail(request: webwire.Request[webwire.Payload]) -> None:
         raise webwire.RequestError("CODE", "es ging schief: ü 😀")
@@ -73,8 +81,6 @@ def make_server(
     @server.signal()
     async def answer(signal: webwire.Signal[webwire.Payload]) -> None:
         await signal.connection.signal(f"re:{signal.name}", signal.payload)
-
-    return server
 
 
 class Site:

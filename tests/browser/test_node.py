@@ -43,9 +43,33 @@ def recent_node(node: str) -> str:
 
 @pytest.mark.parametrize("story", STORIES)
 def test_the_client_under_node(recent_node: str, story: str) -> None:
-    run = execute(recent_node, "--test", "--test-reporter=spec", story)
+    run = execute(recent_node, "--test", "--test-reporter=tap", story)
     assert run.returncode == 0, run.stdout
-    assert re.search(r"^ℹ pass [1-9]", run.stdout, re.MULTILINE), run.stdout
+    assert re.search(r"^# pass [1-9]", run.stdout, re.MULTILINE), run.stdout
+
+
+#: A connection that holds, one that is lost, one that isn't made: then all is closed.
+ENDING = """
+import { Network, id } from './network.js';
+const network = new Network();
+const times = { requestTimeout: 1e9, dialTimeout: 1e9, reconnectInterval: 1e9 };
+const client = network.connected(times);
+const reply = client.request('a');
+network.last.deliver('bf' + id(1));
+await reply;
+await client.close();
+const lost = network.connect(times);
+network.last.lose();
+network.connect(times).close();
+await lost.close();
+console.log('closed');
+"""
+
+
+def test_a_program_ends_when_its_clients_are_closed(recent_node: str) -> None:
+    # With a timer left it would run for days, and be killed here.
+    run = execute(recent_node, "--input-type=module", "--eval", ENDING)
+    assert (run.returncode, run.stdout) == (0, "closed\n")
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def package_json() -> dict[str, object]:
-    members: dict[str, object] = json.loads((wirecore_browser.folder() / "package.json").read_text())
-    return members
+    text = (wirecore_browser.folder() / "package.json").read_text()
+    package: dict[str, object] = json.loads(text)
+    return package
 
 
 def numbers(module: str, name: str) -> dict[str, int]:
@@ -47,11 +48,7 @@ def test_types_and_limits_are_those_of_the_rules() -> None:
 
 def test_every_import_is_among_the_files_that_are_served() -> None:
     files = wirecore_browser.files()
-    imports = {
-        name
-        for text in files.values()
-        for name in re.findall(rb"from '\./([\w.]+)'", text)
-    }
+    imports = {name for text in files.values() for name in re.findall(rb"from '\./([\w.]+)'", text)}
     assert {name.decode() for name in imports} | {"webwire.js"} == set(files)
 
 

@@ -36,3 +36,9 @@ export function absolute(url) {
   if (!/^wss?:$/.test(parsed.protocol)) throw new TypeError('the URL must begin with ws: or wss:');
   return parsed.href;
 }
+
+/** Where the session of *url* is kept: without its query, which may change, or be secret. */
+export function storageName(url) {
+  const { protocol, host, pathname } = new URL(url);
+  return `webwire:${protocol}//${host}${pathname}`;
+}

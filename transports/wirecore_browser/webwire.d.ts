@@ -72,7 +72,7 @@ export interface Options {
   maxBuffered?: number;
   /** Where the session's key outlives the page; null: nowhere. Default: localStorage if there. */
   storage?: KeyStorage | null;
-  /** The key's name in `storage`. Default: `webwire:` and the URL. */
+  /** The key's name in `storage`. Default: `webwire:` and the URL without its query. */
   storageKey?: string;
   /** The constructor to use, where there is no global one (Node before 22). */
   WebSocket?: new (url: string) => WebSocketLike;

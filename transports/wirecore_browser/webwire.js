@@ -31,7 +31,7 @@ import {
   setId,
   viewOf,
 } from './messages.js';
-import { absolute, checkedOptions } from './options.js';
+import { absolute, checkedOptions, storageName } from './options.js';
 import { Keeper, Session } from './session.js';
 
 export * from './errors.js';
@@ -67,7 +67,7 @@ export class Client {
     this.#url = absolute(url);
     this.#options = checkedOptions(options);
     this.#wanted = this.#options.autoconnect;
-    this.#keeper = new Keeper(options.storage, options.storageKey ?? `webwire:${this.#url}`);
+    this.#keeper = new Keeper(options.storage, options.storageKey ?? storageName(this.#url));
     this.#key = this.#keeper.get();
     if (this.#wanted) this.#dial();
   }
@@ -249,9 +249,7 @@ export class Client {
     link.dialling = startTimer(() => {
       this.#drop(link, new ConnectionTimeout(`no connection within ${dialTimeout} ms`));
     }, dialTimeout);
-    link.socket.onmessage = (event) => {
-      if (link === this.#link) this.#receive(link, event.data);
-    };
+    link.socket.onmessage = (event) => this.#receive(link, event.data);
     link.socket.onerror = lose('the connection failed');
     link.socket.onclose = (event) => lose(`the connection was closed (${event?.code})`)();
   }
