@@ -21,6 +21,7 @@ import pytest
 
 import wirecore
 import wirecore_asgi
+import wirecore_browser
 import wirecore_cli
 import wirecore_codegen
 import wirecore_grpc
@@ -31,6 +32,7 @@ from wirecore import _backend, constants, errors, events
 PACKAGES = (
     wirecore,
     wirecore_asgi,
+    wirecore_browser,
     wirecore_cli,
     wirecore_codegen,
     wirecore_grpc,
