@@ -71,7 +71,7 @@ async def _memory(**options: Any) -> AsyncIterator[SessionStore]:
     yield MemoryStore(**options)
 
 
-@pytest.fixture(params=["memory", "files", "sqlite"])
+@pytest.fixture(params=["memory", "files", "sqlite", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the store; what is opened again later has what it had, but for memory."""
     if request.param == "memory":

@@ -74,6 +74,10 @@ class RedisServer:
             connection.sendall("".join(parts).encode())
             return connection.recv(65536)
 
+    def connections(self) -> int:
+        """How many it has, the one that asks among them."""
+        return self.command("CLIENT", "LIST").count(b" laddr=")
+
     def freeze(self) -> None:
         """It gets no time any more: connections stay open, and nothing answers."""
         assert self._process
