@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,6 +90,19 @@ async def eventually(attempt: Callable[[], Awaitable[bool]]) -> None:
 
 def test_it_is_what_servers_share() -> None:
     assert isinstance(RedisStore("redis://127.0.0.1"), SharedStore)
+
+
+def test_without_its_client_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['coredis'] = None\n"
+        "from wirecore_trio import webwire; webwire.MemoryStore()\n"
+        "try: webwire.RedisStore\n"
+        "except ModuleNotFoundError as error: print(error, error.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True
+    )
+    assert "pip install 'wirecore[redis]' coredis" in done.stdout
 
 
 def test_two_servers_share_sessions(redis_for_all: RedisServer, prefix: str) -> None:
