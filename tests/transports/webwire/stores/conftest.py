@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,6 +45,7 @@ def run(story: Story) -> None:
             await story()
 
     trio.run(bounded)
+    gc.collect()  # what wasn't closed says so now, and not in somebody else's test
 
 
 @pytest.fixture(scope="session")
