@@ -13,9 +13,15 @@ import pytest
 import wirecore.websocket
 import wirecore_trio
 import wirecore_trio.websocket
+import wirecore_trio.webwire.stores
 from wirecore import _late
 
-PACKAGES = (wirecore.websocket, wirecore_trio, wirecore_trio.websocket)
+PACKAGES = (
+    wirecore.websocket,
+    wirecore_trio,
+    wirecore_trio.websocket,
+    wirecore_trio.webwire.stores,
+)
 
 CLIENT = {"wirecore.websocket.client", "wirecore_trio.websocket._client"}
 SERVER = {"wirecore.websocket.server", "wirecore_trio.websocket._server"}

@@ -30,7 +30,7 @@ PROGRAMS = [
     if any(mark in block.text for mark in _BEGINNINGS) and not block.file
 ]
 
-#: What is to be saved under a name: programs on the same page import it, or test_start.py runs it.
+#: What is to be saved under a name: programs on the same page import it, or another test runs it.
 SAVED = [
     block
     for page in sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
@@ -46,6 +46,7 @@ PAGES = {
     "docs/start.md": 1,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,
+    "docs/webwire-stores.md": 2,
     "docs/wsrpc.md": 5,
 }
 

@@ -58,10 +58,18 @@ from ._messages import Request, ServerSignal, Signal
 from ._options import ClientOptions, ServerOptions
 from ._rooms import Room
 from ._server import Server, Upgrade
-from .stores import FileStore, MemoryStore, SessionStore, SharedStore
+from .stores import (
+    FileStore,
+    MemoryStore,
+    SessionStore,
+    SharedStore,
+    StoreDamaged,
+    StoreError,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
-    from .stores import SQLiteStore
+    from .stores import RedisStore, SQLiteStore
 
 __all__ = [
     "Backoff",
@@ -88,6 +96,7 @@ __all__ = [
     "MaxSessionConnectionsReached",
     "MemoryStore",
     "Payload",
+    "RedisStore",
     "Request",
     "RequestError",
     "Response",
@@ -106,6 +115,9 @@ __all__ = [
     "SharedStore",
     "Signal",
     "Status",
+    "StoreDamaged",
+    "StoreError",
+    "StoreUnavailable",
     "Struct",
     "SubprotocolMismatch",
     "TransmissionFailed",
@@ -117,5 +129,5 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # sqlite3 is loaded by those who use it.
-    __getattr__, __dir__ = late_names(__name__, {"stores": ("SQLiteStore",)})
+    # coredis and sqlite3 are loaded by those who use them.
+    __getattr__, __dir__ = late_names(__name__, {"stores": ("RedisStore", "SQLiteStore")})

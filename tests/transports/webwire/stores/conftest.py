@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,6 +45,7 @@ def run(story: Story) -> None:
             await story()
 
     trio.run(bounded)
+    gc.collect()  # what wasn't closed says so now, and not in somebody else's test
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +73,7 @@ async def _memory(**options: Any) -> AsyncIterator[SessionStore]:
     yield MemoryStore(**options)
 
 
-@pytest.fixture(params=["memory", "files", "sqlite"])
+@pytest.fixture(params=["memory", "files", "sqlite", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the store; what is opened again later has what it had, but for memory."""
     if request.param == "memory":

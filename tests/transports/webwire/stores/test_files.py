@@ -261,6 +261,30 @@ def test_processes_share_a_directory(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.iterdir()} <= {"shared"}
 
 
+@posix
+def test_two_stores_of_one_directory_bring_nothing_back(tmp_path: Path) -> None:
+    """They know nothing of each other, as two processes: the file alone keeps them apart."""
+
+    async def story() -> None:
+        one, other = FileStore(tmp_path), FileStore(tmp_path)
+
+        async def look_up(key: str) -> None:
+            for _ in range(3):
+                await one.look_up(key, after(1))
+
+        for round_ in range(60):
+            key = f"round-{round_}"
+            await one.create(session(key))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(look_up, key)
+                await trio.sleep(round_ * 0.0001)
+                await other.close(key)
+            assert await other.look_up(key, after(2)) is None
+
+    run(story)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_module_of_another_store_is_loaded() -> None:
     code = (
         "import sys; from wirecore_trio.webwire.stores import FileStore, MemoryStore; "

@@ -77,6 +77,26 @@ def test_processes_share_a_database(tmp_path: Path) -> None:
     assert count(path) <= 1
 
 
+def test_two_stores_of_one_database_wait_for_each_other(tmp_path: Path) -> None:
+    """They know nothing of each other, as two processes: one that reads first may write then."""
+
+    async def look_up(store: SQLiteStore, number: int) -> None:
+        for turn in range(100):
+            assert await store.look_up("kept", after(turn)) is not None
+            await store.create(session(f"{number}-{turn}"))
+
+    async def story() -> None:
+        path = tmp_path / "sessions.db"
+        async with SQLiteStore(path) as one, SQLiteStore(path) as other:
+            await one.create(session("kept"))
+            async with trio.open_nursery() as nursery:
+                for number, store in enumerate((one, other)):
+                    nursery.start_soon(look_up, store, number)
+
+    run(story)
+    assert count(tmp_path / "sessions.db") == 201
+
+
 def test_what_expired_is_deleted_when_another_comes(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
 

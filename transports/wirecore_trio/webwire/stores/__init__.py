@@ -1,7 +1,7 @@
 """Where a webwire server keeps the sessions of its users.
 
 ``MemoryStore`` for tests and small programs, ``FileStore`` for the files of webwire-go,
-``SQLiteStore`` for one machine;
+``SQLiteStore`` for one machine, ``RedisStore`` (extra ``redis``) for several servers that are one;
 and ``SessionStore``, what one of one's own must be. docs/webwire-stores.md tells which to choose.
 """
 
@@ -17,12 +17,14 @@ from ._files import FileStore
 from ._memory import MemoryStore
 
 if TYPE_CHECKING:
+    from ._redis import RedisStore
     from ._sqlite import SQLiteStore
 
 __all__ = [
     "Deliver",
     "FileStore",
     "MemoryStore",
+    "RedisStore",
     "SQLiteStore",
     "SessionStore",
     "SharedStore",
@@ -32,5 +34,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # sqlite3 is loaded by those who use it.
-    __getattr__, __dir__ = late_names(__name__, {"_sqlite": ("SQLiteStore",)})
+    # coredis and sqlite3 are loaded by those who use them.
+    __getattr__, __dir__ = late_names(
+        __name__, {"_redis": ("RedisStore",), "_sqlite": ("SQLiteStore",)}
+    )

@@ -15,18 +15,25 @@ from wirecore.protocols.webwire import Session
 class SessionStore(Protocol):
     """Keeps sessions beyond their connections.
 
-    Any number of tasks may call it at once. What a method raises is logged by the server, and
-    answered as its protocol says. Keys come from the network: what a store can't hold is not
-    found, and no key may become a path.
+    Any number of tasks may call it at once. Calls of one key take effect one after another: no
+    lookup brings back what a close has removed, whatever is cancelled. What a method raises is
+    logged by the server, and answered as its protocol says; what it holds is logged, too, so it
+    holds no key. Keys come from the network: what a store can't hold is not found, and no key
+    may become a path.
     """
 
     async def create(self, session: Session) -> None:
-        """Keep *session*. Raises KeyError where its key is taken, and keeps the one it has."""
+        """Keep *session*. Raises KeyError where its key is taken, and keeps the one it has.
+
+        What happens to *session* or its info later changes nothing that is kept. Raises
+        :class:`~wirecore.errors.InvalidKey` where the store can't hold such a key, TypeError or
+        ValueError where the info isn't JSON or a time has no zone.
+        """
 
     async def look_up(self, key: str, now: datetime) -> Session | None:
         """The session of *key* as it was kept, and *now* is its last lookup; None without one.
 
-        What is returned has the lookup before this one.
+        What is returned has the lookup before this one. Times keep their microseconds.
         """
 
     async def close(self, key: str) -> None:
@@ -47,8 +54,9 @@ class SharedStore(SessionStore, Protocol):
     async def attach(self, key: str, connection: str, most: int) -> bool:
         """Count *connection*, an id that no other has, among those that use the session of *key*.
 
-        False, and it isn't, where *most* do already on all servers (0: any number). What a dead
-        server has counted is forgotten in time.
+        False, and it isn't, where *most* do already on all servers (0: any number). Counted once
+        where it is counted already. What a dead server has counted is forgotten in time, and so
+        is what a call counted that was cancelled or raised.
         """
 
     async def detach(self, key: str, connection: str) -> int:
@@ -58,7 +66,11 @@ class SharedStore(SessionStore, Protocol):
         """Send *message* to each server that has subscribed to *topic*, this one too."""
 
     async def subscribe(self, topic: str) -> None:
-        """From now on what is published to *topic* is delivered. Idempotent."""
+        """From now on what is published to *topic* is delivered. Idempotent.
+
+        Before :meth:`run`, and where it raises since the store is out of reach: from when there
+        is a connection.
+        """
 
     async def unsubscribe(self, topic: str) -> None:
         """And no longer. Idempotent."""

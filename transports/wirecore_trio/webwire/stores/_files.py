@@ -44,7 +44,8 @@ class FileStore:
 
     Keys are A-Z a-z 0-9 ``_`` ``-`` ``=``, 247 of them at most: others have no session here, and
     ``create`` refuses them. Several processes may use one directory (not on Windows, where the
-    file of a session that one closes while another looks it up may stay).
+    file of a session that one closes while another looks it up may stay). Its file system must
+    have hard links.
 
     *lifetime*: seconds from its last lookup (or its creation) after which a session isn't found
     any more; None: never. Its file goes when it is asked for, or by :meth:`sweep`.
