@@ -146,7 +146,8 @@ class Handling:
         kind, request_id, name, _ = message
         connection = self._connection
         if kind >= REQUEST:
-            route = connection.requests.find(name)
+            requests = connection.requests
+            route = requests.by_name.get(name) or requests.rest
         elif kind >= SIGNAL:
             route = connection.signals.find(name)
         else:

@@ -136,29 +136,29 @@ def make_message(
 ) -> Request[Any] | Signal[Any]:
     """What the handler is called with. Raises RequestError for a payload it can't be."""
     kind, _, name, data = message
-    is_request = kind >= REQUEST
-    payload = Payload(data, _ENCODINGS[kind - (REQUEST if is_request else SIGNAL)])
-    value: Any = payload
-    if route.codec is not None:
-        try:
-            value = route.codec.decode(payload)
-        except InvalidMessage as error:
-            raise RequestError(INVALID_PAYLOAD, str(error)) from error
-    if is_request:
-        return Request(connection, name, payload, value)
-    return Signal(connection, name, payload, value)
+    kind_of_message: type[Request[Any] | Signal[Any]] = Signal
+    base = SIGNAL
+    if kind >= REQUEST:
+        kind_of_message = Request
+        base = REQUEST
+    payload = Payload(data, _ENCODINGS[kind - base])
+    if route.codec is None:
+        return kind_of_message(connection, name, payload, payload)
+    try:
+        return kind_of_message(connection, name, payload, route.codec.decode(payload))
+    except InvalidMessage as error:
+        raise RequestError(INVALID_PAYLOAD, str(error)) from error
 
 
 def finish(connection: Connection, route: Route, message: Message, result: Any) -> None:
     """The handler returned *result*. Raises what its codec raises."""
-    kind, request_id, name, _ = message
-    if kind >= REQUEST:
+    if message[0] >= REQUEST:
         if route.reply is not None and not isinstance(result, Payload):
             result = route.reply.encode(result)
-        connection.reply(request_id, name, result)
+        connection.reply(message[1], message[2], result)
     elif result is not None:
         hint = forgotten_await(result)
-        logger.error("the handler of the signal %r returned something%s", name, hint)
+        logger.error("the handler of the signal %r returned something%s", message[2], hint)
 
 
 def fail(connection: Connection, message: Message, error: Exception) -> None:

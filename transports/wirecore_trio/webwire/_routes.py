@@ -43,7 +43,7 @@ class Routes:
 
     def find(self, name: str) -> Route | None:
         """Who takes what is called *name*; None for nobody."""
-        return self.by_name.get(name, self.rest)
+        return self.by_name.get(name) or self.rest
 
     def add(
         self,
