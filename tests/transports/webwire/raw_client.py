@@ -37,6 +37,12 @@ class RawClient(RawPeer):
         client._items.extend(client._decoder.receive(rest))
         return client
 
+    async def __aenter__(self) -> RawClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
     async def request(self, message: bytes) -> Any:
         """Send a request, and return the next thing that comes."""
         await self.message(message)

@@ -73,9 +73,7 @@ async def ask(port: int, request: str) -> Answer:
 
 @asynccontextmanager
 async def serving(session: str, backend: Backend) -> AsyncIterator[tuple[OriginalServer, int]]:
-    made = OriginalServer(
-        options_of(SESSIONS[session]["server_options"]), MemoryStore(), backend
-    )
+    made = OriginalServer(options_of(SESSIONS[session]["server_options"]), MemoryStore(), backend)
     async with trio.open_nursery() as nursery:
         listener = await nursery.start(made.server.serve, "127.0.0.1")
         yield made, listener.port
