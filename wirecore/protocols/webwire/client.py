@@ -109,7 +109,11 @@ class ClientSession:
         self._buffer_size = buffer_size
         self._subprotocol = subprotocol
         self._connection = Connection(
-            client=True, limits=limits, close_timeout=close_timeout, backend=backend
+            client=True,
+            limits=limits,
+            raw_text=True,  # a text is no message whatever is in it
+            close_timeout=close_timeout,
+            backend=backend,
         )
         self.stage = self._connection
         self.outbox = self._connection.outbox
@@ -220,7 +224,9 @@ class ClientSession:
         if self.conf is None and self.problem is None:
             self._configure(happened[0] if happened else None, now)
         if happened and happened[-1][0] == MALFORMED:
-            self._end(ProtocolError(f"the server sent what is no message: {happened.pop()[2]}"))
+            why = happened.pop()[2]
+            if self.problem is None:  # else the first message said that nothing fits here
+                self._end(ProtocolError(f"the server sent what is no message: {why}"))
         return None if self.problem is not None and self.conf is None else happened
 
     def _configure(self, first: Message | None, now: float) -> None:
