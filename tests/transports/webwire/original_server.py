@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
 
 import trio
 
@@ -16,7 +18,8 @@ from wirecore_trio.webwire import Encoding, Payload, Request, Response
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
-    from wirecore_trio.webwire.stores import SessionStore
+    from wirecore_trio.webwire import SessionStore
+    from wirecore_trio.webwire._server import ServeKeywords
 
 #: The key of the first session; those after it end with -2, -3 and so on.
 KEY = urlsafe_b64encode(bytes(range(48))).decode()
@@ -54,6 +57,7 @@ class OriginalServer:
         options: webwire.ServerOptions,
         store: SessionStore | None,
         backend: Backend,
+        *,
         first_key: str = KEY,
     ) -> None:
         self.server = webwire.Server(options, store=store, backend=backend)
@@ -198,6 +202,17 @@ class OriginalServer:
         async def signal_big(request: Request[Payload]) -> str:
             payload = bytes(int(request.text))
             return await _error_of(request.connection.signal("big", payload))
+
+
+@asynccontextmanager
+async def serving(made: OriginalServer, **keywords: Unpack[ServeKeywords]) -> AsyncIterator[int]:
+    """Serve on a port, which is given; the server is shut down in the end, and nothing is left."""
+    async with trio.open_nursery() as nursery:
+        listener = await nursery.start(partial(made.server.serve, "127.0.0.1", **keywords))
+        yield listener.port
+        await made.server.shutdown()
+    assert made.server.connections == []
+    assert made.server.active_sessions == 0
 
 
 async def _error_of(sending: Any) -> str:

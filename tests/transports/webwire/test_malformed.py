@@ -5,8 +5,6 @@ A connection that the original drops without a word gets a close frame from ours
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.webwire.original_server import OriginalServer
+from tests.transports.webwire.original_server import OriginalServer, serving
 from tests.transports.webwire.raw_client import RawClient
 from tests.transports.webwire.recorded import VECTORS, data_of
 from wirecore.constants import CloseCode, Opcode
@@ -35,15 +33,6 @@ ODD_KEYS = {
     "restore: key with NUL byte",
     "restore: key of 300 bytes (longer than a file name may be)",
 }
-
-
-@asynccontextmanager
-async def serving(backend: Backend) -> AsyncIterator[tuple[OriginalServer, int]]:
-    made = OriginalServer(ServerOptions(), MemoryStore(), backend)
-    async with trio.open_nursery() as nursery:
-        listener = await nursery.start(made.server.serve, "127.0.0.1")
-        yield made, listener.port
-        await made.server.shutdown()
 
 
 def answers_of(entry: dict[str, Any]) -> list[bytes]:
@@ -69,8 +58,9 @@ def test_first_message(run_sockets: Run, backend: Backend, entry: dict[str, Any]
     opcode = Opcode.TEXT if entry["opcode"] == "text" else Opcode.BINARY
 
     async def story() -> None:
+        made = OriginalServer(ServerOptions(), MemoryStore(), backend)
         async with (
-            serving(backend) as (made, port),
+            serving(made) as port,
             await RawClient.open(port, backend) as bystander,
             await RawClient.open(port, backend) as client,
         ):
@@ -100,7 +90,8 @@ def test_what_comes_behind_it_is_not_looked_at(run_sockets: Run, backend: Backen
     messages = (b"\x3f\x03onex", b"", b"\x3f\x03twox")
 
     async def story() -> None:
-        async with serving(backend) as (made, port), await RawClient.open(port, backend) as client:
+        made = OriginalServer(ServerOptions(), MemoryStore(), backend)
+        async with serving(made) as port, await RawClient.open(port, backend) as client:
             await client.next()
             await client.send(*(client.frame(Opcode.BINARY, data) for data in messages))
             assert (await client.see_close()).code == CloseCode.PROTOCOL_ERROR

@@ -7,9 +7,8 @@ answers none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from tests.transports.webwire.deviations import (
     Ours,
     Words,
 )
-from tests.transports.webwire.original_server import KEY, OriginalServer, options_of
+from tests.transports.webwire.original_server import KEY, OriginalServer, options_of, serving
 from tests.transports.webwire.raw_client import RawClient
 from tests.transports.webwire.recorded import (
     SESSIONS,
@@ -36,8 +35,7 @@ from tests.transports.webwire.recorded import (
 )
 from wirecore.constants import Opcode
 from wirecore.events import Close, Pong
-from wirecore_trio.webwire import Encoding, Payload
-from wirecore_trio.webwire import FileStore
+from wirecore_trio.webwire import Encoding, FileStore, Payload
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -207,33 +205,21 @@ def check(came: bytes, expected: Expected) -> None:
         assert without_times(came) == without_times(expected)
 
 
-@asynccontextmanager
-async def original(
-    session: str, folder: Path, backend: Backend
-) -> AsyncIterator[tuple[OriginalServer, int]]:
-    """Our server as the session's was, and its port; it is shut down in the end."""
+def make_original(session: str, folder: Path, backend: Backend) -> OriginalServer:
+    """Our server as the session's was."""
     recorded = SESSIONS[session]
     store = None
     if recorded["server_options"].get("sessions") != "disabled":
-        directory = folder / "sessions"
-        store = FileStore(directory)
+        store = FileStore(folder / "sessions")
         if session == "go client: restore by hand, success":
-            (directory / STORED["name"]).write_text(STORED["content"])
+            (folder / "sessions" / STORED["name"]).write_text(STORED["content"])
     (folder / "outside.wwrsess").write_text(OUTSIDE)
-    made = OriginalServer(
+    return OriginalServer(
         options_of(recorded["server_options"]),
         store,
         backend,
         first_key=FIRST_KEYS.get(session, KEY),
     )
-    async with trio.open_nursery() as nursery:
-        # As recorded: what browsers may come from is seen in test_recorded_upgrades.
-        serve = partial(made.server.serve, "127.0.0.1", check_origin=lambda _: True)
-        listener = await nursery.start(serve)
-        yield made, listener.port
-        await made.server.shutdown()
-    assert made.server.connections == []
-    assert made.server.active_sessions == 0
 
 
 def signals_of(session: str, backend: Backend) -> list[tuple[str, Payload]]:
@@ -275,7 +261,9 @@ def test_ours_in_the_place_of_the_original_sends_the_same(
                 await replay.end()
 
     async def story() -> None:
-        async with original(session, tmp_path, backend) as (made, port):
+        made = make_original(session, tmp_path, backend)
+        # Recorded with any origin; see test_recorded_upgrades for others.
+        async with serving(made, check_origin=lambda _: True) as port:
             await (at_once if session in AT_ONCE else one_after_another)(port)
         gone = [connection for connection, _ in made.disconnected]
         assert len(made.connected) == len(gone) == len(numbers)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import trio
 
-from tests.transports.webwire.original_server import OriginalServer, options_of
+from tests.transports.webwire.original_server import OriginalServer, options_of, serving
 from tests.transports.webwire.raw_client import read_head
 from tests.transports.webwire.recorded import SESSIONS, data_of
 from wirecore_trio.webwire import MemoryStore
@@ -71,15 +69,6 @@ async def ask(port: int, request: str) -> Answer:
         return answer._replace(rest=rest)
 
 
-@asynccontextmanager
-async def serving(session: str, backend: Backend) -> AsyncIterator[tuple[OriginalServer, int]]:
-    made = OriginalServer(options_of(SESSIONS[session]["server_options"]), MemoryStore(), backend)
-    async with trio.open_nursery() as nursery:
-        listener = await nursery.start(made.server.serve, "127.0.0.1")
-        yield made, listener.port
-        await made.server.shutdown()
-
-
 def addressed_to(port: int, recorded: dict[str, Any]) -> str:
     """The recorded request, with our port in the place of the original's."""
     request: str = recorded["http"]["request"]
@@ -93,7 +82,8 @@ def test_answers(run_sockets: Run, backend: Backend, session: str, number: int) 
     theirs = Answer.parse(recorded["http"]["response"], b"")
 
     async def story() -> None:
-        async with serving(session, backend) as (made, port):
+        made = OriginalServer(options_of({}), MemoryStore(), backend)
+        async with serving(made) as port:
             ours = await ask(port, addressed_to(port, recorded))
             if (session, number) == TWO_VERSIONS:
                 # Two versions are no version: RFC 6455 section 4.1 wants the field once.
