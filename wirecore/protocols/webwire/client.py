@@ -64,8 +64,9 @@ class ClientSession:
     *buffer_size*: bytes of the longest message that is sent; the server must be set to the same.
     *subprotocol*: what is spoken inside of webwire; the server must say the same, or nothing
     where this is empty. *limits*: bounds on what the server sends and what waits to be sent.
-    *request_timeout*: seconds for each request, None for none. *backend*: None takes the
-    process' own.
+    *request_timeout*: seconds for each request, None for none. *make_id*: makes the ids of
+    requests, 0 to 2^64 - 1, none twice; None counts from 1. *backend*: None takes the process'
+    own.
 
     The server's first message says how it is set up: it makes :attr:`conf`, or :attr:`problem`,
     and the connection ends. Until then nothing can be sent.
@@ -102,6 +103,7 @@ class ClientSession:
         max_pending_requests: int = DEFAULT_MAX_PENDING_CALLS,
         request_timeout: float | None = None,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+        make_id: Callable[[], int] | None = None,
         backend: _backend.Backend | None = None,
     ) -> None:
         backend = backend or _backend.default
@@ -118,7 +120,7 @@ class ClientSession:
         self.stage = self._connection
         self.outbox = self._connection.outbox
         self.table: CallTable[int, Any] = backend.calls.CallTable(
-            count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
+            make_id or count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
         )
         self.conf: AcceptConf | None = None
         self.problem: Exception | None = None
