@@ -49,7 +49,7 @@ class FakeServer:
         assert rest == b"", "a client waits for the answer"
         fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
         key = {name.lower(): value for name, value in fields.items()}[b"sec-websocket-key"]
-        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())  # noqa: S324 - RFC 6455's
+        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
         peer = RawPeer(stream, self._backend, client=False)
         self._peers.append(peer)
         await stream.send_all(
