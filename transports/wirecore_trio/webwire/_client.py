@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Coroutine
 from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Any, overload
 
 import trio
@@ -81,6 +82,8 @@ class Client(ClientHooks):
         self._changed = trio.Event()
         self._failure: Exception | None = None  # of what ended the attempts for good
         self._connections = 0
+        # Over all connections, as the original counts: an id tells one request in logs.
+        self._make_id = count(1).__next__
         self._nursery: trio.Nursery
         self._attempts: trio.CancelScope | None = None
 
@@ -349,6 +352,7 @@ class Client(ClientHooks):
                     max_pending_requests=options.max_pending_requests,
                     request_timeout=options.request_timeout,
                     close_timeout=options.close_timeout,
+                    make_id=self._make_id,
                     backend=self._backend,
                 )
                 channel = Channel(upgraded.link, session, self, options)

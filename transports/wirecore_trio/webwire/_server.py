@@ -424,10 +424,11 @@ class Server(Hookable):
 
 
 def _with_version(problem: Response | None) -> Response | None:
-    """*problem* with the field that the original sends with each handshake that it refuses."""
+    """*problem* with the fields that the original sends with each handshake that it refuses."""
     if problem is None:
         return None
     status = 400 if problem.status == _UPGRADE_REQUIRED else problem.status
     fields = check_fields(problem.headers, FRAMING_FIELDS)
     kept = [field for field in fields if field[0].lower() not in _REPLACED]
-    return Response(status, (*kept, (b"Sec-Websocket-Version", b"13")), problem.body)
+    added = ((b"Sec-Websocket-Version", b"13"), (b"X-Content-Type-Options", b"nosniff"))
+    return Response(status, (*kept, *added), problem.body)

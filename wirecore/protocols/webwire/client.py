@@ -64,8 +64,9 @@ class ClientSession:
     *buffer_size*: bytes of the longest message that is sent; the server must be set to the same.
     *subprotocol*: what is spoken inside of webwire; the server must say the same, or nothing
     where this is empty. *limits*: bounds on what the server sends and what waits to be sent.
-    *request_timeout*: seconds for each request, None for none. *backend*: None takes the
-    process' own.
+    *request_timeout*: seconds for each request, None for none. *make_id*: makes the ids of
+    requests, 0 to 2^64 - 1, none twice; None counts from 1. *backend*: None takes the process'
+    own.
 
     The server's first message says how it is set up: it makes :attr:`conf`, or :attr:`problem`,
     and the connection ends. Until then nothing can be sent.
@@ -102,6 +103,7 @@ class ClientSession:
         max_pending_requests: int = DEFAULT_MAX_PENDING_CALLS,
         request_timeout: float | None = None,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+        make_id: Callable[[], int] | None = None,
         backend: _backend.Backend | None = None,
     ) -> None:
         backend = backend or _backend.default
@@ -109,12 +111,16 @@ class ClientSession:
         self._buffer_size = buffer_size
         self._subprotocol = subprotocol
         self._connection = Connection(
-            client=True, limits=limits, close_timeout=close_timeout, backend=backend
+            client=True,
+            limits=limits,
+            raw_text=True,  # a text is no message whatever is in it
+            close_timeout=close_timeout,
+            backend=backend,
         )
         self.stage = self._connection
         self.outbox = self._connection.outbox
         self.table: CallTable[int, Any] = backend.calls.CallTable(
-            count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
+            make_id or count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
         )
         self.conf: AcceptConf | None = None
         self.problem: Exception | None = None
@@ -220,7 +226,9 @@ class ClientSession:
         if self.conf is None and self.problem is None:
             self._configure(happened[0] if happened else None, now)
         if happened and happened[-1][0] == MALFORMED:
-            self._end(ProtocolError(f"the server sent what is no message: {happened.pop()[2]}"))
+            why = happened.pop()[2]
+            if self.problem is None:  # else the first message said that nothing fits here
+                self._end(ProtocolError(f"the server sent what is no message: {why}"))
         return None if self.problem is not None and self.conf is None else happened
 
     def _configure(self, first: Message | None, now: float) -> None:

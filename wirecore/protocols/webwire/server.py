@@ -19,7 +19,7 @@ from wirecore.session.limits import DEFAULT_MAX_QUEUED_BYTES, Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
 from wirecore.websocket.state import State
 from wirecore.websocket.writer import PART
-from wirecore.webwire_rules import MALFORMED, MessageType
+from wirecore.webwire_rules import ID_SIZE, MALFORMED, MessageType
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message
@@ -31,6 +31,10 @@ MAX_BUFFER_SIZE: Final = (1 << 32) - 1
 #: Seconds. What is below the least stands for the default.
 DEFAULT_READ_TIMEOUT: Final = 60.0
 LEAST_READ_TIMEOUT: Final = 1.0
+
+#: Bytes that the answer to a restore may have more than what told of the session as new: the id,
+#: and the digits of a second that its last lookup had none of then.
+_MORE_TO_RESTORE: Final = ID_SIZE + len(".123456")
 
 #: What a stopping server answers, and not what it drops.
 _ANSWERED: Final = frozenset(
@@ -55,7 +59,13 @@ def accept_conf(read_timeout: float, buffer_size: int, subprotocol: bytes = b"")
     milliseconds = int(min(read_timeout * 1000, 1 << 32))
     if milliseconds >= 1 << 32:
         raise InvalidOption(f"read_timeout is at most 4294967.295 seconds, not {read_timeout}")
-    return AcceptConf(2, 0, milliseconds, buffer_size, subprotocol)
+    conf = AcceptConf(2, 0, milliseconds, buffer_size, subprotocol)
+    if len(conf.encode()) > buffer_size:
+        raise InvalidOption(
+            f"the subprotocol's name must fit a message of buffer_size, {buffer_size} bytes, with "
+            "what else a client is told first"
+        )
+    return conf
 
 
 class ServerSession:
@@ -174,13 +184,18 @@ class ServerSession:
         Raises as :meth:`signal`.
         """
         self._check_active()
-        self._check_size(message)
+        self._check_size(len(message))
         self._connection.send_shared(message, encoded)
 
     def session_created(self, json: bytes) -> None:
-        """Tell the client of its new session. Raises as :meth:`signal`."""
+        """Tell the client of its new session, which it must be able to restore later, too.
+
+        Raises as :meth:`signal`.
+        """
         self._check_active()
-        self._put(encode_session_created(json))
+        message = encode_session_created(json)
+        self._check_size(len(message) + _MORE_TO_RESTORE)
+        self._connection.send(message)
 
     def session_closed(self) -> None:
         """Tell the client that its session is gone; nothing happens where it is gone itself."""
@@ -188,13 +203,13 @@ class ServerSession:
             self._connection.send(SESSION_CLOSED)
 
     def _put(self, message: bytes) -> None:
-        self._check_size(message)
+        self._check_size(len(message))
         self._connection.send(message)
 
-    def _check_size(self, message: bytes) -> None:
-        if len(message) > self._buffer_size:
+    def _check_size(self, size: int) -> None:
+        if size > self._buffer_size:
             remedy = "raise it at both ends, or send less at once"
-            raise BufferOverflow("buffer_size", len(message), self._buffer_size, remedy)
+            raise BufferOverflow("buffer_size", size, self._buffer_size, remedy)
 
     def _check_active(self) -> None:
         if self.inactive or self._connection.state is not State.OPEN:
