@@ -167,17 +167,24 @@ class Channel(Calling):
 
     # --- out ------------------------------------------------------------------------------------
 
-    async def request(self, name: str, data: bytes, encoding: int) -> Payload:
-        """Send a request and wait for its reply. Raises what stands in :meth:`Client.request`."""
+    async def request(
+        self, name: str, data: bytes, encoding: int, *, own_time: bool = False
+    ) -> Payload:
+        """Send a request and wait for its reply. Raises what stands in :meth:`Client.request`.
+
+        *own_time*: the caller sees to its time, and the option ``request_timeout`` isn't for it.
+        """
         session = self._session
         if session.outbox.pending > self._options.high_water:
-            await self._wait_for_room()
+            await (self._pump.drained() if own_time else self._wait_for_room())
         waiter = Waiter(session)
         now = self._pump.now()
         try:
             if self._ended:
                 raise errors.NotConnected
             session.request(waiter, name, data, encoding, now)
+            if own_time:
+                waiter.started = math.inf
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()

@@ -184,7 +184,7 @@ class Client(ClientHooks):
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         channel = self._channel or await self._wait_connected(deadline, seconds)
         with trio.CancelScope(deadline=deadline) as scope:
-            payload = await channel.request(name, data, encoding)
+            payload = await channel.request(name, data, encoding, own_time=True)
         if scope.cancelled_caught:
             raise DeadlineExceeded(f"no reply within {seconds:g} s")
         return payload if codec is None else codec.decode(payload)

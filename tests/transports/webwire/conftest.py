@@ -1,0 +1,16 @@
+"""A server of webwire with the backend under test on both sides."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.transports.webwire.world import OpenServer, serving
+from wirecore._backend import Backend
+
+
+@pytest.fixture
+def open_server(backend: Backend) -> OpenServer:
+    """``async with open_server(prepare, store=..., read_timeout=5) as world``."""
+    return partial(serving, backend)
