@@ -16,6 +16,7 @@ from wirecore.events import Close
 from wirecore.protocols.webwire import AcceptConf
 from wirecore_py.webwire import decode_message
 from wirecore_trio import webwire, websocket
+from wirecore_trio.webwire.stores import SessionStore
 
 _HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -146,7 +147,7 @@ async def serving(
     backend: Backend,
     prepare: Callable[[webwire.Server], object] = lambda _: None,
     *,
-    store: webwire.stores.SessionStore | None = None,
+    store: SessionStore | None = None,
     keywords: dict[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[World]:

@@ -239,8 +239,7 @@ class Connection(Owner[Any]):
         self.session_state.stop()
         for kind, request_id, _, _ in self._handling.drop_waiting():
             if kind in _ANSWERED:
-                self.session_state.reply_outcome(request_id, MessageType.REPLY_SHUTDOWN)
-        self._pump.write()
+                self.answer(request_id, MessageType.REPLY_SHUTDOWN)
 
     def abort(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """End it now; a close frame still goes first, if it can."""

@@ -107,8 +107,11 @@ class Handling:
         self.take([(_OWN, job, "", b"")])
 
     def drop_waiting(self) -> list[Message]:
-        """Nothing that waits will begin; it is returned."""
-        dropped, self._waiting, self._bytes = list(self._waiting), deque(), 0
+        """Nothing of the client's that waits will begin; it is returned."""
+        dropped = [message for message in self._waiting if message[0] != _OWN]
+        # What is the connection's own stays: its end is told in any case.
+        self._waiting = deque(message for message in self._waiting if message[0] == _OWN)
+        self._bytes = 0
         self._go_on()
         return dropped
 
@@ -166,6 +169,8 @@ class Handling:
         connection = self._connection
         if connection.paused and not self._is_full(0.5):
             connection.read_on()
+            if self._limit == 1 and self._running:
+                connection.session_state.hold()
         if not self._running:
             if self._limit == 1 and not connection.paused:
                 connection.session_state.resume(connection.now())
