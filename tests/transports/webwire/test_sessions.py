@@ -509,11 +509,11 @@ def test_replies_and_notifications_of_sessions_count_in_the_order_in_which_they_
         async for message in ws:
             assert isinstance(message, bytes)
             if message[0] == 0x20:  # restored, and closed at once
-                await ws.send_all([b"\xc0" + message[1:9] + SESSION % b"a", b"\x16"])
+                await ws.send_many([b"\xc0" + message[1:9] + SESSION % b"a", b"\x16"])
             elif message[0] == 0x7F:
-                await ws.send_all([b"\x15" + SESSION % b"b", b"\xbf" + message[1:9]])
+                await ws.send_many([b"\x15" + SESSION % b"b", b"\xbf" + message[1:9]])
             else:  # closed, and another one created at once
-                await ws.send_all([b"\xbf" + message[1:9], b"\x15" + SESSION % b"c"])
+                await ws.send_many([b"\xbf" + message[1:9], b"\x15" + SESSION % b"c"])
 
     async def main() -> None:
         async with (
