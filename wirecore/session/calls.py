@@ -17,7 +17,8 @@ class Call:
     """What a caller waits on; transports add how it is woken.
 
     *call_id*: its id on the wire, None before it is opened. *end*: where its request ends in
-    the outbox's data lane. *started*: when it was opened, in the clock's seconds.
+    the outbox's data lane. *started*: when it was opened, in the clock's seconds; ``math.inf``
+    where its caller sees to its time himself.
     """
 
     __slots__ = ("call_id", "end", "started")
@@ -93,13 +94,14 @@ class PendingCalls:
         if now < self._not_before:
             return []
         over: list[Call] = []
-        self._not_before = math.inf
+        self._not_before = now + self._call_timeout  # of what is opened from now on
         for call in self.table.calls():
             deadline = call.started + self._call_timeout
-            if deadline > now:
+            if deadline <= now:
+                over.append(call)
+            elif deadline < math.inf:
                 self._not_before = deadline
                 break
-            over.append(call)
         for call in over:
             self.table.forget(call.call_id)
         return over

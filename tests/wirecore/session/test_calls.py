@@ -126,3 +126,18 @@ def test_a_hundred_thousand_calls_expire_at_once(backend: Backend) -> None:
 def test_a_timeout_that_makes_no_sense_is_named(backend: Backend) -> None:
     with pytest.raises(InvalidOption, match="call_timeout must be above 0, not 0"):
         Pending(backend, call_timeout=0)
+
+
+def test_who_sees_to_a_calls_time_himself_says_so_and_the_others_end_in_time(
+    backend: Backend,
+) -> None:
+    pending = Pending(backend, call_timeout=10)
+    own = pending.open(0.0)
+    own.started = math.inf
+    assert pending.calls.expire(10.0) == []
+    other = pending.open(12.0)
+    assert pending.calls.next_deadline() <= 22
+    assert pending.calls.expire(pending.calls.next_deadline()) == []
+    assert pending.calls.next_deadline() == 22
+    assert pending.calls.expire(22.0) == [other]
+    assert pending.calls.answer(own.call_id) is own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from ._options import ClientOptions
 
+T = TypeVar("T")
+
 _ENCODINGS: Final = tuple(Encoding)
 _REPLY: Final = int(MessageType.REPLY)
 _SIGNAL: Final = int(MessageType.SIGNAL)
@@ -72,6 +74,24 @@ class Listener(Protocol):
 
     def lost(self, channel: Channel) -> None:
         """The connection is gone."""
+
+
+class _InOrder(Waiter):
+    """A waiter whose reply is taken when it comes, before whatever the server sent after it."""
+
+    __slots__ = ("take",)
+
+    def __init__(self, session: ClientSession, take: Callable[[Payload], object]) -> None:
+        super().__init__(session)
+        self.take = take
+
+    def finish(self, outcome: object) -> None:
+        if isinstance(outcome, Payload):
+            try:
+                outcome = self.take(outcome)
+            except errors.InvalidMessage as error:
+                outcome = error
+        super().finish(outcome)
 
 
 class Channel(Calling):
@@ -167,17 +187,24 @@ class Channel(Calling):
 
     # --- out ------------------------------------------------------------------------------------
 
-    async def request(self, name: str, data: bytes, encoding: int) -> Payload:
-        """Send a request and wait for its reply. Raises what stands in :meth:`Client.request`."""
+    async def request(
+        self, name: str, data: bytes, encoding: int, *, own_time: bool = False
+    ) -> Payload:
+        """Send a request and wait for its reply. Raises what stands in :meth:`Client.request`.
+
+        *own_time*: the caller sees to its time, and the option ``request_timeout`` isn't for it.
+        """
         session = self._session
         if session.outbox.pending > self._options.high_water:
-            await self._wait_for_room()
+            await (self._pump.drained() if own_time else self._wait_for_room())
         waiter = Waiter(session)
         now = self._pump.now()
         try:
             if self._ended:
                 raise errors.NotConnected
             session.request(waiter, name, data, encoding, now)
+            if own_time:
+                waiter.started = math.inf
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
@@ -193,16 +220,23 @@ class Channel(Calling):
         finally:
             self._had_its_turn(waiter)
 
-    async def restore_session(self, key: bytes) -> Payload:
-        """Ask for the session of *key*: its JSON. Raises as :meth:`request`."""
-        return await self._ask(lambda waiter, now: self._session.restore_session(waiter, key, now))
+    async def restore_session(self, key: bytes, take: Callable[[Payload], T]) -> T:
+        """Ask for the session of *key*: what *take*, called once, makes of the reply, its JSON.
 
-    async def close_session(self) -> None:
-        """End the session. Raises as :meth:`request`."""
-        await self._ask(self._session.close_session)
+        Raises as :meth:`request`, and InvalidMessage where *take* does.
+        """
 
-    async def _ask(self, queue: Callable[[Waiter, float], None]) -> Payload:
-        waiter = Waiter(self._session)
+        def queue(waiter: Waiter, now: float) -> None:
+            self._session.restore_session(waiter, key, now)
+
+        return await self._ask(queue, take)
+
+    async def close_session(self, take: Callable[[Payload], T]) -> T:
+        """End the session. As :meth:`restore_session`."""
+        return await self._ask(self._session.close_session, take)
+
+    async def _ask(self, queue: Callable[[Waiter, float], None], take: Callable[[Payload], T]) -> T:
+        waiter = _InOrder(self._session, take)
         now = self._pump.now()
         await trio.lowlevel.checkpoint()
         try:

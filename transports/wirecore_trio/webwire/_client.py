@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Coroutine
 from enum import Enum
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, overload
 
@@ -76,7 +77,7 @@ class Client(ClientHooks):
         self._backend = backend
         self._events = Events(options.max_queue)
         self._channel: Channel | None = None  # open, and the session restored
-        self._opening: Channel | None = None
+        self._last: Channel | None = None  # the last that was
         self._session: Session | None = None
         self._status = Status.DISCONNECTED
         self._changed = trio.Event()
@@ -187,7 +188,7 @@ class Client(ClientHooks):
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         channel = self._channel or await self._wait_connected(deadline, seconds)
         with trio.CancelScope(deadline=deadline) as scope:
-            payload = await channel.request(name, data, encoding)
+            payload = await channel.request(name, data, encoding, own_time=True)
         if scope.cancelled_caught:
             raise DeadlineExceeded(f"no reply within {seconds:g} s")
         return payload if codec is None else codec.decode(payload)
@@ -210,7 +211,10 @@ class Client(ClientHooks):
             if self._failure is not None:
                 raise self._failure
             if self._status is Status.DISCONNECTED:
-                raise Disconnected("the client was told to close", execution="not_sent")
+                raise Disconnected(
+                    "the client was told to close, or lost its connection at once",
+                    execution="not_sent",
+                )
             await self._changed.wait()
         return self._channel
 
@@ -258,10 +262,9 @@ class Client(ClientHooks):
         seconds = self._options.request_timeout
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         channel = self._channel or await self._wait_connected(deadline, seconds)
-        return await self._restore_over(channel, key)
+        return await channel.restore_session(_key_bytes(key), self._restored)
 
-    async def _restore_over(self, channel: Channel, key: str) -> Session:
-        reply = await channel.restore_session(key.encode("utf-8", "surrogatepass"))
+    def _restored(self, reply: Payload) -> Session:
         session = Session.from_json(reply.data)
         self._session = session
         self._events.put("on_session_created", self._events.session_created, session)
@@ -273,11 +276,15 @@ class Client(ClientHooks):
         The server forgets it if this was its last connection. Without a connection it is only
         forgotten here. Raises as :meth:`request`; the session stays then.
         """
-        if self._session is not None:
-            if self._channel is not None:
-                await self._channel.close_session()
+        if self._session is None or self._channel is None:
             self._session = None
-        await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._channel.close_session(self._session_ended)
+
+    def _session_ended(self, reply: Payload) -> Payload:
+        self._session = None
+        return reply
 
     # --- connecting -----------------------------------------------------------------------------
 
@@ -300,17 +307,22 @@ class Client(ClientHooks):
         It stays so until the next :meth:`connect`, request or waiting signal. The session is
         kept, and restored then.
         """
+        if self._channel is not None:
+            await self._channel.wait_answered()
+        await self._end()
+        await trio.lowlevel.checkpoint()
+
+    async def _end(self) -> None:
+        """End the connection in good order, and whatever tries to make one."""
+        attempts, self._attempts = self._attempts, None
         channel = self._channel
         if channel is not None:
-            await channel.wait_answered()
-        if self._attempts is not None:
-            self._attempts.cancel()
-            self._attempts = None
-        if channel is not None:
             channel.close()
+            self.lost(channel)
             await channel.wait_ended()
-        self._set(Status.DISCONNECTED)
-        await trio.lowlevel.checkpoint()
+        elif attempts is not None:
+            attempts.cancel()
+            self._set(Status.DISCONNECTED)
 
     def _begin(self) -> None:
         """Have a task connect, if none does."""
@@ -321,21 +333,24 @@ class Client(ClientHooks):
             self._nursery.start_soon(self._keep_connected, self._attempts)
 
     async def _keep_connected(self, scope: trio.CancelScope) -> None:
+        failure = None
         try:
             with scope:
+                if self._last is not None:
+                    await self._last.wait_ended()  # the server is to be through with it
                 policy = self._options.retry
                 if not self._autoconnect:
                     policy = RetryPolicy(backoff=policy.backoff, attempts=1)
                 channel = await dial_until_open(self._attempt, policy, what=self._dialer.name)
                 again = RetryPolicy(backoff=policy.backoff, persist=True)
-                await supervise(channel, self._attend, self._attempt, again, what=self._dialer.name)
+                attend = partial(self._attend, scope)
+                await supervise(channel, attend, self._attempt, again, what=self._dialer.name)
         except Exception as error:  # noqa: BLE001 - raised to whoever waits for the connection
-            self._failure = error
+            failure = error
         finally:
-            if self._opening is not None:
-                self._opening.abort()
             if self._attempts is scope:
                 self._attempts = None
+                self._failure = failure
                 self._set(Status.DISCONNECTED)
 
     async def _attempt(self) -> Channel:
@@ -356,36 +371,43 @@ class Client(ClientHooks):
                     backend=self._backend,
                 )
                 channel = Channel(upgraded.link, session, self, options)
-                self._opening = channel
                 self._nursery.start_soon(channel.run, upgraded.leftover)
-                await channel.wait_configured()
+                try:
+                    await channel.wait_configured()
+                except BaseException:
+                    channel.abort()
+                    raise
                 return channel
         except TimeoutError as error:
             raise DialTimeout(str(error)) from error
 
-    async def _attend(self, channel: Channel) -> bool:
+    async def _attend(self, scope: trio.CancelScope, channel: Channel) -> bool:
         """Use *channel* until it is lost; whether another one is wanted then."""
         try:
             await self._restore(channel)
             if not channel.ended:
-                self._channel = channel
+                self._channel = self._last = channel
                 self._connections += 1
                 self._set(Status.CONNECTED)
             await channel.wait_ended()
         finally:
-            self._channel = None
             channel.abort()
-        if self._autoconnect:
-            self._set(Status.CONNECTING)
-        return self._autoconnect
+        return self._autoconnect and self._attempts is scope
 
     async def _restore(self, channel: Channel) -> None:
         """Restore the session before anything else goes over *channel*."""
         session = self._session
         if session is None:
             return
+
+        def take(reply: Payload) -> Session:
+            # Where it was closed here meanwhile, it stays so.
+            return self._restored(reply) if self._session is session else session
+
         try:
-            await self._restore_over(channel, session.key)
+            await channel.restore_session(_key_bytes(session.key), take)
+            if self._session is None:
+                await channel.close_session(self._session_ended)
         except (
             NotConnected,
             Disconnected,
@@ -398,7 +420,8 @@ class Client(ClientHooks):
             channel.abort()
         except errors.WirecoreError as error:
             logger.warning("the session is lost: %s", error)
-            self._session = None
+            if self._session is session:
+                self._session = None
 
     # --- what the server sends by itself, see Listener --------------------------------------------
 
@@ -429,7 +452,9 @@ class Client(ClientHooks):
         """See Listener."""
         if channel is self._channel:
             self._channel = None
-            self._set(Status.CONNECTING if self._autoconnect else Status.DISCONNECTED)
+            if not self._autoconnect:
+                self._attempts = None  # what is asked for from now on begins anew
+            self._set(Status.DISCONNECTED if self._attempts is None else Status.CONNECTING)
             self._events.put("on_disconnected", self._events.disconnected)
 
     # --- async with, see Connecting ---------------------------------------------------------------
@@ -442,10 +467,9 @@ class Client(ClientHooks):
             self._channel.read_on()
 
     async def _leave(self) -> None:
-        channel = self._channel
-        if self._attempts is not None:
-            self._attempts.cancel()
         self._set(Status.CLOSED)
-        if channel is not None:
-            channel.close()
-            await channel.wait_ended()
+        await self._end()
+
+
+def _key_bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")

@@ -210,8 +210,8 @@ class Server(Hookable):
         for room in list(self._joined_rooms.get(connection, ())):
             try:
                 await room.leave(connection)
-            except errors.WirecoreError as error:
-                logger.warning("the store couldn't be told that a room is empty: %s", error)
+            except Exception:
+                logger.exception("the store couldn't be told that a room is empty")
 
     # --- serving --------------------------------------------------------------------------------
 
@@ -254,6 +254,10 @@ class Server(Hookable):
             **keywords,
         )
         listeners = await serving.listen()
+        if self._stopping:
+            for listener in listeners:
+                listener.close()
+            raise errors.InvalidState("this server was shut down: make a new one")
         try:
             with alone():
                 await self._serve(serving, listeners, task_status)

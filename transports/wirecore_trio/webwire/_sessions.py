@@ -39,6 +39,7 @@ CLOSED_TOPIC: Final = "sessions closed"
 _UNDO: Final = 5.0
 
 _DISABLED: Final = "sessions are disabled: give the Server a store"
+_HAS_ONE: Final = "the connection has a session: close it first"
 
 
 class Sessions:
@@ -80,7 +81,7 @@ class Sessions:
         if not connection.connected:
             raise Disconnected("the client isn't connected", execution="not_sent")
         if connection.session is not None:
-            raise errors.InvalidState("the connection has a session: close it first")
+            raise errors.InvalidState(_HAS_ONE)
         now = datetime.now(UTC)
         session = Session(await self._make_key(), now, now, dict(info or {}))
         json = session.to_json()
@@ -88,9 +89,9 @@ class Sessions:
             await self._keep(session)
             try:
                 # Another handler of the connection's may have made one meanwhile.
-                if connection.session is not None:
-                    raise errors.InvalidState("the connection has a session: close it first")
                 await self._attach(session.key, connection, 0)
+                if connection.session is not None:
+                    raise errors.InvalidState(_HAS_ONE)
                 connection.session_state.session_created(json)
             except BaseException as error:
                 await self._undo(session.key, connection)
@@ -160,12 +161,10 @@ class Sessions:
                     await self._detach(key, connection)
         if found is None:
             return MessageType.REPLY_SESSION_NOT_FOUND
-        if before is not None and not has_it:
-            await self._detach(before.key, connection)
-        connection.session = found
-        if not connection.connected:
-            # It was lost meanwhile, and whoever saw to that knew nothing of this session.
-            await self.lose(connection)
+        # Another one may have been created meanwhile.
+        before, connection.session = connection.session, found
+        if before is not None and before.key != key:
+            await self._let_go(before.key, connection)
         return Payload(found.to_json(), Encoding.UTF8)
 
     async def _look_up(self, key: str) -> Session | None:
@@ -196,21 +195,25 @@ class Sessions:
         """See :meth:`Connection.close_session`."""
         if not self.enabled:
             raise errors.InvalidState(_DISABLED)
-        if await self._close(connection):
-            connection.session_state.session_closed()
-            connection.write()
+        session = connection.session
+        try:
+            await self._close(connection)
+        finally:
+            # Also where it was cancelled or failed half-way: the connection has it no longer.
+            if session is not None and connection.session is None:
+                connection.session_state.session_closed()
+                connection.write()
 
-    async def _close(self, connection: Connection) -> bool:
+    async def _close(self, connection: Connection) -> None:
         session = connection.session
         if session is None:
-            return False
+            return
         async with self._only(session.key):
             if connection.session is not session:
-                return False  # somebody was faster
+                return  # somebody was faster
             connection.session = None
             if not await self._detach(session.key, connection):
                 await self._destroy(session.key)
-        return True
 
     async def close_key(
         self, key: str, *, published: bool = False
@@ -225,7 +228,8 @@ class Sessions:
             if elsewhere and not users and not await self._is_used(key):
                 return []
             for connection in users:
-                connection.session = None
+                if connection.session is not None and connection.session.key == key:
+                    connection.session = None
                 try:
                     await self._detach(key, connection)
                     connection.session_state.session_closed()
@@ -249,9 +253,9 @@ class Sessions:
         session = connection.session
         if session is not None:
             async with self._only(session.key):
-                await self._detach(session.key, connection)
                 if connection.session is session:
                     connection.session = None
+                await self._let_go(session.key, connection)
 
     async def check(self) -> None:
         """Messages of other servers may have been missed: close what is no more."""
@@ -261,8 +265,8 @@ class Sessions:
             try:
                 if not await self._shared.contains(key):
                     await self.close_key(key, published=True)
-            except errors.WirecoreError as error:
-                logger.warning("a session couldn't be checked: %s", error)
+            except Exception:
+                logger.exception("a session couldn't be checked")
 
     # --- store and registry together --------------------------------------------------------------
 
@@ -285,6 +289,13 @@ class Sessions:
         if self._shared is not None:
             return await self._shared.detach(key, connection.id)
         return left
+
+    async def _let_go(self, key: str, connection: Connection) -> None:
+        """*connection* uses the session no longer, whatever the store says to it."""
+        try:
+            await self._detach(key, connection)
+        except Exception:
+            logger.exception("the store couldn't be told who uses a session no longer")
 
     async def _destroy(self, key: str) -> None:
         await self._forget(key)

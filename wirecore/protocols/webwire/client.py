@@ -257,7 +257,8 @@ class ClientSession:
         return None
 
     def _end(self, problem: Exception) -> None:
-        self.problem = problem
+        if self.problem is None:
+            self.problem = problem
         self._connection.close(CloseCode.PROTOCOL_ERROR, wait=False)
 
     def receive_eof(self, now: float) -> None:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wirecore import _backend
 from wirecore.constants import CloseCode
-from wirecore.errors import ConnectionClosed, InvalidOption, NotConnected, ProtocolError
+from wirecore.errors import (
+    ConnectionClosed,
+    InvalidOption,
+    LocalLimitExceeded,
+    NotConnected,
+    ProtocolError,
+)
 from wirecore.protocols.webwire.errors import BufferOverflow
 from wirecore.protocols.webwire.messages import (
     SESSION_CLOSED,
@@ -164,7 +170,10 @@ class ServerSession:
             self._put(whole)
 
     def reply_outcome(self, request_id: int, outcome: MessageType) -> None:
-        """Queue an answer that is a type and no more. Raises as :meth:`reply`."""
+        """Queue an answer that is a type and no more.
+
+        Raises :class:`~wirecore.errors.LocalLimitExceeded` where the client leaves too much unread.
+        """
         if self._connection.state is State.OPEN:
             self._connection.send(encode_outcome(outcome, request_id))
 
@@ -268,7 +277,14 @@ class ServerSession:
         if not self.inactive:
             for kind, request_id, _, _ in happened:
                 if kind in _ANSWERED:
-                    self.reply_outcome(request_id, MessageType.REPLY_SHUTDOWN)
+                    self._refuse_request(request_id)
+
+    def _refuse_request(self, request_id: int) -> None:
+        try:
+            self.reply_outcome(request_id, MessageType.REPLY_SHUTDOWN)
+        except LocalLimitExceeded as error:
+            self.problem = error
+            self.close(CloseCode.TRY_AGAIN_LATER)
 
     def _refuse(self, why: str) -> None:
         if self._connection.state is State.OPEN:
