@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from functools import partial
 from pathlib import Path
 
 import click
 
-from .failures import Failure, Status
-from .settings import debugging
+from .failures import Failure
+from .given import read_given, read_hex
+from .logs import log_nothing
 
 
 @click.command(
@@ -132,12 +131,15 @@ def call(
     from .key_files import read_private_key, read_public_key
     from .messages import Answers, message_codec, raw_codec
 
-    _log(everything=debugging())
+    log_nothing()
     key = read_private_key(private)
     public = (
         public_key_of(key) if server is None else read_public_key(server, option="--server-key")
     )
-    request = _from_hex(data_hex) if data_hex is not None else _read(data)
+    if data_hex is not None:
+        request: bytes | None = read_hex(data_hex, what="--data-hex")
+    else:
+        request = read_given(data, what="--data")
     codec = raw_codec(method) if proto is None else message_codec(method, proto, includes)
     answers = Answers(codec, as_hex=as_hex, as_json=as_json)
     calls = partial(
@@ -157,34 +159,3 @@ def call(
             hint = "no --server-key was given, so that only the key of this client was expected"
             raise Failure(f"{failure}; {hint}", failure.status) from failure
         raise
-
-
-def _log(*, everything: bool) -> None:
-    """What the library logs is in the one line of the error, too: only --debug shows it."""
-    if everything:
-        logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
-    else:
-        logging.getLogger("wirecore").addHandler(logging.NullHandler())
-
-
-def _read(data: str | None) -> bytes | None:
-    """The bytes that --data stands for."""
-    if data is None:
-        return None
-    if data == "-":
-        return sys.stdin.buffer.read()
-    if not data.startswith("@"):
-        return data.encode("utf-8", "surrogateescape")  # as the shell gave them
-    try:
-        return Path(data[1:]).read_bytes()
-    except OSError as error:
-        raise Failure(f"--data: {data[1:]} can't be read: {error.strerror}", Status.USAGE) from None
-
-
-def _from_hex(digits: str) -> bytes:
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise Failure(
-            "--data-hex takes hex digits, two for each byte, as 0a026869", Status.USAGE
-        ) from None

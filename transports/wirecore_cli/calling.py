@@ -10,7 +10,7 @@ import trio
 from wirecore import errors
 from wirecore_trio import wsrpc
 
-from .failures import Failure, Status, text_of
+from .failures import Failure, Status, text_of, told
 
 
 async def make_calls(
@@ -43,17 +43,8 @@ async def make_calls(
                         " gives none to a method that it doesn't know)",
                         Status.TIMEOUT,
                     )
-                _tell(answered, reply, trio.current_time() - begun)
-
-
-def _tell(answered: Callable[[bytes, float], None], reply: bytes, seconds: float) -> None:
-    try:
-        answered(reply, seconds)
-    except BrokenPipeError:
-        raise  # whoever reads it has had enough
-    except OSError as error:
-        # No failure of the call, which must not be repeated for it.
-        raise Failure(f"the answer came, and can't be printed: {text_of(error)}") from error
+                with told():
+                    answered(reply, trio.current_time() - begun)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from .info import info
 from .keygen import keygen
 from .settings import Settings
 from .terminal import tell_failure
+from .webwire import webwire
 from .wsrpc import wsrpc
 
 
@@ -27,6 +28,7 @@ Examples:
   wirecore info
   wirecore keygen --out server
   wirecore wsrpc call --help
+  wirecore webwire request --help
 
 \b
 Set NO_COLOR for a terminal without colours. Completion in bash; zsh and fish alike:
@@ -37,11 +39,11 @@ Set NO_COLOR for a terminal without colours. Completion in bash; zsh and fish al
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and all logging.")
 @click.pass_context
 def wirecore(context: click.Context, *, debug: bool) -> None:
-    """RPC over WebSocket: keys, servers and calls from the command line."""
+    """RPC and messaging over WebSocket: keys, servers and calls from the command line."""
     context.ensure_object(Settings).debug = debug
 
 
-for each in (info, keygen, demo, wsrpc):
+for each in (info, keygen, demo, wsrpc, webwire):
     wirecore.add_command(each)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import click
@@ -72,3 +74,15 @@ def text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Within it, an answer that came is printed."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever reads it has had enough
+    except OSError as error:
+        # No failure of the call, which must not be repeated for it.
+        raise Failure(f"the answer came, and can't be printed: {text_of(error)}") from error

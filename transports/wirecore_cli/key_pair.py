@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -19,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from wirecore_trio.tls import generate_private_key, public_key_of
 
 from .failures import Failure, Status
+from .files import SECRET, create_file, new_name
 
-_SECRET: Final = 0o600
 _PUBLIC: Final = 0o644
 
 
@@ -39,11 +38,11 @@ def write_pair(out: Path, form: str, *, force: bool) -> bytes:
     made: list[tuple[Path, Path]] = []
     try:
         for path, data, mode in (
-            (out, encode_private(private, form), _SECRET),
+            (out, encode_private(private, form), SECRET),
             (public_out, encode_public(public, form), _PUBLIC),
         ):
-            new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            _create(path, new, data, mode)
+            new = new_name(path)
+            create_file(path, new, data, mode)
             made.append((new, path))
         if force:
             for new, path in made:
@@ -92,22 +91,6 @@ def encode_public(public: bytes, form: str) -> bytes:
             return f"{public.hex()}\n".encode()
         case _:
             return public
-
-
-def _create(path: Path, new: Path, data: bytes, mode: int) -> None:
-    """Write *data* to the new file *new*, which *path* is to be. Raises OSError that names this."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        # The mode belongs to the creation: a chmod would come a moment too late.
-        descriptor = os.open(new, flags, mode)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(data)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _name_both(made: list[tuple[Path, Path]]) -> None:

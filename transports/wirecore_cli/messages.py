@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from wirecore.errors import printable
-
-from .terminal import tell_json, tell_note
+from .terminal import tell_bytes, tell_json
 
 
 @dataclass(frozen=True)
@@ -65,22 +62,5 @@ class Answers:
             click.echo(json.dumps(told))
         elif decode is not None:
             tell_json(decode(payload))
-        elif self.as_hex:
-            click.echo(payload.hex())
-        elif sys.stdout.isatty():
-            _show_on_terminal(payload)
         else:
-            click.echo(payload, nl=False)
-
-
-def _show_on_terminal(payload: bytes) -> None:
-    """Text as text; other bytes could steer the terminal, or say nothing."""
-    try:
-        lines = payload.decode().split("\n")
-    except UnicodeDecodeError:
-        lines = ["\0"]
-    if all(printable(line) == line for line in lines):
-        click.echo("\n".join(lines))
-    else:
-        tell_note("the answer isn't text; its bytes in hex (through a pipe they come as they are):")
-        click.echo(payload.hex())
+            tell_bytes(payload, as_hex=self.as_hex)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import click
 
-from .settings import debugging
-
-LEVELS = ("debug", "info", "warning", "error")
+from .logs import log_serving
+from .options import ServingOptions, listen_option, serving_options
 
 
 @click.command(
@@ -34,13 +34,7 @@ Examples:
 """
 )
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
-@click.option(
-    "--listen",
-    default="127.0.0.1:1337",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where; port 0 is a free one.",
-)
+@listen_option(1337)
 @click.option(
     "--key",
     "private",
@@ -65,70 +59,36 @@ Examples:
     help="A file of clients: a public key in hex on each line, comments behind a #.",
 )
 @click.option("--inline", is_flag=True, help="Run plain functions in the reader: never block.")
-@click.option(
-    "--grace",
-    type=click.FloatRange(min=0, max=86_400),
-    default=30.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that running calls get to end.",
-)
-@click.option(
-    "--health",
-    metavar="HOST:PORT",
-    help="Answer plain HTTP there: /healthz, /livez, and /readyz, which fails while it drains.",
-)
-@click.option(
-    "--app-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=".",
-    show_default=True,
-    metavar="DIR",
-    help="Where modules are looked for first.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(LEVELS, case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="What is logged, on standard error.",
-)
+@serving_options("calls")
 def serve(
     *,
     services: tuple[str, ...],
-    listen: str,
     private: Path | None,
     named: tuple[str, ...],
     listed: Path | None,
     inline: bool,
-    grace: float,
-    health: str | None,
-    app_dir: Path,
-    log_level: str,
+    **options: Unpack[ServingOptions],
 ) -> int:
     """Serve each SERVICE of a MODULE to the clients that are let in.
 
     A SERVICE is a service object, its class if it takes no arguments, a function
     that makes one, or a dict of functions on bytes by their methods' names.
-    Without --client and --clients, who has the server's own key is let in: for
-    a try of both ends with one key.
+    A MODULE may be a file, as ./shop.py. Without --client and --clients, who has
+    the server's own key is let in: for a try of both ends with one key.
     """
     # Late: trio and cryptography take longer to load than the help takes to be read.
     import trio
 
     from wirecore_trio.tls import public_key_of
     from wirecore_trio.wsrpc import Server, ServerCredentials
-    from wirecore_trio.wsrpc._address import parse_address
 
     from .key_files import ClientList, read_private_key, read_public_key
+    from .letting_in import read_again, tell_clients
     from .services import load_services, register
-    from .serving import serve_until_stopped
+    from .serving import Place, serve_until_stopped
 
-    level = "debug" if debugging() else log_level.lower()
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    host, port = parse_address(listen, lowest_port=0)
+    log_serving(options["log_level"])
+    place = Place(options)
     key = read_private_key(private)
     if not named and listed is None:
         clients = ClientList([public_key_of(key)], None)
@@ -138,12 +98,17 @@ def serve(
     server = Server(credentials)
     methods = [
         name
-        for reference, service in load_services(services, app_dir)
+        for reference, service in load_services(services, options["app_dir"])
         for name in register(server, reference, service, inline=inline)
     ]
     # After all that may be wrong: it warns of our own key among the clients'.
     credentials.replace(clients.read())
-    probed = None if health is None else parse_address(health, lowest_port=0)
     return trio.run(
-        serve_until_stopped, server, host, port, credentials, clients, methods, grace, probed
+        partial(
+            serve_until_stopped,
+            server,
+            place,
+            partial(tell_clients, credentials=credentials, methods=methods),
+            reload=None if clients.file is None else partial(read_again, credentials, clients),
+        )
     )

@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 import click
 import trio
 
-from wirecore.errors import LocalError
 from wirecore_trio import drain_on_signal
 from wirecore_trio._errors import alone
-from wirecore_trio.wsrpc import Listening, Server, ServerCredentials
-from wirecore_trio.wsrpc._address import show_address
+from wirecore_trio._signals import Drainable
+from wirecore_trio.wsrpc import Listening
+from wirecore_trio.wsrpc._address import parse_address, show_address
 
-from .failures import Failure
-from .key_files import ClientList
+from .failures import Failure, Status
+from .options import ServingOptions
 
-logger = logging.getLogger("wirecore.cli")
+
+class Servable(Drainable, Protocol):
+    """What the servers of all protocols have alike."""
+
+    @property
+    def serve(self) -> Callable[..., Awaitable[None]]:
+        """Listens on host and port until the server has ended."""
+
+    @property
+    def serve_health(self) -> Callable[..., Awaitable[None]]:
+        """Answers plain HTTP on host and port meanwhile."""
+
+
+class Place:
+    """Where a server is to listen, and how it ends: read before anything else happens.
+
+    Raises InvalidOption, and Failure, for what is no address.
+    """
+
+    def __init__(self, options: ServingOptions) -> None:
+        self.host, self.port = _address(options["listen"], "--listen")
+        health = options["health"]
+        self.health = None if health is None else _address(health, "--health")
+        self.grace = options["grace"]
+
+
+def _address(text: str, option: str) -> tuple[str, int]:
+    if "://" in text:
+        raise Failure(f"{option}: an address is HOST:PORT without a scheme", Status.USAGE)
+    return parse_address(text, lowest_port=0)
 
 
 async def serve_until_stopped(
-    server: Server,
-    host: str,
-    port: int,
-    credentials: ServerCredentials,
-    clients: ClientList,
-    methods: Sequence[str],
-    grace: float,
-    health: tuple[str, int] | None,
+    server: Servable,
+    place: Place,
+    tell: Callable[[str], object],
+    *,
+    reload: Callable[[], object] | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> int:
-    """Serve until a signal stops it; the exit status. Raises OSError where it can't listen."""
+    """Serve until a signal stops it; the exit status. Raises OSError where it can't listen.
+
+    *tell* is called with the address once it listens, and says what a client needs to know.
+    *reload* is called with each SIGHUP. *keywords*: of the server's ``serve``.
+    """
     status = 0
+
+    async def serve(*, task_status: trio.TaskStatus[Listening]) -> None:
+        await server.serve(place.host, place.port, task_status=task_status, **(keywords or {}))
 
     async def obey(*, task_status: trio.TaskStatus[None]) -> None:
         nonlocal status
         number = await drain_on_signal(
-            server, signal.SIGINT, signal.SIGTERM, grace=grace, task_status=task_status
+            server, signal.SIGINT, signal.SIGTERM, grace=place.grace, task_status=task_status
         )
         if number is not None:
             status = 128 + number  # as a shell says which signal it was
@@ -46,44 +80,23 @@ async def serve_until_stopped(
     with alone():
         async with trio.open_nursery() as nursery:
             # Signals before it tells: who has read where it listens may send one.
-            if clients.file is not None and hasattr(signal, "SIGHUP"):
-                await nursery.start(_follow_clients, credentials, clients)
-            listening: Listening = await nursery.start(server.serve, host, port)
-            probed = None
-            if health is not None:
-                probed = await nursery.start(server.serve_health, *health)
+            if reload is not None and hasattr(signal, "SIGHUP"):
+                await nursery.start(_reload, reload)
+            listening: Listening = await nursery.start(serve)
+            probed: Listening | None = None
+            if place.health is not None:
+                probed = await nursery.start(server.serve_health, *place.health)
             await nursery.start(obey)
-            _tell(show_address(host, listening.port), credentials, methods)
-            if health is not None and probed is not None:
-                click.echo(f"health on {show_address(health[0], probed.port)}")
+            tell(show_address(place.host, listening.port))
+            if place.health is not None and probed is not None:
+                click.echo(f"health on {show_address(place.health[0], probed.port)}")
     return status
 
 
-def _tell(address: str, credentials: ServerCredentials, methods: Sequence[str]) -> None:
-    """Say what a client needs to know, on standard output: a line each, in this order."""
-    count = len(credentials.client_public_keys)
-    click.echo(f"listening on {address}")
-    click.echo(f"public key {credentials.public_key.hex()}")
-    click.echo(f"serving {', '.join(methods)}")
-    click.echo(f"letting in {count} {'client' if count == 1 else 'clients'}")
-
-
-async def _follow_clients(
-    credentials: ServerCredentials,
-    clients: ClientList,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+async def _reload(
+    reload: Callable[[], object], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Let in whom the file of clients lists, anew with each SIGHUP."""
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
         task_status.started()
         async for _ in signals:
-            try:
-                credentials.replace(clients.read())
-            except (Failure, LocalError) as error:
-                logger.error("SIGHUP: the clients that are let in stay as they were: %s", error)
-            else:
-                count = len(credentials.client_public_keys)
-                logger.info(
-                    "SIGHUP: letting in %d %s", count, "client" if count == 1 else "clients"
-                )
+            reload()

@@ -52,6 +52,31 @@ def tell_json(text: str) -> None:
     coloured.print(JSON(text, ensure_ascii=True))
 
 
+def tell_bytes(payload: bytes, *, as_hex: bool) -> None:
+    """Print the bytes of an answer: through a pipe as they are, or *as_hex*, in hex digits."""
+    if as_hex:
+        click.echo(payload.hex())
+    elif sys.stdout.isatty():
+        _show_on_terminal(payload)
+    else:
+        click.echo(payload, nl=False)
+
+
+def _show_on_terminal(payload: bytes) -> None:
+    """Text as text; other bytes could steer the terminal, or say nothing."""
+    from wirecore.errors import printable
+
+    try:
+        lines = payload.decode().split("\n")
+    except UnicodeDecodeError:
+        lines = ["\0"]
+    if all(printable(line) == line for line in lines):
+        click.echo("\n".join(lines))
+    else:
+        tell_note("the answer isn't text; its bytes in hex (through a pipe they come as they are):")
+        click.echo(payload.hex())
+
+
 def tell_note(text: str) -> None:
     """Print a remark that isn't the command's result: on standard error."""
     click.echo(text, err=True)
