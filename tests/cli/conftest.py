@@ -22,7 +22,14 @@ PATIENCE = 60.0
 COMMAND = (sys.executable, "-W", "error", "-m", "wirecore_cli")
 
 #: What a user's environment may hold and a test must not see.
-_STRANGE = ("WIRECORE_KEY", "WIRECORE_SERVER_KEY", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+_STRANGE = (
+    "WIRECORE_KEY",
+    "WIRECORE_SERVER_KEY",
+    "WIRECORE_SESSION",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,16 @@ class Serving(Running):
         self.public_key = self.said[1].removeprefix("public key ").strip()
 
 
+class ServingWebwire(Running):
+    """A server of webwire that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(process)
+        self.said = [self.line() for _ in range(3)]
+        assert self.said[0], self.end().err
+        self.url = self.said[0].removeprefix("listening on ").strip()
+
+
 class Wirecore:
     """Runs commands in a folder of their own."""
 
@@ -133,6 +150,17 @@ class Wirecore:
         command = (*COMMAND, "wsrpc", "serve", "--listen", "127.0.0.1:0", *arguments)
         return Serving(self.start(*command))
 
+    def serve_webwire(self, *arguments: str, listen: str = "127.0.0.1:0") -> ServingWebwire:
+        """The same of ``wirecore webwire serve``."""
+        command = (*COMMAND, "webwire", "serve", "--listen", listen, *arguments)
+        return ServingWebwire(self.start(*command))
+
+    def listen(self, url: str, *arguments: str) -> Running:
+        """Start ``wirecore webwire listen``, and wait until it is connected."""
+        listening = self.run("webwire", "listen", url, *arguments)
+        listening.logged("connected to ")
+        return listening
+
     def key(self, name: str, *arguments: str) -> str:
         """Make a pair of keys; the public one in hex."""
         done = self("keygen", "--out", name, *arguments)
@@ -141,11 +169,13 @@ class Wirecore:
 
 
 class Shell:
-    """Runs lines of documentation as they are printed, but for the port, which may be taken."""
+    """Runs lines of documentation as they are printed, but for the ports, which may be taken."""
 
     def __init__(self, wirecore: Wirecore) -> None:
         self.wirecore = wirecore
-        self._address = "127.0.0.1:1337"
+        #: Addresses that are printed, and those of the servers that run in their place.
+        self._addresses: dict[str, str] = {}
+        self._listening: list[Running] = []
         programs = wirecore.folder / "programs"
         programs.mkdir()
         for name, command in (("wirecore", COMMAND), ("python", (sys.executable,))):
@@ -156,14 +186,19 @@ class Shell:
         wirecore.environment["PATH"] = path
 
     def run(self, line: str) -> str:
-        """What *line* prints. A server runs on, in the background, and calls go to the last one."""
-        if " wsrpc serve " in line:
-            line = re.sub(r" --listen \S+| &$", "", line).replace(":1338", ":0")
-            served = Serving(self.wirecore.start("sh", "-c", f"exec {line} --listen 127.0.0.1:0"))
-            self._address = served.address
-            return "".join(served.said)
+        """What *line* prints. A server runs on, in the background, and calls go to the last one.
+
+        Who listens does so too; without a & it hears a signal, and is stopped then.
+        """
+        if " serve " in line:
+            return self._serve(line)
+        if " webwire listen " in line:
+            return self._listen(line)
+        if line.startswith("wait $!; "):
+            assert self._listening.pop().end().status == 0
+            line = line.removeprefix("wait $!; ")
         done = subprocess.run(
-            ["sh", "-c", line.replace("127.0.0.1:1337", self._address)],
+            ["sh", "-c", self._with_addresses(line)],
             check=False,
             cwd=self.wirecore.folder,
             env=self.wirecore.environment,
@@ -175,6 +210,36 @@ class Shell:
         )
         assert done.returncode == 0, f"{line}: {done.stdout}"
         return done.stdout
+
+    def _with_addresses(self, line: str) -> str:
+        for printed, real in self._addresses.items():
+            line = line.replace(printed, real)
+        return line
+
+    def _serve(self, line: str) -> str:
+        line = re.sub(r" --listen \S+| &$", "", line)
+        line = re.sub(r"(--health \S+):\d+", r"\1:0", line)
+        process = self.wirecore.start("sh", "-c", f"exec {line} --listen 127.0.0.1:0")
+        if " webwire " in line:
+            webwire = ServingWebwire(process)
+            self._addresses["ws://127.0.0.1:8080/"] = webwire.url
+            return "".join(webwire.said)
+        served = Serving(process)
+        self._addresses["127.0.0.1:1337"] = served.address
+        return "".join(served.said)
+
+    def _listen(self, line: str) -> str:
+        command = self._with_addresses(line.removesuffix(" &"))
+        listening = Running(self.wirecore.start("sh", "-c", f"exec {command}"))
+        connected = listening.logged("connected to ")
+        if line.endswith(" &"):
+            self._listening.append(listening)
+            return connected
+        self.run("wirecore webwire signal ws://127.0.0.1:8080/ chat hello")
+        heard = listening.line()
+        listening.signal(signal.SIGINT)
+        assert listening.end().status == 0
+        return heard
 
 
 def _line(stream: IO[bytes] | None) -> str:

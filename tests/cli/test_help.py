@@ -23,7 +23,10 @@ message PingRequest { string body = 1; }
 message PingResponse { string body = 1; }
 service Ping { rpc Ping(PingRequest) returns (PingResponse); }
 """,
-    "shop.py": "from wirecore_cli.example import Ping as Shop\n",
+    "shop.py": """
+from wirecore_cli.chat import server
+from wirecore_cli.example import Ping as Shop
+""",
     "clients.txt": "# nobody yet\n",
 }
 
@@ -54,7 +57,8 @@ def examples(name: str) -> list[str]:
 
 
 def test_these_are_all() -> None:
-    below = {"info", "keygen", "demo", "wsrpc", "wsrpc call", "wsrpc serve"}
+    below = {"info", "keygen", "demo", "wsrpc", "wsrpc call", "wsrpc serve", "webwire"}
+    below |= {f"webwire {each}" for each in ("request", "signal", "listen", "serve")}
     assert COMMANDS.keys() == {"wirecore"} | {f"wirecore {each}" for each in below}
 
 
@@ -78,8 +82,24 @@ def test_examples_run_as_printed(shell: Shell, request: pytest.FixtureRequest, n
         shell.run("wirecore keygen --out server")
     if name == "wirecore wsrpc call":
         shell.run("wirecore wsrpc serve wirecore_cli.example:Ping wirecore_cli.example:handlers &")
+    if name.startswith("wirecore webwire "):
+        shell.run("wirecore webwire serve wirecore_cli.chat:server &")
     for line in lines:
         shell.run(line)
+
+
+def test_examples_of_webwire_print_what_they_should(shell: Shell) -> None:
+    shell.run("wirecore webwire serve wirecore_cli.chat:server &")
+    text, piped, in_hex, often, login, whoami = examples("wirecore webwire request")
+    assert shell.run(text) == "hello"
+    assert shell.run(piped) == "hello\n"
+    assert shell.run(in_hex) == "00ff\n"
+    assert shell.run(often).count('"reply": "hello"}\n') == 1000
+    assert shell.run(login) == "hello alice"
+    assert shell.run(whoami) == "alice"
+    heard, _, in_json = examples("wirecore webwire listen")
+    assert shell.run(heard) == "chat\thello\n"
+    assert shell.run(in_json) == '{"name": "chat", "encoding": "utf8", "payload": "hello"}\n'
 
 
 def test_examples_of_calls_print_what_they_should(shell: Shell) -> None:

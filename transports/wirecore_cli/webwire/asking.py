@@ -8,7 +8,6 @@ from pathlib import Path
 
 import trio
 
-from wirecore_trio._errors import alone
 from wirecore_trio.webwire import Client, Payload
 
 from ..failures import Failure, text_of, told
@@ -55,18 +54,25 @@ async def _ask(
     client: Client, requests: Requests, answered: Callable[[Payload, float], None]
 ) -> None:
     left = iter(range(requests.count))
+    failed: Exception | None = None
 
     async def ask() -> None:
-        for _ in left:
-            begun = trio.current_time()
-            reply = await client.request(requests.name, requests.payload)
-            with told():
-                answered(reply, trio.current_time() - begun)
+        nonlocal failed
+        try:
+            for _ in left:
+                begun = trio.current_time()
+                reply = await client.request(requests.name, requests.payload)
+                with told():
+                    answered(reply, trio.current_time() - begun)
+        except Exception as error:  # noqa: BLE001 - raised below, alone, where others fail too
+            failed = failed or error
+            nursery.cancel_scope.cancel()
 
-    with alone():
-        async with trio.open_nursery() as nursery:
-            for _ in range(min(requests.count, requests.concurrency)):
-                nursery.start_soon(ask)
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(requests.count, requests.concurrency)):
+            nursery.start_soon(ask)
+    if failed is not None:
+        raise failed
 
 
 def _save(client: Client, path: Path) -> None:

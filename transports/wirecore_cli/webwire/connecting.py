@@ -91,15 +91,15 @@ def _hint(error: Exception) -> str:
     """Which option would have helped."""
     match error:
         case webwire.BufferSizeMismatch():
-            return f": give --buffer-size {error.theirs}"
+            return f" (give --buffer-size {error.theirs})"
         case webwire.SubprotocolMismatch() if error.theirs:
-            return f": give --subprotocol {error.theirs!r}"
+            return f" (give --subprotocol {error.theirs!r})"
         case webwire.SubprotocolMismatch():
-            return ": leave --subprotocol out"
+            return " (leave --subprotocol out)"
         case webwire.UpgradeRejected() if error.status == _FORBIDDEN:
-            return ": it may want another --origin, or a --header"
+            return " (it may want another --origin, or a --header)"
         case errors.PeerRefused():
-            return ": --cafile names whose certificates are trusted"
+            return " (--cafile names whose certificates are trusted)"
         case _:
             return ""
 

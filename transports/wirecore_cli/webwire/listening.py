@@ -34,11 +34,12 @@ async def print_signals(
     with server.failures("the session"):
         async with connecting as client:
             await server.restore_session(client)
-            tell_note(f"connected to {server.name}")
-            log_warnings()
             with alone():
                 async with trio.open_nursery() as nursery:
+                    # Before it tells: who has read that it is connected may stop it.
                     await nursery.start(_stop_on_signal, nursery.cancel_scope)
+                    tell_note(f"connected to {server.name}")
+                    log_warnings()
                     nursery.start_soon(lost.tell, client)
                     await _print(heard, show, count)
                     nursery.cancel_scope.cancel()
