@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
-#: What the page calls its other blocks.
-FILES = {"proto": "shop.proto", "py": "shop.py"}
+#: A block of a file, whose name stands before it, or of a console.
+BLOCK = re.compile(r"(?:`([\w.]+)`[^`]*\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def plain(text: str) -> str:
@@ -29,11 +29,10 @@ def plain(text: str) -> str:
 @pytest.mark.usefixtures("protoc")
 def test_the_page_runs_from_top_to_bottom(shell: Shell) -> None:
     ran = 0
-    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
-        if kind in FILES:
-            (shell.wirecore.folder / FILES[kind]).write_text(text, encoding="utf-8")
+    for file, kind, text in BLOCK.findall(PAGE):
+        if kind != "console":
+            (shell.wirecore.folder / file).write_text(text, encoding="utf-8")
             continue
-        assert kind == "console"
         for line, below in re.findall(r"^\$ (.+)\n((?:[^$].*\n)*)", text, re.MULTILINE):
             assert plain(shell.run(line)) == plain(below), line
             ran += 1
