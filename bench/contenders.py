@@ -45,3 +45,16 @@ GO_PEERS = (
 def wsrpc(name: str, **options: str) -> Contender:
     """wirecore's wsrpc at both ends; see ``bench/peers/wirecore_wsrpc.py`` for the options."""
     return replace(pair(name, "wirecore_wsrpc", **options), environment=COMPILED)
+
+
+def webwire(name: str, **options: str) -> Contender:
+    """wirecore's webwire at both ends; see ``bench/peers/wirecore_webwire.py`` for the options."""
+    return replace(pair(name, "wirecore_webwire", **options), environment=COMPILED)
+
+
+#: What else has requests and signals over WebSocket.
+WEBWIRE_PEERS = (
+    pair("python-socketio", "socketio_aiohttp"),
+    pair("JSON-RPC inline", "jsonrpc_websockets", mode="inline"),
+    pair("JSON-RPC async", "jsonrpc_websockets", mode="async"),
+)

@@ -1,22 +1,28 @@
 """JSON-RPC 2.0 over websockets on asyncio, as one writes it by hand.
 
 Option ``mode`` of the server: ``inline`` answers in the reading task, ``async`` starts a task for
-each request.
+each request. Option ``load=signals`` of the driver: notifications, not requests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import count
+from typing import Any, TypeAlias
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as start_server
 
-from bench.peers.load import Meter, Outcome, Task, calls
+from bench.peers.load import Meter, Outcome, Tally, Task, calls, signals
 
 PACKAGE = "websockets"
+
+
+Methods: TypeAlias = dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]]
 
 
 async def ping(parameters: dict[str, str]) -> dict[str, str]:
@@ -24,30 +30,46 @@ async def ping(parameters: dict[str, str]) -> dict[str, str]:
     return {"body": parameters["body"]}
 
 
-async def answer(connection: ServerConnection, text: str | bytes) -> None:
-    """Answers one request."""
+def methods(tally: Tally) -> Methods:
+    """What the server has: an echo, notifications that are counted, and their count."""
+
+    async def note(parameters: dict[str, str]) -> None:
+        tally.take(parameters["body"])
+
+    async def closing(parameters: dict[str, int]) -> dict[str, int]:
+        while tally.seen < parameters["sent"]:  # noqa: ASYNC110 - it has overtaken few, if any
+            await asyncio.sleep(0)
+        return {"good": tally.good}
+
+    return {"ping": ping, "note": note, "closing": closing}
+
+
+async def answer(served: Methods, connection: ServerConnection, text: str | bytes) -> None:
+    """Answers one request; nothing is sent for a notification."""
     request = json.loads(text)
-    assert request["method"] == "ping"
-    result = await ping(request["params"])
-    await connection.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}))
+    result = await served[request["method"]](request["params"])
+    if "id" in request:
+        response = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+        await connection.send(json.dumps(response))
 
 
-async def answer_inline(connection: ServerConnection) -> None:
+async def answer_inline(served: Methods, connection: ServerConnection) -> None:
     """One request after the other."""
     async for message in connection:
-        await answer(connection, message)
+        await answer(served, connection, message)
 
 
-async def answer_in_tasks(connection: ServerConnection) -> None:
+async def answer_in_tasks(served: Methods, connection: ServerConnection) -> None:
     """Every request in a task of its own."""
     async with asyncio.TaskGroup() as group:
         async for message in connection:
-            group.create_task(answer(connection, message))
+            group.create_task(answer(served, connection, message))
 
 
 def serve(task: Task) -> None:
-    """A server with the one method."""
-    handler = answer_in_tasks if task.options.get("mode") == "async" else answer_inline
+    """A server with the methods."""
+    answering = answer_in_tasks if task.options.get("mode") == "async" else answer_inline
+    handler = partial(answering, methods(Tally(task)))
 
     async def main() -> None:
         async with start_server(handler, "127.0.0.1", 0, compression=None) as server:
@@ -58,11 +80,11 @@ def serve(task: Task) -> None:
 
 
 def drive(task: Task) -> Outcome:
-    """Calls over one connection."""
+    """Requests or notifications over one connection."""
 
     async def main() -> Outcome:
         url = f"ws://127.0.0.1:{task.port}/"
-        pending: dict[int, asyncio.Future[dict[str, str]]] = {}
+        pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         numbers = count(1)
         loop = asyncio.get_running_loop()
         async with connect(url, compression=None, proxy=None) as connection:
@@ -72,19 +94,38 @@ def drive(task: Task) -> Outcome:
                     response = json.loads(message)
                     pending.pop(response["id"]).set_result(response["result"])
 
-            async def call(body: str) -> str:
+            async def request(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
                 number = next(numbers)
                 future = pending[number] = loop.create_future()
-                request = {"jsonrpc": "2.0", "id": number, "method": "ping"}
-                await connection.send(json.dumps({**request, "params": {"body": body}}))
-                return (await future)["body"]
+                message = {"jsonrpc": "2.0", "id": number, "method": method}
+                await connection.send(json.dumps({**message, "params": parameters}))
+                return await future
 
-            texts, meter = task.texts(), Meter(task)
+            async def call(body: str) -> str:
+                return (await request("ping", {"body": body}))["body"]
+
+            async def signal(body: str) -> None:
+                message = {"jsonrpc": "2.0", "method": "note", "params": {"body": body}}
+                await connection.send(json.dumps(message))
+
+            async def closing(sent: int) -> int:
+                return (await request("closing", {"sent": sent}))["good"]
+
             reader = asyncio.create_task(read())
-            async with asyncio.TaskGroup() as group:
-                for _ in range(task.in_flight):
-                    group.create_task(calls(call, meter, texts, texts))
+            if task.options.get("load") == "signals":
+                outcome = await signals(task, signal, closing)
+            else:
+                outcome = await measure(task, call)
             reader.cancel()
-        return meter.outcome()
+        return outcome
 
     return asyncio.run(main())
+
+
+async def measure(task: Task, call: Callable[[str], Awaitable[str]]) -> Outcome:
+    """``task.in_flight`` callers."""
+    texts, meter = task.texts(), Meter(task)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(task.in_flight):
+            group.create_task(calls(call, meter, texts, texts))
+    return meter.outcome()

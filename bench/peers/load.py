@@ -235,6 +235,43 @@ class Batches:
         return self._ring[start : start + number]
 
 
+class Tally:
+    """A server's count of signals, whose texts are compared with those that drivers send."""
+
+    def __init__(self, task: Task) -> None:
+        self._known = frozenset(task.texts())
+        self.seen = 0
+        self.good = 0
+
+    def take(self, text: str) -> None:
+        """A signal came."""
+        self.seen += 1
+        if text in self._known:
+            self.good += 1
+
+
+async def signals(
+    task: Task,
+    signal: Callable[[str], Awaitable[object]],
+    closing: Callable[[int], Awaitable[object]],
+) -> Outcome:
+    """Bursts of ``task.in_flight`` signals, one after the other, each closed by a request.
+
+    ``closing(sent)`` returns how many good ones the server has counted when it has seen *sent* in
+    all: what counts is what was handled there, and not what was only written.
+    """
+    meter = Meter(task)
+    texts = cycle(task.texts())
+    sent = 0
+    while True:
+        for _ in range(task.in_flight):
+            await signal(next(texts))
+        sent += task.in_flight
+        meter.check(await closing(sent), sent)
+        if meter.arrived(task.in_flight):
+            return meter.outcome()
+
+
 async def calls(
     call: Callable[[Any], Awaitable[object]],
     meter: Meter,

@@ -83,3 +83,43 @@ def test_a_batch_out_of_order_ends_the_run(load: ModuleType) -> None:
     first, second, *rest = batches.first()
     with pytest.raises(load.WrongAnswer):
         batches.next([second, first, *rest])
+
+
+def test_signals_are_counted_where_they_are_handled(load: ModuleType) -> None:
+    """One burst after the other, each closed when the server has seen all of it."""
+    asked = task(load, size=64, in_flight=50)
+    tally = load.Tally(asked)
+    on_the_way: deque[str] = deque()
+
+    async def signal(text: str) -> None:
+        on_the_way.append(text)
+
+    async def closing(sent: int) -> int:
+        assert len(on_the_way) == 50
+        while on_the_way:
+            tally.take(on_the_way.popleft())
+        assert tally.seen == sent
+        return int(tally.good)
+
+    outcome = asyncio.run(load.signals(asked, signal, closing))
+    assert outcome.count == tally.good - 50 > 0  # the first burst begins the measurement
+    assert outcome.count % 50 == 0
+    assert outcome.checked == tally.good // 50
+
+
+@pytest.mark.parametrize("fault", ["lost", "changed"])
+def test_a_signal_that_is_lost_or_changed_ends_the_run(load: ModuleType, fault: str) -> None:
+    asked = task(load, size=64, in_flight=50)
+    tally = load.Tally(asked)
+
+    async def signal(text: str) -> None:
+        if tally.seen == 20 and fault == "lost":
+            tally.seen += 1
+        else:
+            tally.take(text if tally.seen != 20 else text[:-1])
+
+    async def closing(sent: int) -> int:
+        return int(tally.good)
+
+    with pytest.raises(load.WrongAnswer):
+        asyncio.run(load.signals(asked, signal, closing))

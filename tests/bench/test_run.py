@@ -171,6 +171,26 @@ def test_a_broadcast_is_read_on_every_connection(tmp_path: Path) -> None:
     assert measured["checked"] >= measured["messages"] > 0
 
 
+@pytest.mark.parametrize(
+    "row", ["webwire_request/1", "webwire_request/100", "webwire_signals/1000"]
+)
+def test_requests_and_signals_of_webwire(tmp_path: Path, row: str) -> None:
+    """On whichever backend there is: the contenders of the row insist on the compiled one."""
+    pair = "wirecore_webwire:wirecore_webwire"
+    document = figures(tmp_path / "figures.json", "--rows", row, "--pair", pair)
+    (row_,) = document["rows"]
+    measured = row_["contenders"][pair]
+    assert measured["messages"] > 0
+    assert measured["versions"]["server"].startswith("wirecore ")
+
+
+def test_a_competitor_of_webwire_is_asked_the_same(tmp_path: Path) -> None:
+    contenders = ("--contenders", "JSON-RPC *")
+    document = figures(tmp_path / "figures.json", "--rows", "webwire_*", *contenders)
+    for row in document["rows"]:
+        assert row["contenders"].keys() == {"JSON-RPC inline", "JSON-RPC async"}
+
+
 def test_a_quick_run_cuts_numbers_down_and_leaves_smaller_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

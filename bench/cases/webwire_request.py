@@ -1,0 +1,38 @@
+"""webwire: requests of 64 bytes of text, answered with the same, over one connection.
+
+The server lets 100 handlers of a connection run at once; "async" ones each in a task, as
+python-socketio's and JSON-RPC's, "inline" ones in the task that reads. Each request that is under
+way is made by a task of its own. wsrpc's calls, without their TLS, are there to show that webwire
+costs no more.
+"""
+
+from __future__ import annotations
+
+from bench.contenders import WEBWIRE_PEERS, webwire, wsrpc
+from bench.harness.model import Goal, Load, Row
+
+INLINE = webwire("wirecore inline", mode="inline")
+ASYNC = webwire("wirecore async", mode="async")
+WSRPC_INLINE = wsrpc("wirecore wsrpc inline", mode="inline", tls="off")
+WSRPC_ASYNC = wsrpc("wirecore wsrpc async", mode="async", tls="off")
+
+
+def rows() -> list[Row]:
+    """One request under way, and a hundred."""
+    contenders = (INLINE, ASYNC, WSRPC_INLINE, WSRPC_ASYNC, *WEBWIRE_PEERS)
+    goals = (
+        Goal(ASYNC.name, "python-socketio", 20.0, None),
+        Goal(ASYNC.name, WSRPC_ASYNC.name, 0.9, None),
+        Goal(INLINE.name, WSRPC_INLINE.name, 0.9, None),
+    )
+    return [
+        Row(
+            name=f"webwire_request/{in_flight}",
+            title=f"webwire request and reply, 64 B, {in_flight} in flight",
+            unit="requests/s",
+            load=Load(size=64, in_flight=in_flight),
+            contenders=contenders,
+            goals=goals,
+        )
+        for in_flight in (1, 100)
+    ]
