@@ -82,6 +82,22 @@ def test_functions_on_bytes_by_their_names(folder: Path, name: str) -> None:
     assert served(folder, name) == ["Same"]
 
 
+def test_a_file_in_a_modules_place(folder: Path) -> None:
+    """Its neighbours are found, and a module of its name stays what it is."""
+    other = folder / "elsewhere"
+    other.mkdir()
+    (other / "neighbour.py").write_text(SHOP)
+    (other / "json.py").write_text("from neighbour import shop\n")
+    known = set(sys.modules)
+    try:
+        ((_, service),) = load_services([f"{other / 'json.py'}:shop"], folder)
+    finally:
+        for name in set(sys.modules) - known:
+            del sys.modules[name]
+    assert [*service.wsrpc_methods] == ["Ping"]
+    assert hasattr(sys.modules["json"], "loads")
+
+
 def test_several_at_once(folder: Path) -> None:
     assert served(folder, "shop", "handlers") == ["Ping", "Same"]
 
@@ -126,6 +142,7 @@ def test_what_is_no_reference(folder: Path, reference: str) -> None:
         ("shop_of_test", r"no module 'shop_of_test', neither in .+: did you mean shop_of_tests\?$"),
         ("zzz.shop", r"no module 'zzz', neither in .+: --app-dir names another folder$"),
         ("wirecore_cli.zzz", "there is no module 'wirecore_cli.zzz'"),
+        ("./zzz.py", "there is no file zzz.py"),
         ("lacking", "importing lacking failed: ModuleNotFoundError: No module named 'zzz'"),
         ("broken", r"importing broken failed: SyntaxError: .+\(broken.py, line 2\)"),
         ("raising", "importing raising failed: KeyError: 'PRICE'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import stat
 import sys
@@ -159,6 +160,18 @@ def test_no_reply_in_time(request_: Request) -> None:
         port = str(gate.getsockname()[1])
         line = request_("hold", port, "--timeout", "1").failed(4)
     assert line == f"{request_.url} gave no reply to the request 'hold' within 1 s"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C can be sent to a process there")
+def test_ctrl_c_stops_a_request(request_: Request) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        port = str(gate.getsockname()[1])
+        asking = request_.wirecore.run("webwire", "request", request_.url, "hold", port)
+        connection, _ = gate.accept()
+        with connection:
+            asking.signal(signal.SIGINT)
+            done = asking.end()
+    assert (done.status, done.err) == (130, "wirecore: stopped\n")
 
 
 def test_the_first_failure_ends_all(request_: Request) -> None:
