@@ -16,7 +16,7 @@ from wirecore.protocols.webwire import Sendable, ServerSession
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Request as HttpRequest
 from wirecore.websocket import Response
-from wirecore.websocket.http import FRAMING_FIELDS, check_fields
+from wirecore.websocket.http import FRAMING_FIELDS, UserFields, check_fields
 
 from .._arguments import kind_of, require_int, require_known, require_seconds, require_type
 from .._dispatch import Workers
@@ -50,16 +50,34 @@ _TEXT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Upgrade(Accept):
     """What ``before_upgrade`` returns to let a client in on terms of its own.
 
     *info*: what ``connection.info`` holds. *concurrency*: in place of the server's option.
-    *headers* go with the answer, *subprotocol* is that of the WebSocket handshake.
+    *headers* go with the answer, *subprotocol* is that of the WebSocket handshake. Raises
+    TypeError for other types, InvalidOption for headers that can't be sent.
     """
 
     info: Mapping[Any, Any] = field(default_factory=dict)
     concurrency: int | None = None
+
+    def __init__(
+        self,
+        info: Mapping[Any, Any] | None = None,
+        *,
+        concurrency: int | None = None,
+        headers: UserFields = (),
+        subprotocol: str | None = None,
+    ) -> None:
+        require_type("info", info, Mapping, optional=True)
+        if concurrency is not None:
+            require_int("concurrency", concurrency)
+        object.__setattr__(self, "info", {} if info is None else info)
+        object.__setattr__(self, "concurrency", concurrency)
+        object.__setattr__(self, "headers", headers)
+        object.__setattr__(self, "subprotocol", subprotocol)
+        Accept.__post_init__(self)
 
 
 #: The original answers 400 where this would be the better status.
