@@ -1,7 +1,8 @@
 """Fixtures that all tests share: the two backends, and hypothesis made deterministic.
 
 ``WIRECORE_TEST_BACKENDS=c,py`` names the backends that must be there: one that is missing makes
-its tests fail, where they would else be skipped.
+its tests fail, where they would else be skipped. ``WIRECORE_TEST_TURNS=c`` leaves out the others
+where tests take one backend after another: for who runs all tests once with each.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _load_or_skip(name: BackendName) -> Backend:
         pytest.skip(f"backend {name!r} isn't there: {error}")
 
 
-@pytest.fixture(scope="session", params=["c", "py"])
+@pytest.fixture(scope="session", params=os.environ.get("WIRECORE_TEST_TURNS", "c,py").split(","))
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn: what holds for one must hold for the other."""
     return _load_or_skip(cast(BackendName, request.param))
