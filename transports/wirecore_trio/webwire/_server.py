@@ -241,8 +241,8 @@ class Server(Hookable):
 
         async def on_request(request: HttpRequest) -> Response | Accept | None:
             answer = await self._on_request(request)
-            if isinstance(answer, Response):
-                return answer
+            if answer is not None and not isinstance(answer, Accept):
+                return answer  # a Response, or what is none and logged as such
             return _with_version(serving.upgrading.problem(request)) or answer
 
         serving = Serving(
