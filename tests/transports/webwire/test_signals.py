@@ -192,19 +192,12 @@ def test_a_broadcast_is_encoded_once_and_leaves_out_who_is_slow_or_gone(
             world.raw() as gone,
             world.raw() as closing,
         ):
-            by_port = {
-                connection.remote_address.rpartition(":")[2]: connection
-                for connection in world.server.connections
-            }
-            at_slow, at_quick, at_gone, at_closing = (
-                by_port[str(raw.stream.socket.getsockname()[1])]  # type: ignore[attr-defined]
-                for raw in (slow, quick, gone, closing)
-            )
+            everybody = [world.of(raw) for raw in (slow, quick, gone, closing)]
+            at_slow, at_quick, at_gone, at_closing = everybody
             await fill(at_slow)
             await gone.lose()
             at_closing.close()
             await settle()
-            everybody = [at_slow, at_quick, at_gone, at_closing]
             left_out = await world.server.broadcast("n", "text", to=everybody)
             assert left_out == [at_slow, at_gone, at_closing]
             assert await quick.answer() == (64, 0, "n", b"text")

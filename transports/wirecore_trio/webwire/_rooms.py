@@ -116,12 +116,12 @@ class Room:
 
     async def leave(self, connection: Connection) -> None:
         """It gets nothing any longer. Idempotent. Raises what a shared store raises."""
+        await trio.lowlevel.checkpoint()
         kept = self._server._rooms.get(self.name)
-        if kept is None:
-            await trio.lowlevel.checkpoint()
-            return
-        self._remove(connection)
-        await self._follow(kept)
+        if kept is not None:
+            self._remove(connection)
+            with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
+                await self._follow(kept)
 
     def _remove(self, connection: Connection) -> None:
         kept = self._server._rooms.get(self.name)
