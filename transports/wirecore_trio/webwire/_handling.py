@@ -47,6 +47,10 @@ UNKNOWN_REQUEST: Final = "UNKNOWN_REQUEST"
 INVALID_PAYLOAD: Final = "INVALID_PAYLOAD"
 
 
+class _UnreadablePayload(RequestError):
+    """The client's fault, and no handler's."""
+
+
 class Handling:
     """The queue behind a reader that goes on, and the jobs that run.
 
@@ -291,7 +295,7 @@ class _Job:
             try:
                 value = codec.decode(payload)
             except InvalidMessage as error:
-                raise RequestError(INVALID_PAYLOAD, str(error)) from error
+                raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
         if is_request:
             return Request(connection, name, payload, value)
         return Signal(connection, name, payload, value)
@@ -317,5 +321,7 @@ class _Job:
             connection.fail_internally(request_id, name, error)
         elif connection.ended and isinstance(error, ConnectionLost):
             logger.debug("the handler of the signal %r ended with its connection", name)
+        elif isinstance(error, _UnreadablePayload):
+            logger.warning("a signal %r was dropped: %s", name[:100], error.message)
         else:
             logger.error("the handler of the signal %r failed", name, exc_info=error)
