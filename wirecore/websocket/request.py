@@ -105,6 +105,11 @@ def origin_problem(request: Request, allowed: Collection[str] | None = None) -> 
     host = request.host.lower()
     if host and _origin_host(origin) == host:
         return None
+    return foreign_origin()
+
+
+def foreign_origin() -> Response:
+    """The answer to a request whose origin may not pass."""
     return problem_response(403, "requests from this origin aren't allowed")
 
 

@@ -129,6 +129,17 @@ class World:
         [connection] = self.server.connections
         return connection
 
+    def of(self, raw: Raw) -> webwire.Connection:
+        """The server's end of *raw*."""
+        assert isinstance(raw.stream, trio.SocketStream)
+        port = raw.stream.socket.getsockname()[1]
+        [found] = [
+            connection
+            for connection in self.server.connections
+            if connection.remote_address == f"127.0.0.1:{port}"
+        ]
+        return found
+
 
 async def upgraded(stream: trio.SocketStream, backend: Backend, headers: bytes = b"") -> Raw:
     """Have *stream* upgraded."""

@@ -11,6 +11,7 @@ from wirecore import errors
 from wirecore.websocket import Request, Response, ServerHandshake, origin_problem
 from wirecore.websocket.handshake import HANDSHAKE_FIELDS
 from wirecore.websocket.http import UserFields, check_fields, header_fields
+from wirecore.websocket.request import foreign_origin
 
 from .._arguments import kind_of, require_async, require_type, require_words
 from .._link import Link
@@ -116,10 +117,9 @@ class Upgrading:
 
     def problem(self, request: Request) -> Response | None:
         """The answer to a request that is no proper upgrade, or of a foreign origin."""
-        origins = self.origins
-        if self.check_origin is not None and request.origin is not None:
-            origins = (request.origin,) if self.check_origin(request) else ()
-        return request.problem or origin_problem(request, origins)
+        if request.problem is not None or self.check_origin is None or request.origin is None:
+            return request.problem or origin_problem(request, self.origins)
+        return None if self.check_origin(request) else foreign_origin()
 
     def _choose(self, request: Request) -> str | None:
         return next((name for name in self.subprotocols if name in request.subprotocols), None)

@@ -455,7 +455,8 @@ class Client(ClientHooks):
             if not self._autoconnect:
                 self._attempts = None  # what is asked for from now on begins anew
             self._set(Status.DISCONNECTED if self._attempts is None else Status.CONNECTING)
-            self._events.put("on_disconnected", self._events.disconnected)
+            if self._status is not Status.CLOSED:
+                self._events.put("on_disconnected", self._events.disconnected)
 
     # --- async with, see Connecting ---------------------------------------------------------------
 

@@ -57,7 +57,10 @@ class ClientHooks:
         return hook
 
     def on_disconnected(self, hook: H) -> H:
-        """``()``, when a connection that was open is gone, for whatever reason."""
+        """``()``, when a connection that was open is gone, for whatever reason.
+
+        Not when the client itself was left.
+        """
         require_callable("on_disconnected", hook)
         self._events.disconnected = hook
         return hook

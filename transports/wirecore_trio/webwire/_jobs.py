@@ -41,6 +41,10 @@ _copy_context = contextvars.copy_context
 INVALID_PAYLOAD: Final = "INVALID_PAYLOAD"
 
 
+class _UnreadablePayload(RequestError):
+    """The client's fault, and no handler's."""
+
+
 class OwnJob:
     """A job of the connection's own: a hook, or what the client asks of its session."""
 
@@ -147,7 +151,7 @@ def make_message(
     try:
         return kind_of_message(connection, name, payload, route.codec.decode(payload))
     except InvalidMessage as error:
-        raise RequestError(INVALID_PAYLOAD, str(error)) from error
+        raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
 
 
 def finish(connection: Connection, route: Route, message: Message, result: Any) -> None:
@@ -171,5 +175,7 @@ def fail(connection: Connection, message: Message, error: Exception) -> None:
         logger.debug("the handler of %r ended with its connection", name)
     elif is_request:
         connection.fail_internally(request_id, name, error)
+    elif isinstance(error, _UnreadablePayload):
+        logger.warning("a signal %r was dropped: %s", name[:100], error.message)
     else:
         logger.error("the handler of the signal %r failed", name, exc_info=error)

@@ -25,6 +25,9 @@ logger = logging.getLogger("wirecore.webwire")
 #: Connections in a row before others of the run get their turn: each costs a send, some µs.
 _IN_A_ROW: Final = 256
 
+#: Seconds that what was begun gets to be undone when its task is cancelled.
+_UNDO: Final = 5.0
+
 #: What servers that share a store call a room among themselves.
 ROOM_TOPIC: Final = "room "
 
@@ -50,29 +53,47 @@ async def send_to_all(connections: Iterable[Connection], message: bytes) -> list
     return left_out
 
 
+class Membership:
+    """Who of one server is in a room; kept while anybody is, or is about to be."""
+
+    __slots__ = ("following", "members", "wanted")
+
+    def __init__(self) -> None:
+        self.members: dict[Connection, None] = {}
+        self.following = trio.Lock()
+        self.wanted = 0  # tasks that tell the store whether there are members
+
+
 class Room:
-    """Connections that get the same signals; ``server.room(name)`` gives it.
+    """Connections that get the same signals; ``server.room(name)`` gives it, each time anew.
 
     With a shared store a signal reaches the members on every server. A member that is slow, with
     more than ``high_water`` bytes waiting to be sent to it, is dropped alone: its connection is
     closed (1013), and its client comes back. A connection that is lost has left.
     """
 
-    __slots__ = ("_members", "_server", "_subscribed", "name")
+    __slots__ = ("_server", "name")
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
-        self._members: dict[Connection, None] = {}
-        self._subscribed = trio.Lock()
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<webwire.Room {self.name!r} of {len(self._members)}>"
+        return f"<webwire.Room {self.name!r} of {len(self.members)}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Room):
+            return NotImplemented
+        return self._server is other._server and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def members(self) -> list[Connection]:
         """The connections of this server that are in it, the oldest member first."""
-        return list(self._members)
+        kept = self._server._rooms.get(self.name)
+        return [] if kept is None else list(kept.members)
 
     async def join(self, connection: Connection) -> None:
         """*connection* gets what is sent from now on. Idempotent.
@@ -81,35 +102,56 @@ class Room:
         """
         if not connection.connected:
             raise InvalidState("who isn't connected can't join a room")
-        self._members[connection] = None
+        kept = self._server._rooms.setdefault(self.name, Membership())
+        is_new = connection not in kept.members
+        kept.members[connection] = None
         self._server._joined(connection, self)
         try:
-            await self._follow()
+            await self._follow(kept)
         except BaseException:
-            self._remove(connection)
+            if is_new:
+                self._remove(connection)
+                await self._unfollow(kept)
             raise
 
     async def leave(self, connection: Connection) -> None:
         """It gets nothing any longer. Idempotent. Raises what a shared store raises."""
-        self._remove(connection)
-        await self._follow()
+        await trio.lowlevel.checkpoint()
+        kept = self._server._rooms.get(self.name)
+        if kept is not None:
+            self._remove(connection)
+            with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
+                await self._follow(kept)
 
     def _remove(self, connection: Connection) -> None:
-        self._members.pop(connection, None)
+        kept = self._server._rooms.get(self.name)
+        if kept is not None:
+            kept.members.pop(connection, None)
         self._server._left(connection, self)
 
-    async def _follow(self) -> None:
+    async def _follow(self, kept: Membership) -> None:
         """Have the store deliver what is sent, for as long as there are members."""
         store = self._server._shared
-        if store is not None:
-            async with self._subscribed:
-                topic = ROOM_TOPIC + self.name
-                if self._members:
-                    await store.subscribe(topic)
-                else:
-                    await store.unsubscribe(topic)
-        if not self._members:
-            self._server._rooms.pop(self.name, None)
+        kept.wanted += 1
+        try:
+            if store is None:
+                await trio.lowlevel.checkpoint()
+            else:
+                async with kept.following:
+                    topic = ROOM_TOPIC + self.name
+                    await (store.subscribe(topic) if kept.members else store.unsubscribe(topic))
+        finally:
+            kept.wanted -= 1
+            if not kept.members and not kept.wanted:
+                self._server._rooms.pop(self.name, None)
+
+    async def _unfollow(self, kept: Membership) -> None:
+        """Take back what was begun, also where the task is cancelled."""
+        with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
+            try:
+                await self._follow(kept)
+            except Exception as error:  # noqa: BLE001 - whoever joined is told of the first one
+                logger.debug("the store couldn't be told that a room is empty: %s", error)
 
     async def send(
         self, name: str, payload: Sendable | Any = None, *, codec: Codec[Any] | None = None

@@ -31,7 +31,7 @@ from ._codecs import Codec
 from ._connection import Connection
 from ._hooks import Hook, Hookable, Hooks, call_hook, tell_hook
 from ._options import ServerOptions
-from ._rooms import ROOM_TOPIC, Room, encode_signal, send_to_all
+from ._rooms import ROOM_TOPIC, Membership, Room, encode_signal, send_to_all
 from ._routes import Decorator, Routes
 from ._sessions import CLOSED_TOPIC, Sessions
 from .stores._contract import SessionStore, SharedStore
@@ -121,7 +121,7 @@ class Server(Hookable):
         self._signals = Routes("signal")
         self._shared = store if isinstance(store, SharedStore) else None
         self._sessions = Sessions(store, self._hooks, self.options.max_session_connections)
-        self._rooms: dict[str, Room] = {}
+        self._rooms: dict[str, Membership] = {}
         self._joined_rooms: dict[Connection, dict[Room, None]] = {}
         self._bound: list[Bound] = []
         self._nurseries: list[trio.Nursery] = []
@@ -210,12 +210,11 @@ class Server(Hookable):
         return await send_to_all(self.connections if to is None else to, message)
 
     def room(self, name: str) -> Room:
-        """The room called *name*: the same object for as long as it has members."""
+        """The room called *name*, which has members or not."""
         require_type("name", name, str)
-        return self._rooms.setdefault(name, Room(self, name))
+        return Room(self, name)
 
     def _joined(self, connection: Connection, room: Room) -> None:
-        self._rooms[room.name] = room
         self._joined_rooms.setdefault(connection, {})[room] = None
 
     def _left(self, connection: Connection, room: Room) -> None:
@@ -259,8 +258,8 @@ class Server(Hookable):
 
         async def on_request(request: HttpRequest) -> Response | Accept | None:
             answer = await self._on_request(request)
-            if isinstance(answer, Response):
-                return answer
+            if answer is not None and not isinstance(answer, Accept):
+                return answer  # a Response, or what is none and logged as such
             return _with_version(serving.upgrading.problem(request)) or answer
 
         serving = Serving(
@@ -349,9 +348,7 @@ class Server(Hookable):
         if topic == CLOSED_TOPIC:
             self._start_task(self._close_published, message.decode("utf-8", "surrogatepass"))
         elif topic.startswith(ROOM_TOPIC):
-            room = self._rooms.get(topic.removeprefix(ROOM_TOPIC))
-            if room is not None:
-                room.deliver(message)
+            Room(self, topic.removeprefix(ROOM_TOPIC)).deliver(message)
 
     async def _close_published(self, key: str) -> None:
         await self._sessions.close_key(key, published=True)

@@ -286,9 +286,12 @@ class Sessions:
     async def _detach(self, key: str, connection: Connection) -> int:
         """How many use the session of *key* still, on all servers."""
         left = self.registry.detach(key, connection)
-        if self._shared is not None:
+        if self._shared is None:
+            return left
+        # Also where the task is cancelled: what isn't counted here mustn't be counted there.
+        with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
             return await self._shared.detach(key, connection.id)
-        return left
+        raise TimeoutError(f"the store didn't say within {_UNDO:g} s who uses a session")
 
     async def _let_go(self, key: str, connection: Connection) -> None:
         """*connection* uses the session no longer, whatever the store says to it."""

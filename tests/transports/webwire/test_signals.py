@@ -1,0 +1,238 @@
+"""Signals both ways, slow readers, and one signal to many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+from tests.transports.conftest import Run
+from tests.transports.webwire.test_requests import SENDABLE
+from tests.transports.webwire.world import OpenServer, settle
+from wirecore.constants import Opcode
+from wirecore.events import Close
+from wirecore_trio import webwire
+from wirecore_trio.webwire import ClientOptions, Encoding, Payload
+
+MEGABYTE = 1 << 20
+
+
+def test_signals_both_ways_in_every_encoding(open_server: OpenServer, run_sockets: Run) -> None:
+    at_server: list[Payload] = []
+    at_client: list[Payload] = []
+
+    def prepare(server: webwire.Server) -> None:
+        @server.signal("n")
+        async def note(signal: webwire.Signal[Payload]) -> None:
+            assert signal.value is signal.payload
+            at_server.append(signal.payload)
+
+    sendable = [each for each in SENDABLE if each[1] != Payload(b"", Encoding.UTF16)]
+    expected = [payload for _, payload in sendable]
+
+    async def main() -> None:
+        async with open_server(prepare) as world, world.connect() as client:
+
+            @client.on_signal("n")
+            async def note(signal: webwire.ServerSignal[Payload]) -> None:
+                assert signal.client is client
+                at_client.append(signal.payload)
+
+            for value, _ in sendable:
+                await client.signal("n", value)
+                await world.only().signal("n", value)
+            await settle()
+            assert at_server == expected
+            assert at_client == expected
+
+    run_sockets(main)
+
+
+def test_a_signal_of_a_handler_goes_before_its_reply(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    def prepare(server: webwire.Server) -> None:
+        @server.request()
+        async def handle(request: webwire.Request[Payload]) -> str:
+            await request.connection.signal("first", "x")
+            return "then"
+
+    async def main() -> None:
+        async with open_server(prepare) as world, world.raw() as raw:
+            await raw.request(1, "x")
+            assert await raw.answer() == (64, 0, "first", b"x")
+            assert await raw.answer() == (192, 1, "", b"then")
+
+    run_sockets(main)
+
+
+def test_more_signals_than_a_client_handles_stay_with_the_server(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    seen: list[int] = []
+    gate = trio.Event()
+
+    async def main() -> None:
+        options = ClientOptions(max_queue=10)
+        async with open_server(high_water=10_000) as world, world.connect(options) as client:
+
+            @client.on_signal()
+            async def slow(signal: webwire.ServerSignal[Payload]) -> None:
+                await gate.wait()
+                seen.append(int(signal.data[:5]))
+
+            sent = 0
+            connection = world.only()
+
+            async def send() -> None:
+                nonlocal sent
+                for number in range(3000):
+                    await connection.signal("", b"%05d" % number + bytes(6000))
+                    sent += 1
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                await trio.sleep(1)
+                assert sent < 2900
+                gate.set()
+            await settle()
+            assert seen == list(range(3000))
+            assert client.connections == 1
+
+    run_sockets(main)
+
+
+# --- slow readers ---------------------------------------------------------------------------------
+
+
+async def fill(connection: webwire.Connection) -> int:
+    """Signal until it waits; how often it didn't."""
+    sent = 0
+    while True:
+        with trio.move_on_after(1) as scope:
+            await connection.signal("", bytes(MEGABYTE))
+        if scope.cancelled_caught:
+            return sent
+        sent += 1
+
+
+def test_a_signal_waits_while_too_much_waits_to_be_sent(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def main() -> None:
+        options = {"buffer_size": 2 * MEGABYTE, "write_timeout": None, "high_water": MEGABYTE}
+        async with open_server(**options) as world, world.raw() as raw:
+            connection = world.only()
+            sent = await fill(connection)
+            pending = connection.session_state.outbox.pending
+            assert MEGABYTE < pending <= 2 * MEGABYTE + 100
+            assert await fill(connection) == 0  # the cancelled one was never queued
+            assert connection.session_state.outbox.pending == pending
+            for _ in range(sent):
+                await raw.answer()
+            await connection.signal("last")
+            assert (await raw.answer())[2] == "last"
+
+    run_sockets(main)
+
+
+def test_who_takes_nothing_for_too_long_is_lost(open_server: OpenServer, run_sockets: Run) -> None:
+    reasons: list[Any] = []
+
+    def prepare(server: webwire.Server) -> None:
+        server.on_client_disconnected(lambda connection, reason: reasons.append(reason))
+
+    async def main() -> None:
+        async with open_server(prepare, buffer_size=2 * MEGABYTE, write_timeout=5) as world:
+            async with world.raw():
+                connection = world.only()
+                with pytest.raises(webwire.Disconnected):
+                    while True:
+                        await connection.signal("", bytes(MEGABYTE))
+                await settle()
+                assert len(reasons) == 1
+                assert reasons[0] is not None
+
+    run_sockets(main)
+
+
+def test_who_asks_and_doesnt_read_the_replies_is_cut(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prepare(server: webwire.Server) -> None:
+        server.request(inline=True)(lambda request: bytes(MEGABYTE))
+
+    async def main() -> None:
+        bounds = {"buffer_size": 2 * MEGABYTE, "max_queued_bytes": 4 * MEGABYTE}
+        async with open_server(prepare, **bounds) as world, world.raw() as raw:
+            connection = world.only()
+            request = raw.frame(Opcode.BINARY, b"\x7f12345678\x01x")
+            await raw.send(*[request] * 30)
+            await settle()
+            assert connection.ended
+
+    run_sockets(main)
+    assert "a client that doesn't read its replies is cut" in caplog.text
+
+
+# --- one to many ------------------------------------------------------------------------------------
+
+
+def test_a_broadcast_is_encoded_once_and_leaves_out_who_is_slow_or_gone(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    options = {"buffer_size": 2 * MEGABYTE, "write_timeout": None}
+
+    async def main() -> None:
+        async with (
+            open_server(**options) as world,
+            world.raw() as slow,
+            world.raw() as quick,
+            world.raw() as gone,
+            world.raw() as closing,
+        ):
+            everybody = [world.of(raw) for raw in (slow, quick, gone, closing)]
+            at_slow, at_quick, at_gone, at_closing = everybody
+            await fill(at_slow)
+            await gone.lose()
+            at_closing.close()
+            await settle()
+            left_out = await world.server.broadcast("n", "text", to=everybody)
+            assert left_out == [at_slow, at_gone, at_closing]
+            assert await quick.answer() == (64, 0, "n", b"text")
+            assert at_slow.connected
+            left_out = await world.server.broadcast("n", webwire.Json().encode([1]))
+            assert set(left_out) == {at_slow, at_closing}
+            assert await quick.answer() == (64, 0, "n", b"[1]")
+            await world.server.broadcast("n", {"a": 1}, to=iter([at_quick]), codec=webwire.Json())
+            assert await quick.answer() == (64, 0, "n", b'{"a":1}')
+            assert await world.server.broadcast("n", to=[]) == []
+
+    run_sockets(main)
+
+
+def test_a_slow_member_of_a_room_is_dropped_alone(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"buffer_size": 2 * MEGABYTE, "write_timeout": None}
+
+    async def main() -> None:
+        async with open_server(**options) as world, world.raw() as slow:
+            room = world.server.room("r")
+            at_slow = world.only()
+            async with world.raw() as quick:
+                for connection in world.server.connections:
+                    await room.join(connection)
+                await fill(at_slow)
+                await room.send("n", "text")
+                assert await quick.answer() == (64, 0, "n", b"text")
+                await settle()
+                assert at_slow.ended
+                assert at_slow not in room.members
+                assert len(room.members) == 1
+                received = await slow.rest()
+                assert all(isinstance(item, bytes | Close) for item in received)
+
+    run_sockets(main)
+    assert "is too slow for the room 'r', and is dropped" in caplog.text
