@@ -46,19 +46,23 @@ class Victim:
 
     async def start(self, *arguments: object) -> str:
         """Start it with *arguments*, and wait until it is ready; the line that it prints then."""
-        command = [sys.executable, "-m", self._module, *map(str, arguments)]
+        self._spawn([sys.executable, "-m", self._module, *map(str, arguments)])
+        assert self._process
+        assert self._process.stdout
+        line = await trio.to_thread.run_sync(self._process.stdout.readline)
+        assert line, f"{self._module} ended before it was ready"
+        return line.rstrip("\n")
+
+    def _spawn(self, command: list[str]) -> None:
+        # It finds what this process finds, installed or not.
         path = os.pathsep.join([str(REPOSITORY), *sys.path])
-        self._process = process = subprocess.Popen(
+        self._process = subprocess.Popen(
             command,
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert process.stdout
-        line = await trio.to_thread.run_sync(process.stdout.readline)
-        assert line, f"{self._module} ended before it was ready"
-        return line.rstrip("\n")
 
     def stop(self) -> None:
         """It gets no time any more: what is sent to it stays in the sockets, and then with us."""
@@ -86,11 +90,6 @@ class Victim:
         assert self._process
         self._process.send_signal(number)
 
-    def descriptors(self) -> int:
-        """How many files and sockets it has open, 0 where the system doesn't tell."""
-        assert self._process
-        return descriptors(self._process.pid)
-
     def executed(self) -> list[int]:
         """The numbers of the requests that were executed since it was asked last."""
         numbers = read_numbers(self._log, self._read)
@@ -110,13 +109,13 @@ def read_numbers(log: Path, start: int = 0) -> list[int]:
 
 
 class Ledger:
-    """How each request of a round ended, and whether that is true."""
+    """How each request of a round ended, and whether that is true. *first*: the first number."""
 
     #: What a request's end says of it.
     ANSWERED, NOT_SENT, MAYBE, REFUSED = ENDS = "answered", "not_sent", "maybe_executed", "refused"
 
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
+    def __init__(self, first: int = 1) -> None:
+        self._numbers = itertools.count(first)
         self._begun: set[int] = set()
         self._ended: dict[str, list[int]] = {end: [] for end in self.ENDS}
         self._goal = 0
@@ -135,6 +134,11 @@ class Ledger:
         self._ended[how].append(number)
         if how == self.ANSWERED and len(self._ended[how]) == self._goal:
             self._reached.set()
+
+    @property
+    def answered(self) -> set[int]:
+        """The requests of this round that were answered."""
+        return set(self._ended[self.ANSWERED])
 
     async def until_answered(self, count: int) -> None:
         """Wait until *count* requests more are answered."""
@@ -172,7 +176,7 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def descriptors(process: int | str = "self") -> int:
-    """How many files and sockets *process* has open, 0 where the system doesn't tell."""
-    folder = Path(f"/proc/{process}/fd")
+def descriptors() -> int:
+    """How many files and sockets are open, 0 where the system doesn't tell."""
+    folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
