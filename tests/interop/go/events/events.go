@@ -1,4 +1,5 @@
-package main
+// Package events is how the peers of the tests report what happens to them.
+package events
 
 import (
 	"encoding/json"
@@ -7,25 +8,30 @@ import (
 	"time"
 )
 
-// fields are the members of an event beside its name and time.
-type fields map[string]any
+// ExitNoReader is the exit code of a program whose events nobody reads any more.
+const ExitNoReader = 5
 
-// reporter writes events to stdout, one JSON object a line. Every event has "event", its name,
+// Fields are the members of an event beside its name and time.
+type Fields map[string]any
+
+// Reporter writes events to stdout, one JSON object a line. Every event has "event", its name,
 // and "t_ms", milliseconds since the program started.
-type reporter struct {
+type Reporter struct {
 	mu      sync.Mutex
 	encoder *json.Encoder
 	started time.Time
 }
 
-func newReporter() *reporter {
+// New is a Reporter whose time begins now.
+func New() *Reporter {
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetEscapeHTML(false)
-	return &reporter{encoder: encoder, started: time.Now()}
+	return &Reporter{encoder: encoder, started: time.Now()}
 }
 
-func (r *reporter) emit(event string, members fields) {
-	line := fields{"event": event, "t_ms": time.Since(r.started).Milliseconds()}
+// Emit reports the event that is called event.
+func (r *Reporter) Emit(event string, members Fields) {
+	line := Fields{"event": event, "t_ms": time.Since(r.started).Milliseconds()}
 	for name, value := range members {
 		line[name] = value
 	}
@@ -33,6 +39,6 @@ func (r *reporter) emit(event string, members fields) {
 	defer r.mu.Unlock()
 	if err := r.encoder.Encode(line); err != nil {
 		// Nobody reads the events any more: there is nothing left to run for.
-		os.Exit(exitNoReader)
+		os.Exit(ExitNoReader)
 	}
 }
