@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from wirecore import _backend
 from wirecore.constants import CloseCode
-from wirecore.errors import InvalidState
+from wirecore.errors import InvalidState, WirecoreError
 from wirecore.protocols.webwire import BufferOverflow, Sendable
 from wirecore.protocols.webwire.payload import split
 
@@ -24,6 +25,9 @@ logger = logging.getLogger("wirecore.webwire")
 
 #: Connections in a row before others of the run get their turn: each costs a send, some µs.
 _IN_A_ROW: Final = 256
+
+#: Seconds that a store gets to forget what was asked of it when that has failed.
+_UNDO: Final = 5.0
 
 #: What servers that share a store call a room among themselves.
 ROOM_TOPIC: Final = "room "
@@ -58,7 +62,7 @@ class Room:
     closed (1013), and its client comes back. A connection that is lost has left.
     """
 
-    __slots__ = ("_members", "_server", "_subscribed", "name")
+    __slots__ = ("__weakref__", "_members", "_server", "_subscribed", "name")
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
@@ -87,6 +91,9 @@ class Room:
             await self._follow()
         except BaseException:
             self._remove(connection)
+            # A store that is out of reach would still deliver, from when it is back.
+            with suppress(WirecoreError), trio.move_on_after(_UNDO, shield=True):
+                await self._follow()
             raise
 
     async def leave(self, connection: Connection) -> None:
@@ -108,8 +115,6 @@ class Room:
                     await store.subscribe(topic)
                 else:
                     await store.unsubscribe(topic)
-        if not self._members:
-            self._server._rooms.pop(self.name, None)
 
     async def send(
         self, name: str, payload: Sendable | Any = None, *, codec: Codec[Any] | None = None

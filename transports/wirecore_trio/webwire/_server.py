@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -103,7 +104,8 @@ class Server(Hookable):
         self._signals = Routes("signal")
         self._shared = store if isinstance(store, SharedStore) else None
         self._sessions = Sessions(store, self._hooks, self.options.max_session_connections)
-        self._rooms: dict[str, Room] = {}
+        # A room that has members is held by these, and else by who uses it.
+        self._rooms: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._joined_rooms: dict[Connection, dict[Room, None]] = {}
         self._bound: list[Bound] = []
         self._nurseries: list[trio.Nursery] = []
@@ -170,7 +172,8 @@ class Server(Hookable):
 
         Each is told, and the store forgets it. Those of this server are returned, with the error
         of those where it failed. Nothing where nobody is connected with it: the stored session
-        stays. Raises InvalidState where sessions are disabled.
+        stays. Raises InvalidState where sessions are disabled, and what a shared store raises: who
+        wasn't told by then keeps the session.
         """
         return await self._sessions.close_key(key)
 
@@ -192,12 +195,11 @@ class Server(Hookable):
         return await send_to_all(self.connections if to is None else to, message)
 
     def room(self, name: str) -> Room:
-        """The room called *name*: the same object for as long as it has members."""
+        """The room called *name*: the same object for as long as anybody has it, or it members."""
         require_type("name", name, str)
         return self._rooms.setdefault(name, Room(self, name))
 
     def _joined(self, connection: Connection, room: Room) -> None:
-        self._rooms[room.name] = room
         self._joined_rooms.setdefault(connection, {})[room] = None
 
     def _left(self, connection: Connection, room: Room) -> None:
