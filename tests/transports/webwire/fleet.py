@@ -40,6 +40,8 @@ class Member:
         #: How often a session of its own was given to it or restored.
         self.sessions = 0
         self.closed = 0
+        #: What was said in rooms that it has joined.
+        self.heard: list[str] = []
         self._connecting = connecting
         self._changed = trio.Event()
         self._tick = 0
@@ -48,6 +50,7 @@ class Member:
         connecting.on_session_closed(self._session_closed)
         connecting.on_disconnected(self._disconnected)
         connecting.on_signal("tock", inline=True)(self._tock)
+        connecting.on_signal("said")(self._said)
 
     async def enter(self, stack: AsyncExitStack, key: str) -> None:
         """Connect, and take up the session of *key*, or log in where it is empty."""
@@ -68,6 +71,10 @@ class Member:
         self.closed += 1
         self._tell()
 
+    def _said(self, signal: webwire.ServerSignal[Any]) -> None:
+        self.heard.append(signal.payload.text)
+        self._tell()
+
     def _tell(self) -> None:
         changed, self._changed = self._changed, trio.Event()
         changed.set()
@@ -77,6 +84,16 @@ class Member:
         while self.sessions < count:
             await self._changed.wait()
         await self.client.connect()
+
+    async def until_heard(self, count: int) -> None:
+        """Wait until so much was said."""
+        while len(self.heard) < count:
+            await self._changed.wait()
+
+    async def until_closed(self, count: int) -> None:
+        """Wait until the server has ended its session for the time *count*."""
+        while self.closed < count:
+            await self._changed.wait()
 
     # --- signals: one is out at a time, and comes back, or is lost with its connection ------------
 
@@ -145,6 +162,18 @@ def _payload(number: int, chance: random.Random) -> webwire.Payload:
     return webwire.Payload(text.ljust(size, "x").encode(), encoding)
 
 
+async def enter_member(
+    stack: AsyncExitStack, port: int, user: str, key: str = "", backend: Backend | None = None
+) -> Member:
+    """A client of *user*, with the session of *key*, or a new one where that is empty."""
+    connecting = webwire.connect(
+        f"ws://127.0.0.1:{port}/", OPTIONS, socket_options=SMALL, backend=backend
+    )
+    member = Member(user, connecting)
+    await member.enter(stack, key)
+    return member
+
+
 @asynccontextmanager
 async def open_fleet(
     port: int, keys: dict[str, str], backend: Backend | None = None
@@ -153,20 +182,13 @@ async def open_fleet(
 
     Where that is empty, it logs in, and the key of its new session is put there.
     """
-    members = [
-        Member(
-            user,
-            webwire.connect(
-                f"ws://127.0.0.1:{port}/", OPTIONS, socket_options=SMALL, backend=backend
-            ),
-        )
-        for user in keys
-    ]
     async with AsyncExitStack() as stack:
-        for member in members:
-            await member.enter(stack, keys[member.user])
+        members = []
+        for user, key in keys.items():
+            member = await enter_member(stack, port, user, key, backend)
             assert member.client.session is not None
-            keys[member.user] = member.client.session.key
+            keys[user] = member.client.session.key
+            members.append(member)
         yield members
 
 

@@ -81,6 +81,10 @@ def make_server(
     async def login(request: webwire.Request[Any]) -> None:
         await request.connection.create_session({"user": request.payload.text})
 
+    @server.request("who am I", inline=True)
+    def who_am_i(request: webwire.Request[Any]) -> str:
+        return user_of(request.connection)
+
     @server.request("report", reply=webwire.Json())
     async def report(request: webwire.Request[Any]) -> object:
         return state_of(server)
@@ -99,6 +103,7 @@ def state_of(server: webwire.Server) -> dict[str, Any]:
         "sessions": sorted(sessions),
         "active": server.active_sessions,
         "connections": len(server.connections),
+        "rooms": len(server._rooms),
         "descriptors": descriptors(),
     }
 

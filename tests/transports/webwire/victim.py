@@ -28,6 +28,9 @@ from tests.transports.webwire.fleet import Load, open_fleet
 from tests.transports.webwire.served import add_what_servers_share, make_server
 from wirecore_trio import drain_on_signal, webwire
 
+#: Seconds after which a dead server's connections don't count at Redis any more.
+LEASE = 1.5
+
 
 def noting(path: str) -> Callable[[int], None]:
     """Appends numbers to the file *path*."""
@@ -47,6 +50,8 @@ def tell(line: object) -> None:
 
 def open_store(where: str) -> webwire.SessionStore:
     """The store that the command line names."""
+    if where.startswith("redis:"):
+        return webwire.RedisStore(where, lease=LEASE)
     return webwire.SQLiteStore(where)
 
 
