@@ -29,6 +29,7 @@ Event: TypeAlias = dict[str, Any]
 
 REPOSITORY = Path(__file__).parents[2]
 WSRPC_PEER = Path(__file__).parent / "go" / "wsrpcpeer"
+WEBWIRE_PEER = Path(__file__).parent / "go" / "webwirepeer"
 ECHO_PEER = REPOSITORY / "bench" / "peers" / "go"
 
 #: Seconds that a peer gets to report what a test waits for, and to end.
@@ -67,6 +68,12 @@ def wsrpc_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def webwire_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of ``tests/interop/go/webwirepeer``."""
+    return _build(WEBWIRE_PEER, tmp_path_factory.mktemp("go") / "webwirepeer")
+
+
+@pytest.fixture(scope="session")
 def echo_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of ``bench/peers/go``: WebSocket echo on gorilla and gws."""
     return _build(ECHO_PEER, tmp_path_factory.mktemp("go") / "benchpeer")
@@ -98,7 +105,7 @@ class PeerProcess:
         self._partial = b""
         self.seen: list[Event] = []  # reported, and not waited for yet
 
-    async def wait_for(self, name: str, **members: object) -> Event:
+    async def wait_for(self, name: str, /, **members: object) -> Event:
         """The first event *name* with these *members* that nobody has waited for yet."""
         with trio.move_on_after(REPORT_TIMEOUT):
             while True:
@@ -195,6 +202,16 @@ def go_peer(wsrpc_peer_program: Path) -> StartPeer:
             [str(wsrpc_peer_program), role, "--seed", own.seed.hex(), "--keys", keys]
             + [str(flag) for flag in flags]
         )
+
+    return start
+
+
+@pytest.fixture
+def webwire_peer(webwire_peer_program: Path) -> StartPeer:
+    """``async with webwire_peer("serve", "--read-timeout", "1s") as peer``: as go_peer."""
+
+    def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
+        return _running([str(webwire_peer_program), *(str(argument) for argument in arguments)])
 
     return start
 

@@ -114,3 +114,19 @@ def test_keys_that_are_not_pinned_are_refused_on_both_sides(
                 assert reason in refused["reason"]
 
     run(story)
+
+
+def test_the_webwire_peers_meet(webwire_peer: StartPeer, run: Callable[[Story], None]) -> None:
+    async def story() -> None:
+        async with webwire_peer("serve") as server:
+            host, port = await server.address()
+            at = ("--address", f"{host}:{port}")
+            load = ("--calls", 500, "--inflight", 20, "--encoding", "utf16", "--signals", 10)
+            async with webwire_peer("dial", *at, "--login", "Ada", *load) as client:
+                session = await client.wait_for("session", info={"user": "Ada"})
+                await client.wait_for("calls", ok=500, failed=0, wrong=0, lost=0, timed_out=0)
+                async with webwire_peer("dial", *at, "--key", session["key"]) as other:
+                    await other.wait_for("restored", key=session["key"])
+            await server.wait_for("closed", by="peer", code=1000, requests=501, signals=10)
+
+    run(story)

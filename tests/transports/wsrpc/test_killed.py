@@ -1,19 +1,10 @@
-"""The other end is killed under load, again and again: every call ends once, and truthfully.
-
-``WIRECORE_KILLS`` says how often; ci/kills asks for 200.
-"""
+"""The other end is killed under load, again and again: every call ends once, and truthfully."""
 
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
-import os
 import random
-import signal
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,17 +15,22 @@ import trio
 import trio.testing
 
 from tests.transports.conftest import pump_timers, system_tasks
+from tests.transports.killing import (
+    KILLS,
+    NUMBER,
+    Ledger,
+    Victim,
+    descriptors,
+    needs_kill,
+    resident,
+)
 from tests.transports.wsrpc.ping_ends import public
-from tests.transports.wsrpc.victim import CLIENT, NUMBER, SERVER
+from tests.transports.wsrpc.victim import CLIENT, SERVER
 from wirecore._backend import Backend
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "SIGKILL"), reason="Windows knows no SIGKILL and no SIGSTOP"
-)
-
-KILLS = int(os.environ.get("WIRECORE_KILLS", "3"))
+pytestmark = needs_kill
 
 #: Tasks that call at once.
 CALLERS = 60
@@ -44,55 +40,6 @@ SIZES = (NUMBER, 64, 4_000, 60_000)
 
 QUICK = wsrpc.RetryPolicy(backoff=lambda: Backoff(0.01, 1.2, 0, 0.05))
 
-VICTIM = Path(__file__).with_name("victim.py")
-
-
-class Victim:
-    """The other end's process, and what it has executed."""
-
-    def __init__(self, role: str, log: Path) -> None:
-        self._role = role
-        self._log = log
-        self._read = 0
-        self._process: subprocess.Popen[str] | None = None
-
-    async def start(self, port: int) -> int:
-        """Start it, and wait until calls can come; the port that it serves at, or dials."""
-        self._spawn(port)
-        assert self._process
-        assert self._process.stdout
-        line = await trio.to_thread.run_sync(self._process.stdout.readline)
-        return int(line) if self._role == "serve" else port
-
-    def _spawn(self, port: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(VICTIM), self._role, str(port), str(self._log)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def stop(self) -> None:
-        """It gets no time any more: what is sent to it stays in the sockets, and then with us."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-
-    def kill(self) -> None:
-        """No goodbye."""
-        assert self._process
-        self._process.kill()
-        self._process.communicate()
-
-    def executed(self) -> list[int]:
-        """The numbers of the requests that were executed since it was asked last."""
-        with self._log.open("rb") as log:
-            log.seek(self._read)
-            data = log.read()
-        self._read += len(data)
-        return [
-            int.from_bytes(data[place : place + NUMBER], "big")
-            for place in range(0, len(data), NUMBER)
-        ]
-
 
 class Load:
     """Callers, and how each of their calls ended."""
@@ -100,75 +47,29 @@ class Load:
     def __init__(self, caller: wsrpc.Caller, chance: random.Random) -> None:
         self._caller = caller
         self._chance = chance
-        self._numbers = itertools.count(1)
-        self._goal = 0
-        self._reached = trio.Event()
-        self._made = 0
-        self._answered: set[int] = set()
-        self._lost: dict[str, set[int]] = {"not_sent": set(), "maybe_executed": set()}
-        #: How many calls were lost in which way.
-        self.losses: Counter[str] = Counter()
+        self.ledger = Ledger()
 
     async def _call_until_lost(self) -> None:
         while True:
-            number = next(self._numbers)
-            self._made += 1
+            number = self.ledger.begin()
             payload = number.to_bytes(NUMBER, "big")
             method = self._chance.choice(("Do", "DoAsync"))
             size = self._chance.choice(SIZES)
             try:
                 reply = await self._caller.call(method, payload.ljust(size, b"x"))
             except wsrpc.CallLost as error:
-                self._lost[error.execution].add(number)
+                self.ledger.end(number, error.execution)
                 return
             assert reply == payload
-            self._answered.add(number)
-            if len(self._answered) == self._goal:
-                self._reached.set()
+            self.ledger.end(number, Ledger.ANSWERED)
 
     async def run_until_lost(self, kill: Callable[[], Awaitable[None]]) -> None:
         """Call without a pause, *kill* the other end, and end when each caller has lost a call."""
-        self._goal = self._chance.randrange(50, 600)
-        self._reached = trio.Event()
         async with trio.open_nursery() as nursery:
             for _ in range(CALLERS):
                 nursery.start_soon(self._call_until_lost)
-            await self._reached.wait()
+            await self.ledger.until_answered(self._chance.randrange(50, 600))
             await kill()
-
-    def check(self, executed: list[int]) -> None:
-        """Every call of this round has ended once, and what was said of it is true; on to the next.
-
-        A request may have been read, and noted, by a process that didn't come to answer it.
-        """
-        answered, once = self._answered, set(executed)
-        not_sent, maybe = self._lost["not_sent"], self._lost["maybe_executed"]
-        assert len(executed) == len(once), "executed twice"
-        assert len(answered) + len(not_sent) + len(maybe) == self._made
-        assert not answered & (not_sent | maybe)
-        assert not not_sent & maybe
-        assert answered <= once
-        assert not not_sent & once, "reported as not sent, and executed"
-        assert once <= answered | maybe
-        self.losses.update(not_sent=len(not_sent), maybe_executed=len(maybe))
-        self._made = 0
-        for numbers in (answered, not_sent, maybe):
-            numbers.clear()
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds, 0 where the system doesn't tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def descriptors() -> int:
-    """How many files and sockets are open, 0 where the system doesn't tell."""
-    folder = Path("/proc/self/fd")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
 def back(payload: bytes, peer: wsrpc.Peer) -> bytes:
@@ -206,7 +107,9 @@ def test_calls_end_once_and_truthfully_when_the_other_end_is_killed(
     backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture, role: str
 ) -> None:
     caplog.set_level(logging.CRITICAL, "wirecore")  # what is kept of the log isn't a leak
-    victim = Victim("serve" if role == "client" else "dial", tmp_path / "executed")
+    log = tmp_path / "executed"
+    role_of_victim = "serve" if role == "client" else "dial"
+    victim = Victim("tests.transports.wsrpc.victim", log)
     chance = random.Random(20)
     held: list[tuple[int, int]] = []
 
@@ -220,20 +123,20 @@ def test_calls_end_once_and_truthfully_when_the_other_end_is_killed(
 
     async def story() -> None:
         before = system_tasks()
-        port = await victim.start(0) if role == "client" else 0
+        port = int(await victim.start(role_of_victim, 0, log)) if role == "client" else 0
         async with survivor(role, port, backend) as (caller, ready, our_port):
             load = Load(caller, chance)
             for number in range(KILLS):
                 if number or role == "server":
-                    await victim.start(port or our_port)
+                    await victim.start(role_of_victim, our_port, log)
                 await ready()
                 await load.run_until_lost(kill_when_full if number % 2 else kill_at_once)
-                load.check(victim.executed())
+                load.ledger.check(victim.executed())
                 if number >= KILLS // 4:
                     gc.collect()
                     held.append((descriptors(), resident()))
-            assert load.losses["not_sent"]
-            assert load.losses["maybe_executed"]
+            assert load.ledger.ends[Ledger.NOT_SENT]
+            assert load.ledger.ends[Ledger.MAYBE]
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert {task.name for task in system_tasks() - before} == set()
         assert pump_timers() == []

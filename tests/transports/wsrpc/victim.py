@@ -1,6 +1,6 @@
 """One end of wsrpc as a process of its own, to be killed; it notes what it executes.
 
-    python victim.py serve|dial PORT LOG
+    python -m tests.transports.wsrpc.victim serve|dial PORT LOG
 
 It serves ``Do`` and ``DoAsync``: the first eight bytes of a request are its number, which is
 written to LOG before the answer is made; no kill can take it back from there. And it calls the
@@ -17,12 +17,10 @@ from typing import Any
 
 import trio
 
+from tests.transports.killing import NUMBER
 from wirecore_trio import tls, wsrpc
 
 SERVER, CLIENT = (bytes([number]) * 32 for number in (1, 2))
-
-#: Bytes of a request's number.
-NUMBER = 8
 
 
 def do(log: int, payload: bytes, peer: wsrpc.Peer) -> bytes:

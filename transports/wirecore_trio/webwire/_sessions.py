@@ -126,7 +126,7 @@ class Sessions:
 
     async def _undo(self, key: str, connection: Connection) -> None:
         with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
-            await self._detach(key, connection)
+            await self._let_go(key, connection)
             await self._forget(key)
 
     # --- restoring ------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Sessions:
         finally:
             if found is None and not has_it:
                 with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
-                    await self._detach(key, connection)
+                    await self._let_go(key, connection)
         if found is None:
             return MessageType.REPLY_SESSION_NOT_FOUND
         # Another one may have been created meanwhile.
@@ -199,7 +199,7 @@ class Sessions:
         try:
             await self._close(connection)
         finally:
-            # Also where it was cancelled or failed half-way: the connection has it no longer.
+            # Also where it was cancelled half-way: the connection has it no longer.
             if session is not None and connection.session is None:
                 connection.session_state.session_closed()
                 connection.write()
@@ -211,8 +211,9 @@ class Sessions:
         async with self._only(session.key):
             if connection.session is not session:
                 return  # somebody was faster
+            left = await self._detach(session.key, connection)
             connection.session = None
-            if not await self._detach(session.key, connection):
+            if not left:
                 await self._destroy(session.key)
 
     async def close_key(
@@ -228,10 +229,13 @@ class Sessions:
             if elsewhere and not users and not await self._is_used(key):
                 return []
             for connection in users:
-                if connection.session is not None and connection.session.key == key:
-                    connection.session = None
                 try:
-                    await self._detach(key, connection)
+                    if published:
+                        await self._let_go(key, connection)
+                    else:
+                        await self._detach(key, connection)
+                    if connection.session is not None and connection.session.key == key:
+                        connection.session = None
                     connection.session_state.session_closed()
                     connection.write()
                 except Exception as error:  # noqa: BLE001 - given to the caller
@@ -263,10 +267,19 @@ class Sessions:
             return
         for key in self.registry.keys:
             try:
-                if not await self._shared.contains(key):
+                if not await self._is_kept(key, self._shared):
                     await self.close_key(key, published=True)
             except Exception:
                 logger.exception("a session couldn't be checked")
+
+    async def _is_kept(self, key: str, store: SharedStore) -> bool:
+        async with self._only(key):
+            kept = await store.contains(key)
+            if kept:
+                # Who asked in vain to leave it is still there, and is to count.
+                for connection in self.registry.connections(key):
+                    await store.attach(key, connection.id, 0)
+            return kept
 
     # --- store and registry together --------------------------------------------------------------
 
@@ -284,21 +297,24 @@ class Sessions:
         return True
 
     async def _detach(self, key: str, connection: Connection) -> int:
-        """How many use the session of *key* still, on all servers."""
-        left = self.registry.detach(key, connection)
+        """How many use the session of *key* still, on all servers. Where it raises, all do."""
         if self._shared is None:
-            return left
-        # Also where the task is cancelled: what isn't counted here mustn't be counted there.
+            return self.registry.detach(key, connection)
+        # Also where the task is cancelled: what was begun is done at both or at none.
         with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
-            return await self._shared.detach(key, connection.id)
+            left = await self._shared.detach(key, connection.id)
+            self.registry.detach(key, connection)
+            return left
         raise TimeoutError(f"the store didn't say within {_UNDO:g} s who uses a session")
 
     async def _let_go(self, key: str, connection: Connection) -> None:
         """*connection* uses the session no longer, whatever the store says to it."""
-        try:
-            await self._detach(key, connection)
-        except Exception:
-            logger.exception("the store couldn't be told who uses a session no longer")
+        self.registry.detach(key, connection)
+        if self._shared is not None:
+            try:
+                await self._shared.detach(key, connection.id)
+            except Exception:
+                logger.exception("the store couldn't be told who uses a session no longer")
 
     async def _destroy(self, key: str) -> None:
         await self._forget(key)

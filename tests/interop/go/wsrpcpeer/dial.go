@@ -69,7 +69,7 @@ func dialOnce(
 		if response != nil {
 			refusal["status"] = response.StatusCode
 		}
-		report.emit("refused", refusal)
+		report.Emit("refused", refusal)
 		return errRefused
 	}
 	secured, ok := ws.UnderlyingConn().(*tls.Conn)

@@ -44,13 +44,13 @@ func newLink(ws *websocket.Conn, peer string, dialled bool, opts *options, repor
 
 // run reads until the connection ends, then reports how it ended. Ending ctx closes it.
 func (l *link) run(ctx context.Context) {
-	l.report.emit("connected", fields{"key": l.peer})
+	l.report.Emit("connected", fields{"key": l.peer})
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
 	l.watchHeartbeat()
 	go l.ping()
 	if err := l.sendGarbage(); err != nil {
-		l.report.emit("garbage_failed", fields{"reason": err.Error()})
+		l.report.Emit("garbage_failed", fields{"reason": err.Error()})
 	}
 	go l.load()
 	code, reason := l.read(ctx)
@@ -62,7 +62,7 @@ func (l *link) run(ctx context.Context) {
 	if l.closing.Load() {
 		by = "here"
 	}
-	l.report.emit("closed", fields{
+	l.report.Emit("closed", fields{
 		"key": l.peer, "by": by, "code": code, "reason": reason,
 		"requests": l.requests.Load(), "answered": l.answered.Load(),
 		"unknown_methods": l.unknownMethods.Load(), "unknown_answers": l.unknownAnswers.Load(),
@@ -124,7 +124,7 @@ func (l *link) dispatch(message []byte) {
 
 // violation reports what a well-behaved peer never sends.
 func (l *link) violation(what, detail string) {
-	l.report.emit("violation", fields{"key": l.peer, "what": what, "detail": detail})
+	l.report.Emit("violation", fields{"key": l.peer, "what": what, "detail": detail})
 }
 
 func (l *link) deliver(e envelope) {
@@ -198,7 +198,7 @@ func (l *link) close() {
 func (l *link) watchHeartbeat() {
 	expect := func() error { return l.ws.SetReadDeadline(time.Now().Add(l.options.pongWait)) }
 	if err := expect(); err != nil {
-		l.report.emit("heartbeat_failed", fields{"reason": err.Error()})
+		l.report.Emit("heartbeat_failed", fields{"reason": err.Error()})
 	}
 	l.ws.SetPongHandler(func(string) error {
 		l.pongs.Add(1)

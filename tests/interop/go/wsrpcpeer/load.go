@@ -49,7 +49,7 @@ func (l *link) load() {
 	}
 	workers.Wait()
 	slices.Sort(result.latencies)
-	l.report.emit("calls", fields{
+	l.report.Emit("calls", fields{
 		"key": l.peer, "method": l.options.method,
 		"ok": result.ok.Load(), "failed": result.failed.Load(), "wrong": result.wrong.Load(),
 		"lost": result.lost.Load(), "timed_out": result.timedOut.Load(),
@@ -82,7 +82,7 @@ func (l *link) callOnce(result *tally, n int64) {
 			break
 		}
 		if result.ok.Add(1) == progress {
-			l.report.emit("progress", fields{"key": l.peer, "ok": progress})
+			l.report.Emit("progress", fields{"key": l.peer, "ok": progress})
 		}
 	}
 	result.mu.Lock()

@@ -22,15 +22,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wirecore.test/peers/events"
 )
 
 // Exit codes.
 const (
-	exitUsage    = 2
-	exitRefused  = 3
-	exitMaxTime  = 4
-	exitNoReader = 5
-	exitFailed   = 6
+	exitUsage   = 2
+	exitRefused = 3
+	exitMaxTime = 4
+	exitFailed  = 6 // 5 is events.ExitNoReader
 )
 
 var errMaxTime = errors.New("--max-time is over")
@@ -115,7 +116,7 @@ func readCommands(report *reporter, commands chan<- command, end func(error)) {
 			err = errors.New("unknown command")
 		}
 		if err != nil {
-			report.emit("bad_command", fields{"name": name, "reason": err.Error()})
+			report.Emit("bad_command", fields{"name": name, "reason": err.Error()})
 			continue
 		}
 		commands <- one
@@ -137,7 +138,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(exitUsage)
 	}
-	report := newReporter()
+	report := events.New()
 	ctx, end := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -149,17 +150,17 @@ func main() {
 	failure := roles[role](ctx, opts, report, commands)
 	switch {
 	case errors.Is(failure, errRefused):
-		report.emit("exit", fields{"reason": failure.Error()})
+		report.Emit("exit", fields{"reason": failure.Error()})
 		os.Exit(exitRefused)
 	case failure != nil && ctx.Err() == nil:
-		report.emit("exit", fields{"reason": failure.Error()})
+		report.Emit("exit", fields{"reason": failure.Error()})
 		os.Exit(exitFailed)
 	case errors.Is(context.Cause(ctx), errMaxTime):
-		report.emit("exit", fields{"reason": errMaxTime.Error()})
+		report.Emit("exit", fields{"reason": errMaxTime.Error()})
 		os.Exit(exitMaxTime)
 	case ctx.Err() != nil:
-		report.emit("exit", fields{"reason": context.Cause(ctx).Error()})
+		report.Emit("exit", fields{"reason": context.Cause(ctx).Error()})
 	default:
-		report.emit("exit", fields{"reason": "the connection ended"})
+		report.Emit("exit", fields{"reason": "the connection ended"})
 	}
 }

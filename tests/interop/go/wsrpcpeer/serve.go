@@ -50,7 +50,7 @@ func (h *handshaken) accept() {
 			ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 			defer cancel()
 			if err := conn.HandshakeContext(ctx); err != nil {
-				h.report.emit("refused", fields{"stage": "tls", "reason": err.Error()})
+				h.report.Emit("refused", fields{"stage": "tls", "reason": err.Error()})
 				conn.Close()
 				return
 			}
@@ -93,7 +93,7 @@ func serve(ctx context.Context, opts *options, report *reporter, commands <-chan
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(secured) }()
-	report.emit("listening", fields{"address": listener.Addr().String(), "key": publicHex(opts.key)})
+	report.Emit("listening", fields{"address": listener.Addr().String(), "key": publicHex(opts.key)})
 	for {
 		select {
 		case one := <-commands:
@@ -159,20 +159,20 @@ func (s *server) release(key string) {
 func (s *server) upgrade(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	key, err := peerKey(r.TLS)
 	if err != nil {
-		s.report.emit("refused", fields{"stage": "upgrade", "reason": err.Error()})
+		s.report.Emit("refused", fields{"stage": "upgrade", "reason": err.Error()})
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
 	if !s.reserve(key) {
 		// The protocol's answer to a second connection: 200 without a body, no upgrade.
-		s.report.emit("refused", fields{"stage": "upgrade", "key": key, "reason": "already connected"})
+		s.report.Emit("refused", fields{"stage": "upgrade", "key": key, "reason": "already connected"})
 		return
 	}
 	defer s.release(key)
 	upgrader := websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 4096}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		s.report.emit("refused", fields{"stage": "upgrade", "key": key, "reason": err.Error()})
+		s.report.Emit("refused", fields{"stage": "upgrade", "key": key, "reason": err.Error()})
 		return
 	}
 	ws.SetReadLimit(s.options.readLimit)

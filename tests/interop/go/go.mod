@@ -1,4 +1,4 @@
-module wirecore.test/wsrpcpeer
+module wirecore.test/peers
 
 go 1.23
 
