@@ -138,9 +138,7 @@ class Chat:
             if guest.key == key:
                 await self._leave_all(connection)
 
-    async def _disconnected(
-        self, connection: webwire.Connection, reason: Exception | None
-    ) -> None:
+    async def _disconnected(self, connection: webwire.Connection, reason: Exception | None) -> None:
         await self._leave_all(connection)
 
     # --- rooms ----------------------------------------------------------------------------------

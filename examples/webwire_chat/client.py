@@ -205,9 +205,7 @@ if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
     status = 130
     try:
-        status = trio.run(
-            main, given.url, Credentials(given.name, password), given.new, given.room
-        )
+        status = trio.run(main, given.url, Credentials(given.name, password), given.new, given.room)
     except* KeyboardInterrupt:
         pass
     sys.exit(status)

@@ -24,7 +24,6 @@ LIFETIME = 30 * 86400
 
 async def main(host: str, port: int, data: Path, rooms: list[str]) -> None:
     """Serve until SIGTERM, which lets running requests finish, or Ctrl-C."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     records = Records(data / "chat.sqlite")
     try:
         async with (
@@ -54,6 +53,7 @@ if __name__ == "__main__":
     )
     given = parser.parse_args()
     logging.basicConfig()
+    given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         trio.run(
             main, given.host, given.port, given.data, given.room or ["lobby", "garden", "library"]

@@ -27,10 +27,11 @@ RunStory: TypeAlias = Callable[[Story], None]
 
 
 class Program:
-    """A running program; *said*: its lines so far, both outputs in one."""
+    """A running program in its *folder*; *said*: its lines so far, both outputs in one."""
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: trio.Process, folder: Path) -> None:
         self.process = process
+        self.folder = folder
         self.said: list[str] = []
         self._more = trio.Event()
 
@@ -91,7 +92,7 @@ def start(backend: Backend, tmp_path: Path) -> Start:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        running = Program(process)
+        running = Program(process, tmp_path)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(running.follow)

@@ -206,52 +206,49 @@ def test_reload_and_restart_keep_everybody_logged_in(
     start: Start, launch: Launch, run_story: RunStory
 ) -> None:
     async def story() -> None:
-        async with launch() as browser:
-            async with start("webwire_chat/serve.py", "0") as server:
-                address = await server.address()
-                alice = await open_window(browser, server, "#garden")
-                await alice.come_in("alice", SECRET, "register")
-                await alice.wait_in("garden")
-                await alice.say("before the reload")
-                await alice.page.reload()
-                await alice.wait_in("garden")
-                await alice.hear("alice", "before the reload")
-                await alice.wait_members("alice")
-                bob = await open_window(browser, server, "#garden")
-                await bob.come_in("bob", SECRET, "register")
-                await bob.hear("alice", "before the reload")
-                carol = await server_client(start, server)
-                async with carol as terminal:
-                    await terminal.wait_for("[garden] here: alice, bob, carol")
-                    await server.kill()
-                    await alice.wait_status("connecting")
-                    await terminal.wait_for("disconnected; trying again")
-                    port = address.rpartition(":")[2]
-                    async with start("webwire_chat/serve.py", port) as again:
-                        await again.address()
-                        await terminal.wait_for("connected again")
-                        for window in alice, bob:
-                            await window.wait_status("connected")
-                            await window.wait_members("alice", "bob", "carol")
-                            await window.hear("alice", "before the reload")
-                        await bob.say("after the restart")
-                        await alice.hear("bob", "after the restart")
-                        await terminal.wait_for("bob: after the restart")
-                        said = [line for line in terminal.said if "before the reload" in line]
-                        assert len(said) == 1, "history isn't printed twice"
-                        await alice.page.reload()
-                        await alice.hear("bob", "after the restart")
-                        assert await alice.lines() == [
-                            ["alice", "before the reload"],
-                            ["bob", "after the restart"],
-                        ]
+        async with launch() as browser, start("webwire_chat/serve.py", "0") as server:
+            address = await server.address()
+            alice = await open_window(browser, server, "#garden")
+            await alice.come_in("alice", SECRET, "register")
+            await alice.wait_in("garden")
+            await alice.say("before the reload")
+            await alice.page.reload()
+            await alice.wait_in("garden")
+            await alice.hear("alice", "before the reload")
+            await alice.wait_members("alice")
+            bob = await open_window(browser, server, "#garden")
+            await bob.come_in("bob", SECRET, "register")
+            await bob.hear("alice", "before the reload")
+            carol = await server_client(start, server)
+            async with carol as terminal:
+                await terminal.wait_for("[garden] here: alice, bob, carol")
+                await server.kill()
+                await alice.wait_status("connecting")
+                await terminal.wait_for("disconnected; trying again")
+                port = address.rpartition(":")[2]
+                async with start("webwire_chat/serve.py", port) as again:
+                    await again.address()
+                    await terminal.wait_for("connected again")
+                    for window in alice, bob:
+                        await window.wait_status("connected")
+                        await window.wait_members("alice", "bob", "carol")
+                        await window.hear("alice", "before the reload")
+                    await bob.say("after the restart")
+                    await alice.hear("bob", "after the restart")
+                    await terminal.wait_for("bob: after the restart")
+                    said = [line for line in terminal.said if "before the reload" in line]
+                    assert len(said) == 1, "history isn't printed twice"
+                    await alice.page.reload()
+                    await alice.hear("bob", "after the restart")
+                    assert await alice.lines() == [
+                        ["alice", "before the reload"],
+                        ["bob", "after the restart"],
+                    ]
 
     run_story(story)
 
 
-async def server_client(
-    start: Start, server: Program
-) -> AbstractAsyncContextManager[Program]:
+async def server_client(start: Start, server: Program) -> AbstractAsyncContextManager[Program]:
     """The client for terminals, as carol, who is new."""
     url = f"ws://{await server.address()}/"
     return start(

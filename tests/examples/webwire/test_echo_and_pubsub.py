@@ -72,9 +72,14 @@ def test_what_is_published(start: Start, run_story: RunStory) -> None:
 
 @pytest.mark.parametrize(
     "program",
-    ["webwire_echo/serve.py", "webwire_echo/call.py"]
-    + ["webwire_pubsub/serve.py", "webwire_pubsub/listen.py"]
-    + ["webwire_chat/serve.py", "webwire_chat/client.py"],
+    [
+        "webwire_echo/serve.py",
+        "webwire_echo/call.py",
+        "webwire_pubsub/serve.py",
+        "webwire_pubsub/listen.py",
+        "webwire_chat/serve.py",
+        "webwire_chat/client.py",
+    ],
 )
 def test_help_is_all_that_happens(run: Run, root: Path, program: str) -> None:
     if "chat" in program:
