@@ -54,6 +54,7 @@ class Terminal:
     def __init__(self, client: webwire.Client) -> None:
         self._client = client
         self._last: dict[str, int] = {}  # of each room: the last message that was printed
+        self.name = ""
         self.rooms: list[str] = []
         self.known: list[str] = []
 
@@ -62,7 +63,7 @@ class Terminal:
         request = "register" if new else "login"
         codec = webwire.Struct(Credentials)
         welcome = await self._client.request(request, credentials, codec=codec, reply=_WELCOME)
-        self.known = welcome.rooms
+        self.name, self.known = welcome.name, welcome.rooms
         print(f"you are {plain(welcome.name)}; rooms: {', '.join(map(plain, self.known))}")
         await self.join(room or self.known[0])
 
@@ -129,6 +130,11 @@ class Terminal:
             where, who, what = map(plain, (said.room, said.name, said.text))
             print(f"[{where}] {clock} {who}: {what}", flush=True)
 
+    def print_member(self, member: Member, what: str) -> None:
+        """Print who came or left, unless that is who reads it."""
+        if member.name != self.name:
+            print(f"[{plain(member.room)}] {plain(member.name)} {what}", flush=True)
+
     async def back(self) -> None:
         """The session was restored on a new connection, which is in no room yet."""
         print("connected again", flush=True)
@@ -145,11 +151,11 @@ def take_signals(connecting: webwire.Connecting, terminal: Terminal) -> None:
 
     @connecting.on_signal("joined", codec=_MEMBER)
     def joined(signal: webwire.ServerSignal[Member]) -> None:
-        print(f"[{plain(signal.value.room)}] {plain(signal.value.name)} came", flush=True)
+        terminal.print_member(signal.value, "came")
 
     @connecting.on_signal("left", codec=_MEMBER)
     def left(signal: webwire.ServerSignal[Member]) -> None:
-        print(f"[{plain(signal.value.room)}] {plain(signal.value.name)} left", flush=True)
+        terminal.print_member(signal.value, "left")
 
     @connecting.on_session_created
     async def session_created(session: webwire.Session) -> None:
@@ -202,7 +208,7 @@ def parse() -> Any:
 if __name__ == "__main__":
     given = parse()
     password = os.environ.get("CHAT_PASSWORD") or getpass.getpass()
-    logging.basicConfig(format="%(message)s", level=logging.ERROR)
+    logging.basicConfig(format="%(message)s")
     status = 130
     try:
         status = trio.run(main, given.url, Credentials(given.name, password), given.new, given.room)

@@ -107,7 +107,7 @@ async function join(room) {
   known.count = joined.count;
   const { said, more } = joined.history;
   const last = known.said.at(-1)?.id ?? 0;
-  if (said.length && more && last && said[0].id > last + 1) known.said = []; // a gap: begin anew
+  if (said.length && more && said[0].id > last) known.said = []; // there may be a gap: begin anew
   if (!known.said.length) known.more = more;
   rooms.set(room, known);
   said.forEach((line) => keep(known, line));
@@ -190,7 +190,7 @@ function draw() {
   const scroll = at('scroll');
   const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
   at('room').textContent = current;
-  at('rooms').replaceChildren(...names.map(drawRoom));
+  drawRooms();
   at('count').textContent = `(${known.count})`;
   at('members').replaceChildren(
     ...[...known.members].sort().map((name) => element('li', name, name === me ? 'self' : '')),
@@ -220,17 +220,26 @@ function replaceLines(lines) {
   });
 }
 
-function drawRoom(name) {
+/** Buttons stay the ones that they are: whoever uses the keyboard is on one of them. */
+function drawRooms() {
+  const list = at('rooms');
+  if (list.dataset.names !== names.join()) list.replaceChildren(...names.map(makeRoom));
+  list.dataset.names = names.join();
+  names.forEach((name, index) => {
+    const button = list.children[index].firstChild;
+    const unread = rooms.get(name)?.unread ?? 0;
+    button.setAttribute('aria-current', name === current);
+    button.lastChild.hidden = !unread;
+    button.lastChild.textContent = unread;
+    button.setAttribute('aria-label', unread ? `${name}, ${unread} unread` : name);
+  });
+}
+
+function makeRoom(name) {
   const item = element('li');
   const button = element('button', name);
   button.type = 'button';
-  const known = rooms.get(name);
-  if (name === current) button.setAttribute('aria-current', 'true');
-  if (known?.unread) {
-    const unread = element('span', known.unread, 'unread');
-    unread.setAttribute('aria-label', `${known.unread} unread`);
-    button.append(unread);
-  }
+  button.append(element('span', '', 'unread'));
   button.onclick = () => attempt(at('problem'), () => show(name));
   item.append(button);
   return item;

@@ -155,7 +155,9 @@ def test_two_people_and_a_terminal_talk(start: Start, launch: Launch, run_story:
             await alice.say("nobody is here")
             assert await alice.lines() == [["alice", "nobody is here"]]
             await bob.say("still in the lobby")
-            await alice.page.wait_for("document.querySelector('.unread')?.textContent === '1'")
+            await alice.page.wait_for(
+                "document.querySelector('.unread:not([hidden])')?.textContent === '1'"
+            )
             assert ["alice", "nobody is here"] not in await bob.lines()
             await bob.enter("garden")
             await bob.hear("alice", "nobody is here")
