@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ import pytest
 from wirecore._backend import Backend
 
 Run: TypeAlias = Callable[..., str]
+CheckTypes: TypeAlias = Callable[[Iterable[Path]], None]
 
 #: Seconds that a program gets on a machine with other things to do.
 _PATIENCE = 120.0
@@ -65,3 +66,27 @@ def run_text(run: Run, tmp_path: Path) -> Callable[[str], str]:
         return run(program)
 
     return run_program
+
+
+@pytest.fixture
+def check_types(root: Path, tmp_path: Path) -> CheckTypes:
+    """Has mypy check files of one folder, which may import each other, as the project's are."""
+
+    def check(files: Iterable[Path]) -> None:
+        paths = sorted(files)
+        config = tmp_path / "mypy.ini"
+        path = os.pathsep.join(map(str, (paths[0].parent, root, root / "transports")))
+        config.write_text(
+            f"[mypy]\nstrict = true\nexplicit_package_bases = true\nmypy_path = {path}\n",
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--config-file", str(config), *map(str, paths)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+    return check

@@ -40,13 +40,14 @@ SAVED = [
 
 #: How many programs each page has, without those.
 PAGES = {
-    "README.md": 2,
+    "README.md": 3,
     "docs/codegen.md": 3,
     "docs/protocols.md": 2,
     "docs/start.md": 1,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,
     "docs/webwire-stores.md": 2,
+    "docs/webwire.md": 8,
     "docs/wsrpc.md": 5,
 }
 

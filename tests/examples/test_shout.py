@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.examples.conftest import Run
+    from tests.examples.conftest import CheckTypes, Run
 
 
 def command_of(program: Path) -> list[str]:
@@ -85,20 +85,6 @@ def test_ctrl_c_ends_both_servers(server: subprocess.Popen[str]) -> None:
     assert (server.returncode, said, complained) == (0, "stopped\n", "")
 
 
-def test_it_is_typed(root: Path, example: Path, tmp_path: Path) -> None:
+def test_it_is_typed(check_types: CheckTypes, example: Path) -> None:
     """Apart from the project's own check, for which nothing is made."""
-    config = tmp_path / "mypy.ini"
-    path = os.pathsep.join(map(str, (example, root, root / "transports")))
-    config.write_text(
-        f"[mypy]\nstrict = true\nexplicit_package_bases = true\nmypy_path = {path}\n",
-        encoding="utf-8",
-    )
-    files = sorted(each for each in example.glob("*.py") if not each.name.endswith("_pb2.py"))
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", str(config), *map(str, files)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    check_types(each for each in example.glob("*.py") if not each.name.endswith("_pb2.py"))
