@@ -54,7 +54,7 @@ def code_of(entry: dict[str, Any]) -> CloseCode:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["label"])
-def test_first_message(run_sockets: Run, backend: Backend, entry: dict[str, Any]) -> None:
+def test_first_message(run_real: Run, backend: Backend, entry: dict[str, Any]) -> None:
     opcode = Opcode.TEXT if entry["opcode"] == "text" else Opcode.BINARY
 
     async def story() -> None:
@@ -82,10 +82,10 @@ def test_first_message(run_sockets: Run, backend: Backend, entry: dict[str, Any]
             assert await bystander.request(PROBE) == ALIVE
         assert made.signals == [] or entry["go_parser"] == "accept"
 
-    run_sockets(story)
+    run_real(story)
 
 
-def test_what_comes_behind_it_is_not_looked_at(run_sockets: Run, backend: Backend) -> None:
+def test_what_comes_behind_it_is_not_looked_at(run_real: Run, backend: Backend) -> None:
     """In one go: a signal, what is no message, and another signal."""
     messages = (b"\x3f\x03onex", b"", b"\x3f\x03twox")
 
@@ -97,7 +97,7 @@ def test_what_comes_behind_it_is_not_looked_at(run_sockets: Run, backend: Backen
             assert (await client.see_close()).code == CloseCode.PROTOCOL_ERROR
         assert [name for name, _ in made.signals] == ["one"]
 
-    run_sockets(story)
+    run_real(story)
 
 
 def test_all_of_them_are_here() -> None:
