@@ -72,7 +72,7 @@ async def _checked(story: Story) -> None:
     assert pump_timers() == []
 
 
-def _run(story: Story, clock: trio.testing.MockClock) -> None:
+def _run(story: Story, clock: trio.abc.Clock | None) -> None:
     trio.run(_checked, story, clock=clock)
     gc.collect()  # what wasn't closed says so now, and not in somebody else's test
 
@@ -93,6 +93,15 @@ def run(clock: trio.testing.MockClock) -> Run:
 def run_sockets() -> Run:
     """Run a story with sockets; nothing may be left over."""
     return lambda story: _run(story, trio.testing.MockClock(autojump_threshold=0.05))
+
+
+@pytest.fixture
+def run_real() -> Run:
+    """Run a story with sockets or threads in real time, which passes over no deadline of theirs.
+
+    For stories that wait for nothing but their own ends; nothing may be left over.
+    """
+    return lambda story: _run(story, None)
 
 
 # --- connections --------------------------------------------------------------------------

@@ -145,18 +145,18 @@ def make(backend: Backend) -> OriginalServer:
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_answer(run_sockets: Run, backend: Backend, what: str) -> None:
+def test_a_wrong_answer(run_real: Run, backend: Backend, what: str) -> None:
     async def story() -> None:
         made = make(backend)
         add_handlers(made.server, WRONG[what])
         answers = await answers_of(made, backend, b"test", b"thread", b"inline")
         assert answers == {INTERNAL_ERROR}
 
-    run_sockets(story)
+    run_real(story)
 
 
 @pytest.mark.parametrize("what", RIGHT)
-def test_an_answer_at_a_bound(run_sockets: Run, backend: Backend, what: str) -> None:
+def test_an_answer_at_a_bound(run_real: Run, backend: Backend, what: str) -> None:
     handle, expected = RIGHT[what]
 
     async def story() -> None:
@@ -164,10 +164,10 @@ def test_an_answer_at_a_bound(run_sockets: Run, backend: Backend, what: str) -> 
         add_handlers(made.server, handle)
         assert await answers_of(made, backend, b"test", b"thread", b"inline") == {expected}
 
-    run_sockets(story)
+    run_real(story)
 
 
-def test_a_codec_that_cannot_encode(run_sockets: Run, backend: Backend) -> None:
+def test_a_codec_that_cannot_encode(run_real: Run, backend: Backend) -> None:
     async def story() -> None:
         made = make(backend)
 
@@ -177,7 +177,7 @@ def test_a_codec_that_cannot_encode(run_sockets: Run, backend: Backend) -> None:
 
         assert await answers_of(made, backend, b"test") == {INTERNAL_ERROR}
 
-    run_sockets(story)
+    run_real(story)
 
 
 #: Signals that can't be sent: name and payload.
@@ -199,7 +199,7 @@ SIGNALS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("way", ["signal", "broadcast", "room"])
 @pytest.mark.parametrize("what", SIGNALS)
-def test_a_wrong_signal(run_sockets: Run, backend: Backend, what: str, way: str) -> None:
+def test_a_wrong_signal(run_real: Run, backend: Backend, what: str, way: str) -> None:
     name, payload = SIGNALS[what]
 
     async def story() -> None:
@@ -210,11 +210,12 @@ def test_a_wrong_signal(run_sockets: Run, backend: Backend, what: str, way: str)
         async def test(request: Request[Payload]) -> str:
             room = server.room("all")
             await room.join(request.connection)
-            sending: Callable[..., Awaitable[object]] = {
+            ways: dict[str, Callable[..., Awaitable[object]]] = {
                 "signal": request.connection.signal,
                 "broadcast": server.broadcast,
                 "room": room.send,
-            }[way]
+            }
+            sending = ways[way]
             with pytest.raises((WirecoreError, TypeError)):
                 await sending(name, payload)
             await sending("n", bytes(BUFFER - 3))  # the longest
@@ -226,7 +227,7 @@ def test_a_wrong_signal(run_sockets: Run, backend: Backend, what: str, way: str)
             assert signal == b"\x3f\x01n" + bytes(BUFFER - 3)
             assert await client.next() == b"\xc0" + ID + b"refused"
 
-    run_sockets(story)
+    run_real(story)
 
 
 ITSELF: dict[str, Any] = {}
@@ -245,7 +246,7 @@ SESSIONS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("what", SESSIONS)
-def test_a_session_that_cannot_be_told(run_sockets: Run, backend: Backend, what: str) -> None:
+def test_a_session_that_cannot_be_told(run_real: Run, backend: Backend, what: str) -> None:
     key, info = SESSIONS[what]
     buffer = 256
 
@@ -269,13 +270,11 @@ def test_a_session_that_cannot_be_told(run_sockets: Run, backend: Backend, what:
             # Nothing is left of it.
             assert len(store) == made.server.active_sessions == 0
 
-    run_sockets(story)
+    run_real(story)
 
 
 @pytest.mark.parametrize("more", range(-20, 4, 2))
-def test_a_session_that_is_told_can_be_restored(
-    run_sockets: Run, backend: Backend, more: int
-) -> None:
+def test_a_session_that_is_told_can_be_restored(run_real: Run, backend: Backend, more: int) -> None:
     """The answer to a restore is longer than what tells of a new session, and must fit as well."""
     buffer = 256
     created: list[bool] = []
@@ -307,12 +306,12 @@ def test_a_session_that_is_told_can_be_restored(
                     check_legal(answer, backend, buffer)
                     assert answer.startswith(b"\xc0" + ID + b'{"k":"key"')
 
-    run_sockets(story)
+    run_real(story)
     assert created == [True] or more > -20
     assert created == [False] or more < 2
 
 
-def test_what_a_hook_sends_comes_behind_the_settings(run_sockets: Run, backend: Backend) -> None:
+def test_what_a_hook_sends_comes_behind_the_settings(run_real: Run, backend: Backend) -> None:
     async def story() -> None:
         made = make(backend)
 
@@ -324,7 +323,7 @@ def test_what_a_hook_sends_comes_behind_the_settings(run_sockets: Run, backend: 
             assert (await client.next())[0] == 23
             assert await client.next() == b"\x40\x05hellox"
 
-    run_sockets(story)
+    run_real(story)
 
 
 def test_settings_that_do_not_fit_the_buffer() -> None:

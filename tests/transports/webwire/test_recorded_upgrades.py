@@ -77,7 +77,7 @@ def addressed_to(port: int, recorded: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("session", "number"), REQUESTS)
-def test_answers(run_sockets: Run, backend: Backend, session: str, number: int) -> None:
+def test_answers(run_real: Run, backend: Backend, session: str, number: int) -> None:
     recorded = SESSIONS[session]["connections"][number]
     theirs = Answer.parse(recorded["http"]["response"], b"")
 
@@ -102,4 +102,4 @@ def test_answers(run_sockets: Run, backend: Backend, session: str, number: int) 
                 assert ours.rest.endswith(b"\n")  # words for people
             assert len(made.connected) == (ours.status == 101)
 
-    run_sockets(story)
+    run_real(story)
