@@ -133,6 +133,9 @@ export class Payload {
 
 // ==== Messages, written ====
 
+/** Also of another window or realm, whose ArrayBuffer is another class. */
+const isArrayBuffer = (value) => Object.prototype.toString.call(value) === '[object ArrayBuffer]';
+
 function bytesOf(payload, encoding) {
   if (payload === undefined || payload === null) return [new Uint8Array(0), encoding ?? 'binary'];
   if (typeof payload === 'string') {
@@ -150,7 +153,7 @@ function bytesOf(payload, encoding) {
   }
   if (ArrayBuffer.isView(payload)) {
     payload = new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
-  } else if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
+  } else if (isArrayBuffer(payload)) {
     payload = new Uint8Array(payload);
   } else {
     throw new TypeError('a payload is a string, bytes or undefined: JSON.stringify an object');
@@ -279,6 +282,10 @@ const REFUSALS = {
 // ==== What a client can be told, and its defaults ====
 
 const MIN_BUFFER = 32;
+const MAX_BUFFER = 2 ** 32 - 1; // AcceptConf has four bytes for it
+
+/** By how much of itself the interval is stretched, so that clients of one server don't meet. */
+const SPREAD = 0.1;
 
 const DEFAULTS = {
   autoconnect: true,
@@ -291,15 +298,24 @@ const DEFAULTS = {
   maxBuffered: 16 * 1024 * 1024,
 };
 
+const isAtLeast = (value, least) => typeof value === 'number' && value >= least;
+
 function checkedOptions(options) {
   const all = { ...DEFAULTS };
   for (const [name, value] of Object.entries(options)) if (value !== undefined) all[name] = value;
   for (const name of ['requestTimeout', 'dialTimeout', 'reconnectInterval']) {
-    if (!(all[name] > 0)) throw new RangeError(`${name} is in milliseconds, above 0`);
+    if (!isAtLeast(all[name], Number.MIN_VALUE)) {
+      throw new RangeError(`${name} is a number of milliseconds, above 0`);
+    }
   }
-  for (const [name, least] of [['bufferSize', MIN_BUFFER], ['maxPending', 1], ['maxBuffered', 1]]) {
-    if (!(all[name] >= least)) throw new RangeError(`${name} is at least ${least}`);
+  for (const name of ['maxPending', 'maxBuffered']) {
+    if (!isAtLeast(all[name], 1)) throw new RangeError(`${name} is a number, at least 1`);
   }
+  const { bufferSize, subprotocol } = all;
+  if (!Number.isInteger(bufferSize) || bufferSize < MIN_BUFFER || bufferSize > MAX_BUFFER) {
+    throw new RangeError(`bufferSize is a whole number of bytes, ${MIN_BUFFER} to ${MAX_BUFFER}`);
+  }
+  if (typeof subprotocol !== 'string') throw new TypeError('subprotocol is a string');
   all.WebSocket ??= globalThis.WebSocket;
   if (typeof all.WebSocket !== 'function') {
     throw new TypeError('there is no global WebSocket: give a constructor as the option WebSocket');
@@ -372,11 +388,19 @@ class Keeper {
   }
 
   get() {
-    return this.attempt(() => this.storage?.getItem(this.name)) || undefined;
+    const key = this.attempt(() => this.storage?.getItem(this.name));
+    return typeof key === 'string' && key ? key : undefined;
   }
 
   set(key) {
-    this.attempt(() => this.storage?.setItem(this.name, key));
+    if (this.get() === key) return;
+    this.attempt(() => {
+      try {
+        this.storage?.setItem(this.name, key);
+      } catch {
+        this.storage.removeItem(this.name); // an older one is worse than none
+      }
+    });
   }
 
   /** Forget *key*; another page may have stored a newer one meanwhile, which stays. */
@@ -395,20 +419,19 @@ const HEARTBEAT = Uint8Array.of(TYPES.HEARTBEAT);
 
 /** A timer of any length; Infinity never ends. */
 function startTimer(action, milliseconds) {
-  if (typeof milliseconds !== 'number' || !(milliseconds >= 0)) {
-    throw new RangeError(`a time is a number of milliseconds, not ${String(milliseconds)}`);
-  }
   if (milliseconds === Infinity) return undefined;
   return setTimeout(action, Math.min(milliseconds, LONGEST_TIMER));
 }
 
-/** One WebSocket, from dialling to its end. */
+/** One WebSocket, from dialling to its end; *lose* is told that it is of no use any more. */
 class Link {
   accepted = false; // AcceptConf has come
   ready = false; // the session is restored, requests may go
+  ended = false;
 
-  constructor(socket) {
+  constructor(socket, lose) {
     this.socket = socket;
+    this.lose = lose;
     socket.binaryType = 'arraybuffer';
   }
 
@@ -427,12 +450,22 @@ class Link {
 
   #beat() {
     clearTimeout(this.heart);
-    this.heart = setTimeout(() => this.write(HEARTBEAT), this.rhythm);
+    if (!this.ended) this.heart = setTimeout(() => this.#heartbeat(), this.rhythm);
+  }
+
+  #heartbeat() {
+    try {
+      if (this.socket.readyState === OPEN) this.write(HEARTBEAT);
+      else this.lose('the connection was closed');
+    } catch (error) {
+      this.lose(`a heartbeat could not be sent: ${error}`);
+    }
   }
 
   /** Let go of the socket; the promise tells when it is closed. */
   end() {
     const { socket } = this;
+    this.ended = true;
     clearTimeout(this.heart);
     clearTimeout(this.dialling);
     socket.onmessage = null;
@@ -440,7 +473,11 @@ class Link {
     return new Promise((resolve) => {
       socket.onclose = resolve;
       if (socket.readyState === CLOSED) resolve();
-      socket.close();
+      try {
+        socket.close();
+      } catch {
+        resolve(); // there is nothing else to be done with it
+      }
     });
   }
 }
@@ -459,6 +496,7 @@ export class Client {
   #lastId = 0n;
   #waiting = new Set(); // calls for whom there is no connection yet
   #pending = new Map(); // id to call: sent, not answered
+  #restores = new Set(); // of these, those that will have the server attach a session
   #session = null;
   #key; // what to restore on the next connection
   #handlers = new Map();
@@ -486,7 +524,10 @@ export class Client {
     const entry = { handler }; // the same function may be there twice
     if (!this.#handlers.has(event)) this.#handlers.set(event, new Set());
     this.#handlers.get(event).add(entry);
-    return () => void this.#handlers.get(event).delete(entry);
+    return () => {
+      const entries = this.#handlers.get(event);
+      if (entries?.delete(entry) && !entries.size) this.#handlers.delete(event);
+    };
   }
 
   ready(options) {
@@ -517,18 +558,21 @@ export class Client {
     if (typeof key !== 'string' || !key) throw new TypeError('a session key is a string');
     const message = this.#checked(encodeSessionRequest(key));
     const send = (call) => {
-      if (this.#session) call.reject(new InvalidState('a session is active: close it first'));
-      else this.#ask(call, message);
+      if (this.#session) throw new InvalidState('a session is active: close it first');
+      call.sent = true;
+      this.#askForSession(message, (session) => {
+        this.#begin(session);
+        call.resolve(session);
+      }, call.reject);
     };
-    const read = (reply) => this.#begin(new Session(reply.data));
-    return this.#call(options, send, { dial: this.#autoconnect, read });
+    return this.#call(options, send, { dial: this.#autoconnect });
   }
 
   async closeSession(options = {}) {
-    // A restore that is under way would bring back what is forgotten here.
-    if (this.#link?.accepted && !this.#link.ready) await this.ready(options);
-    const attached = this.#session !== null && this.#link?.ready;
+    if (this.#link?.accepted && !this.#link.ready) await this.#restoredOrForgotten(options);
+    const attached = this.#link?.ready && (this.#session !== null || this.#restores.size > 0);
     this.#forget();
+    this.#voidRestores(); // the server closes what they bring
     if (!attached) return;
     await this.#call(options, (call) => this.#ask(call, encodeSessionRequest()), { dial: false });
   }
@@ -539,13 +583,15 @@ export class Client {
     clearTimeout(this.#pace);
     this.#pace = null;
     const error = new Disconnected('the client was closed');
-    const ended = this.#link && this.#drop(this.#link, error);
-    this.#failWaiting(error);
-    if (!ended) return;
+    if (!this.#link) {
+      this.#failWaiting(error);
+      return;
+    }
+    const ended = this.#drop(this.#link, error);
     // A server that doesn't answer the close frame isn't waited for long.
     let timer;
     const enough = new Promise((resolve) => {
-      timer = startTimer(resolve, this.#options.dialTimeout);
+      timer = startTimer(resolve, Math.min(this.#options.dialTimeout, DEFAULTS.dialTimeout));
     });
     await Promise.race([ended, enough]);
     clearTimeout(timer);
@@ -564,14 +610,17 @@ export class Client {
 
   // ---- Calls: whatever waits, for a connection or for a reply ----
 
-  /** Run *send* with a call once there is a connection; *read* makes the result of a reply. */
-  #call(options, send, { dial = false, read = (reply) => reply } = {}) {
+  /** Run *send* with a call once there is a connection; what it throws is the call's error. */
+  #call(options, send, { dial = false } = {}) {
     const { timeout = this.#options.requestTimeout, signal } = options ?? {};
     return new Promise((resolve, reject) => {
       if (signal?.aborted) throw signal.reason;
+      if (!isAtLeast(timeout, 0)) {
+        throw new RangeError(`a time is a number of milliseconds, not ${String(timeout)}`);
+      }
       this.#notice();
       this.#checkRoom();
-      const call = { id: undefined, send, read };
+      const call = { id: undefined, sent: false, send, read: (reply) => reply };
       const settle = (how) => (value) => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
@@ -582,11 +631,19 @@ export class Client {
       call.resolve = settle(resolve);
       call.reject = settle(reject);
       const abort = () => call.reject(signal.reason);
-      const timer = startTimer(() => call.reject(this.#late(call, timeout)), timeout);
       signal?.addEventListener('abort', abort);
-      if (this.#link?.ready) send(call);
+      const timer = startTimer(() => call.reject(this.#late(call, timeout)), timeout);
+      if (this.#link?.ready) this.#send(call);
       else this.#await(call, dial);
     });
+  }
+
+  #send(call) {
+    try {
+      call.send(call);
+    } catch (error) {
+      call.reject(error);
+    }
   }
 
   #await(call, dial) {
@@ -613,12 +670,13 @@ export class Client {
   }
 
   #late(call, timeout) {
-    if (call.id !== undefined) return new DeadlineExceeded(`no reply within ${timeout} ms`);
+    if (call.sent) return new DeadlineExceeded(`no reply within ${timeout} ms`);
     return new ConnectionTimeout(`no connection within ${timeout} ms`, { cause: this.#failure });
   }
 
   #ask(call, message) {
     call.id = this.#lastId = BigInt.asUintN(64, this.#lastId + 1n);
+    call.sent = true;
     this.#pending.set(call.id, call);
     this.#link.write(setId(message, call.id));
   }
@@ -636,22 +694,22 @@ export class Client {
     this.#pace = startTimer(() => {
       this.#pace = null;
       if (this.#wanted && !this.#link) this.#dial();
-    }, reconnectInterval);
+    }, reconnectInterval * (1 + SPREAD * Math.random()));
     let link;
+    const lose = (why) => this.#drop(link, new Disconnected(why));
     try {
-      link = new Link(new WebSocket(this.#url));
+      link = new Link(new WebSocket(this.#url), lose);
     } catch (error) {
       this.#refuse(error); // say, ws: from a page that came by https:
       return;
     }
     this.#link = link;
-    const lose = (why) => () => this.#drop(link, new Disconnected(why));
     link.dialling = startTimer(() => {
       this.#drop(link, new ConnectionTimeout(`no connection within ${dialTimeout} ms`));
     }, dialTimeout);
     link.socket.onmessage = (event) => this.#receive(link, event.data);
-    link.socket.onerror = lose('the connection failed');
-    link.socket.onclose = (event) => lose(`the connection was closed (${event?.code})`)();
+    link.socket.onerror = () => lose('the connection failed');
+    link.socket.onclose = (event) => lose(`the connection was closed (${event?.code})`);
   }
 
   /** Notice the end of a connection before its event comes. */
@@ -690,6 +748,7 @@ export class Client {
     let message;
     try {
       if (typeof data === 'string') throw new InvalidMessage('a text message');
+      if (!isArrayBuffer(data)) throw new InvalidMessage('a message that is no ArrayBuffer');
       const bytes = new Uint8Array(data);
       if (bytes.length > this.#options.bufferSize) throw new InvalidMessage('a message too large');
       message = decodeMessage(bytes);
@@ -711,6 +770,8 @@ export class Client {
       return;
     }
     link.accept(viewOf(data).getUint32(2, true));
+    // Another page may have stored a newer key while this one waited for a connection.
+    if (!this.#session && this.#key !== undefined) this.#key = this.#keeper.get() ?? this.#key;
     const key = this.#session?.key ?? this.#key;
     if (key === undefined) this.#open(link);
     else this.#restore(link, key);
@@ -738,8 +799,9 @@ export class Client {
     link.ready = true;
     this.#failure = null;
     for (const call of [...this.#waiting]) {
+      if (this.#link !== link) break; // lost meanwhile: the others wait for the next
       this.#waiting.delete(call);
-      call.send(call);
+      this.#send(call);
     }
     for (const event of announce) this.#emit(...event);
     if (this.#link === link) this.#emit('connected');
@@ -752,29 +814,77 @@ export class Client {
     const timer = startTimer(() => {
       this.#drop(link, new ConnectionTimeout('no answer to the restoring of the session'));
     }, this.#options.requestTimeout);
+    const done = (session) => {
+      clearTimeout(timer);
+      this.#remember(session);
+      this.#open(link, [['sessionCreated', session]]);
+    };
+    const failed = (error) => {
+      clearTimeout(timer);
+      if (error instanceof Disconnected) return; // tried again on the next connection
+      const ofTheSession = error instanceof WebwireError
+        && !(error instanceof ServerShutdown || error instanceof InternalError);
+      if (!ofTheSession) {
+        this.#drop(link, error); // likewise
+      } else if (error instanceof InvalidState) {
+        this.#open(link); // closed meanwhile, which has been told
+      } else {
+        this.#forget(key);
+        this.#open(link, [['sessionRefused', error]]);
+      }
+    };
+    try {
+      this.#askForSession(this.#checked(encodeSessionRequest(key)), done, failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /**
+   * Have the server attach a session. It does, though who asked may have given up: so the answer
+   * is heard whenever it comes. *done* gets the session, *failed* the error.
+   */
+  #askForSession(message, done, failed) {
+    const finish = () => {
+      this.#restores.delete(call);
+      this.#pending.delete(call.id);
+    };
     const call = {
+      voided: false,
       read: (reply) => new Session(reply.data),
       resolve: (session) => {
         finish();
-        this.#remember(session);
-        this.#open(link, [['sessionCreated', session]]);
+        if (call.voided) failed(new InvalidState('the session was closed before it was restored'));
+        else done(session);
       },
       reject: (error) => {
         finish();
-        if (error instanceof Disconnected) return; // tried again on the next connection
-        if (error instanceof ServerShutdown) {
-          this.#drop(link, error);
-          return;
-        }
-        this.#forget(key);
-        this.#open(link, [['sessionRefused', error]]);
+        failed(error);
       },
     };
-    const finish = () => {
-      clearTimeout(timer);
-      this.#pending.delete(call.id);
-    };
-    this.#ask(call, encodeSessionRequest(key));
+    this.#restores.add(call);
+    try {
+      this.#ask(call, message);
+    } catch (error) {
+      finish();
+      throw error;
+    }
+  }
+
+  #voidRestores() {
+    for (const call of this.#restores) call.voided = true;
+  }
+
+  /** Wait for the restoring that is under way: it would bring back what is forgotten before. */
+  async #restoredOrForgotten(options) {
+    try {
+      await this.ready(options);
+    } catch (error) {
+      this.#forget();
+      const link = this.#link;
+      if (link && !link.ready) this.#drop(link, new Disconnected('the session was closed'));
+      throw error;
+    }
   }
 
   #remember(session) {
@@ -812,6 +922,8 @@ export class Client {
     } else if (base === TYPES.SESSION_CREATED) {
       this.#created(data);
     } else if (base === TYPES.SESSION_CLOSED) {
+      // As the first request of a connection a restore can have no other session before it.
+      if (!this.#link.ready) this.#voidRestores();
       this.#forget();
       this.#emit('sessionClosed');
     }
