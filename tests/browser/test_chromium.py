@@ -184,13 +184,21 @@ def test_a_server_without_sessions_says_so(launch: Launch, run: Run) -> None:
 def advice_for_the_cache() -> str:
     """What docs/webwire-browser.md says about pages that are put away."""
     page = (Path(__file__).parents[2] / "docs" / "webwire-browser.md").read_text(encoding="utf-8")
-    return next(code for code in re.findall(r"```js\n(.*?)```", page, re.DOTALL) if "pagehide" in code)
+    blocks: list[str] = re.findall(r"```js\n(.*?)```", page, re.DOTALL)
+    return next(block for block in blocks if "pagehide" in block)
 
 
 @pytest.mark.parametrize("advice", ["", advice_for_the_cache()], ids=["as it is", "as advised"])
 def test_a_page_that_comes_back_out_of_the_cache(launch: Launch, run: Run, advice: str) -> None:
     async def story() -> None:
-        async with running(make_server(webwire.MemoryStore())) as site, launch() as browser:
+        server = make_server(webwire.MemoryStore())
+        left = trio.Event()
+
+        @server.on_client_disconnected
+        async def leave(connection: webwire.Connection, reason: BaseException | None) -> None:
+            left.set()
+
+        async with running(server) as site, launch() as browser:
             page = await browser.open(site.url)
             await page.evaluate("start()")
             await page.evaluate("client.request('login', 'alice')")
@@ -199,8 +207,7 @@ def test_a_page_that_comes_back_out_of_the_cache(launch: Launch, run: Run, advic
             )
             await page.evaluate(f"{advice}; 0")
             await page.go(f"{site.url}?elsewhere")
-            while site.server.connections:
-                await trio.sleep(0.02)  # the page that was left lets go of its connection
+            await left.wait()
             await page.evaluate("setTimeout(() => history.back()); 0")
             while not await page.evaluate("window.cached ?? false"):
                 if await page.evaluate("location.search === '' && window.events?.length === 0"):

@@ -800,8 +800,7 @@ export class Client {
     this.#failure = null;
     for (const call of [...this.#waiting]) {
       if (this.#link !== link) break; // lost meanwhile: the others wait for the next
-      this.#waiting.delete(call);
-      this.#send(call);
+      if (this.#waiting.delete(call)) this.#send(call);
     }
     for (const event of announce) this.#emit(...event);
     if (this.#link === link) this.#emit('connected');
