@@ -27,9 +27,10 @@ export const ACCEPT = '17020060ea000000200000';
 /** Let all promises go on that can. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A test in which time stands still unless it says so. */
+/** A test in which time stands still unless it says so, and nothing is left to chance. */
 export const frozen = (name, story) => test(name, async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
+  context.mock.method(Math, 'random', () => 0);
   await story(context);
 });
 

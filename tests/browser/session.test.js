@@ -137,7 +137,6 @@ const refusals = [
   ['no such session', (number) => `03${id(number)}`, 'SessionNotFound'],
   ['too many connections', (number) => `04${id(number)}`, 'MaxSessionConnectionsReached'],
   ['sessions disabled', (number) => `05${id(number)}`, 'SessionsDisabled'],
-  ['an internal error', (number) => `02${id(number)}`, 'InternalError'],
   ['an error of its own', (number) => `00${id(number)}0145`, 'RequestError'],
   ['no session', (number) => `c0${id(number)}${utf8('{}')}`, 'InvalidMessage'],
 ];
@@ -158,7 +157,7 @@ for (const [what, answer, name] of refusals) {
   });
 }
 
-frozen('a restore that meets the end of a server is tried again on the next', async (context) => {
+frozen('a restore that meets a fault or the end of a server is tried again on the next', async (context) => {
   storing('alice-key');
   const [client, events] = reporting();
   network.last.accept();
@@ -173,7 +172,10 @@ frozen('a restore that meets the end of a server is tried again on the next', as
   await pass(context, 60_000); // this one never answers
   await pass(context, 2000);
   network.last.accept();
-  network.last.deliver(restored(4));
+  network.last.deliver(`02${id(4)}`); // its store is out of order
+  await pass(context, 2000);
+  network.last.accept();
+  network.last.deliver(restored(5));
   assert.deepEqual(events, ['sessionCreated alice', 'connected alice']);
   assert.equal(client.session.key, 'alice-key');
 });

@@ -13,7 +13,7 @@ from wirecore_trio import webwire
 #: A page's script begins with this: the module under a name, and all that a client reports.
 PAGE = b"""<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <script type="module">
-import * as webwire from '/webwire/webwire.js';
+import * as webwire from '/webwire.js';
 window.webwire = webwire;
 window.events = [];
 window.start = (url = '/', options = {}) => {
@@ -44,10 +44,10 @@ def _serve_page(server: webwire.Server) -> None:
             return None
         if request.path == "/":
             return webwire.Response(200, [("Content-Type", "text/html; charset=utf-8")], PAGE)
-        module = wirecore_browser.files().get(request.path.removeprefix("/webwire/"))
-        if module is None:
-            return webwire.Response(404)
-        return webwire.Response(200, [("Content-Type", wirecore_browser.MEDIA_TYPE)], module)
+        if request.path == "/webwire.js":
+            media = [("Content-Type", wirecore_browser.MEDIA_TYPE)]
+            return webwire.Response(200, media, wirecore_browser.module())
+        return webwire.Response(404)
 
 
 def _add_sessions(server: webwire.Server) -> None:

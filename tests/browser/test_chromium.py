@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import trio
 
 from tests.browser import chromium
+from tests.browser.conftest import unavailable
 from tests.browser.site import make_server, running
 from wirecore_trio import webwire
 
@@ -175,6 +177,49 @@ def test_a_server_without_sessions_says_so(launch: Launch, run: Run) -> None:
             restoring = "client.restoreSession('some-key').catch(e => e.name)"
             assert await page.evaluate(restoring) == "SessionsDisabled"
             assert await page.evaluate("client.status") == "connected"
+
+    run(story)
+
+
+def advice_for_the_cache() -> str:
+    """What docs/webwire-browser.md says about pages that are put away."""
+    page = (Path(__file__).parents[2] / "docs" / "webwire-browser.md").read_text(encoding="utf-8")
+    blocks: list[str] = re.findall(r"```js\n(.*?)```", page, re.DOTALL)
+    return next(block for block in blocks if "pagehide" in block)
+
+
+@pytest.mark.parametrize("advice", ["", advice_for_the_cache()], ids=["as it is", "as advised"])
+def test_a_page_that_comes_back_out_of_the_cache(launch: Launch, run: Run, advice: str) -> None:
+    async def story() -> None:
+        server = make_server(webwire.MemoryStore())
+        left = trio.Event()
+
+        @server.on_client_disconnected
+        async def leave(connection: webwire.Connection, reason: BaseException | None) -> None:
+            left.set()
+
+        async with running(server) as site, launch() as browser:
+            page = await browser.open(site.url)
+            await page.evaluate("start()")
+            await page.evaluate("client.request('login', 'alice')")
+            await page.evaluate(
+                "addEventListener('pageshow', (event) => { window.cached = event.persisted; }); 0"
+            )
+            await page.evaluate(f"{advice}; 0")
+            await page.go(f"{site.url}?elsewhere")
+            await left.wait()
+            await page.evaluate("setTimeout(() => history.back()); 0")
+            while not await page.evaluate("window.cached ?? false"):
+                if await page.evaluate("location.search === '' && window.events?.length === 0"):
+                    unavailable("this Chromium loads pages anew on the way back")
+                await trio.sleep(0.02)
+            assert await page.evaluate("client.request('who').then(r => r.text)") == "alice"
+            assert await page.evaluate("events.slice(-3)") == [
+                "disconnected",
+                "sessionCreated",
+                "connected",
+            ]
+            assert page.errors == []
 
     run(story)
 

@@ -72,6 +72,52 @@ def test_a_program_ends_when_its_clients_are_closed(recent_node: str) -> None:
     assert (run.returncode, run.stdout) == (0, "closed\n")
 
 
+#: Requests that are answered, aborted, too late or never sent, and signals: 100,000 of them.
+BUSY = """
+import { getEventListeners } from 'node:events';
+import { Network, id, settled } from './network.js';
+const network = new Network();
+const client = network.connected();
+const lasting = new AbortController();
+const drop = () => {};
+let number = 0;
+async function work(rounds) {
+  for (let round = 0; round < rounds; round++) {
+    const options = { signal: lasting.signal };
+    const aborting = new AbortController();
+    const answered = client.request('a', 'x', options);
+    network.last.deliver('bf' + id(++number));
+    await answered;
+    const aborted = client.request('b', 'x', { signal: aborting.signal }).catch(drop);
+    number++;
+    aborting.abort();
+    await aborted;
+    await client.request('', '', options).catch(drop);
+    await client.signal('c', 'x', options);
+    client.on('signal:' + round, drop)();
+    network.last.sent.length = 0;
+  }
+  await settled();
+  globalThis.gc();
+  return process.memoryUsage().heapUsed;
+}
+const before = await work(2500);
+const after = await work(22500);
+console.log(Math.round((after - before) / 1024), getEventListeners(lasting.signal, 'abort').length,
+  process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length);
+await client.close();
+"""
+
+
+def test_requests_leave_nothing_behind(recent_node: str) -> None:
+    run = execute(recent_node, "--expose-gc", "--input-type=module", "--eval", BUSY)
+    assert run.returncode == 0, run.stdout
+    grown, listeners, timers = (int(word) for word in run.stdout.split())
+    assert grown < 1000, "KiB; ten bytes kept of each would show"
+    assert listeners == 0
+    assert timers <= 2, "the heartbeat's, and the one between tries to connect"
+
+
 @pytest.fixture(scope="session")
 def compiler(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The TypeScript compiler that package-lock.json names."""

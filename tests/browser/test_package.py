@@ -8,8 +8,6 @@ import tomllib
 from enum import IntEnum
 from pathlib import Path
 
-import pytest
-
 import wirecore
 import wirecore_browser
 from tests.browser.test_node import execute
@@ -24,9 +22,9 @@ def package_json() -> dict[str, object]:
     return package
 
 
-def numbers(module: str, name: str) -> dict[str, int]:
-    """The members of the object *name* in a JavaScript module."""
-    text = wirecore_browser.files()[module].decode()
+def numbers(name: str) -> dict[str, int]:
+    """The members of the object *name* in the module."""
+    text = wirecore_browser.module().decode()
     body = re.search(rf"const {name} = \{{(.*?)\}};", text, re.DOTALL)
     assert body is not None
     return {key: int(value) for key, value in re.findall(r"(\w+): (\d+)", body[1])}
@@ -37,24 +35,24 @@ def members(kind: type[IntEnum]) -> dict[str, int]:
 
 
 def test_types_and_limits_are_those_of_the_rules() -> None:
-    assert numbers("messages.js", "TYPES") == members(webwire_rules.MessageType)
-    encodings = {name.upper(): value for name, value in numbers("messages.js", "ENCODINGS").items()}
+    assert numbers("TYPES") == members(webwire_rules.MessageType)
+    encodings = {name.upper(): value for name, value in numbers("ENCODINGS").items()}
     assert encodings == members(webwire_rules.Encoding)
-    text = wirecore_browser.files()["messages.js"].decode()
+    text = wirecore_browser.module().decode()
     limits = dict(re.findall(r"const ([A-Z_]+) = (\d+);", text))
     for name in ("ID_SIZE", "MAX_NAME", "FIRST_PRINTABLE", "LAST_PRINTABLE"):
         assert int(limits[name]) == getattr(webwire_rules, name)
 
 
-def test_every_import_is_among_the_files_that_are_served() -> None:
-    files = wirecore_browser.files()
-    imports = {name for text in files.values() for name in re.findall(rb"from '\./([\w.]+)'", text)}
-    assert {name.decode() for name in imports} | {"webwire.js"} == set(files)
+def test_it_is_one_file_that_needs_no_other() -> None:
+    module = wirecore_browser.module()
+    assert re.findall(rb"\bimport\b|\bfrom '|\brequire\(", module) == []
+    assert [path.name for path in wirecore_browser.folder().glob("*.*js")] == ["webwire.js"]
+    assert module == (wirecore_browser.folder() / "webwire.js").read_bytes()
 
 
-def test_files_are_the_callers_own() -> None:
-    wirecore_browser.files().clear()
-    assert wirecore_browser.files()["webwire.js"].startswith(b"//")
+def test_the_types_come_with_it() -> None:
+    assert b"export declare function connect" in wirecore_browser.types()
 
 
 def test_npm_gets_the_same_version_licence_and_files() -> None:
@@ -62,7 +60,7 @@ def test_npm_gets_the_same_version_licence_and_files() -> None:
     assert package["name"] == "wirecore-webwire"
     assert package["version"] == wirecore.__version__
     assert package["license"] == "MIT"
-    assert package["files"] == sorted({*wirecore_browser.files(), "webwire.d.ts"})
+    assert package["files"] == ["webwire.d.ts", "webwire.js"]
     folder = wirecore_browser.folder()
     assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
 
@@ -83,7 +81,7 @@ def test_npm_would_publish_it(npm: str, tmp_path: Path) -> None:
     report = json.loads(packed.stdout[packed.stdout.index("[") :])[0]
     published = {file["path"] for file in report["files"]}
     assert published == {
-        *wirecore_browser.files(),
+        "webwire.js",
         "webwire.d.ts",
         "package.json",
         "README.md",
@@ -91,8 +89,5 @@ def test_npm_would_publish_it(npm: str, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(wirecore_browser.files()))
-def test_lines_fit(name: str) -> None:
-    lines = wirecore_browser.files()[name].decode().splitlines()
-    assert len(lines) <= 500
-    assert max(map(len, lines)) <= 100
+def test_lines_fit() -> None:
+    assert max(map(len, wirecore_browser.module().decode().splitlines())) <= 100

@@ -69,6 +69,7 @@ def test_two_windows_hear_each_other_also_after_a_crash(
                 await one.wait_for("line.placeholder === 'heard by 2'")
                 process.kill()
                 await process.wait()
+            await one.wait_for("line.placeholder.endsWith('what you say waits')")
             await one.evaluate(SAY.format(line="'still here'"))  # it waits for a server
             async with chat(tmp_path, port):
                 await one.wait_for("said.textContent.endsWith('still here\\n')")

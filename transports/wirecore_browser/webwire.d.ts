@@ -60,7 +60,7 @@ export interface Options {
   requestTimeout?: number;
   /** Time for one try to connect, up to the server's first message. Default: 5000. */
   dialTimeout?: number;
-  /** Least time from one try to the next. Default: 2000. */
+  /** Least time from one try to the next; up to a tenth is added by chance. Default: 2000. */
   reconnectInterval?: number;
   /** Longest message in bytes, header included; must be the server's. Default: 8192, least: 32. */
   bufferSize?: number;
@@ -81,7 +81,7 @@ export interface Options {
 export interface CallOptions {
   /** In place of the client's `requestTimeout`; Infinity for none. */
   timeout?: number;
-  /** Rejects with its reason; a reply that still comes is dropped. */
+  /** Rejects with its reason; a reply that still comes is dropped, but see `restoreSession`. */
   signal?: AbortSignal;
 }
 
@@ -100,7 +100,7 @@ export interface Events {
   signal: (name: string, payload: Payload) => void;
   /** The server created a session, or one was restored. */
   sessionCreated: (session: Session) => void;
-  /** The stored session couldn't be restored, and is forgotten. */
+  /** The server refused to restore the stored session, which is forgotten. */
   sessionRefused: (error: WebwireError) => void;
   /** The server closed the session (not: `closeSession()` here). */
   sessionClosed: () => void;
@@ -144,7 +144,9 @@ export declare class Client {
 
   /**
    * Take on a session. Rejects with {@link SessionNotFound}, {@link SessionsDisabled},
-   * {@link MaxSessionConnectionsReached}, with {@link InvalidState} where one is active.
+   * {@link MaxSessionConnectionsReached}, with {@link InvalidState} where one is active. A session
+   * that the server gives after the timeout, or after an abort, is taken up all the same (event
+   * `sessionCreated`): the connection has it, and `closeSession()` ends it.
    */
   restoreSession(key: string, options?: CallOptions): Promise<Session>;
 
@@ -203,5 +205,5 @@ export declare class BufferOverflow extends WebwireError {}
 export declare class UnsendableMessage extends WebwireError {}
 /** A payload or session isn't what it should be. */
 export declare class InvalidMessage extends WebwireError {}
-/** Not possible now: a session is active already. */
+/** Not possible now: a session is active already, or was closed before it was restored. */
 export declare class InvalidState extends WebwireError {}
