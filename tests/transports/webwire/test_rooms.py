@@ -13,7 +13,6 @@ from tests.transports.conftest import Run
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
 from tests.transports.webwire.test_sessions import logged_in, login
 from tests.transports.webwire.world import OpenServer, World, settle
-from wirecore.errors import InvalidState
 from wirecore_trio import webwire
 from wirecore_trio.webwire.stores import SessionStore, SharedStore
 
@@ -65,7 +64,7 @@ def test_members_get_what_is_sent_in_its_order(open_server: OpenServer, run_sock
                 await two.nothing_comes()
                 await stranger.nothing_comes()
                 first.close()
-                with pytest.raises(InvalidState, match="can't join"):
+                with pytest.raises(webwire.Disconnected, match="can't join"):
                     await lobby.join(first)
             await one.closing()
             await settle()

@@ -10,11 +10,11 @@ import trio
 
 from wirecore import _backend
 from wirecore.constants import CloseCode
-from wirecore.errors import InvalidState
 from wirecore.protocols.webwire import BufferOverflow, Sendable
 from wirecore.protocols.webwire.payload import split
 
 from ._codecs import Codec
+from ._errors import Disconnected
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -98,10 +98,10 @@ class Room:
     async def join(self, connection: Connection) -> None:
         """*connection* gets what is sent from now on. Idempotent.
 
-        Raises InvalidState where it isn't connected, and what a shared store raises.
+        Raises :class:`Disconnected` where it isn't connected, and what a shared store raises.
         """
         if not connection.connected:
-            raise InvalidState("who isn't connected can't join a room")
+            raise Disconnected("who isn't connected can't join a room", execution="not_sent")
         kept = self._server._rooms.setdefault(self.name, Membership())
         is_new = connection not in kept.members
         kept.members[connection] = None
