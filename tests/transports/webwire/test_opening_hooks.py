@@ -154,7 +154,7 @@ def test_a_hook_that_fails_refuses_with_500_and_the_server_goes_on(
     assert len([each for each in caplog.records if each.levelno == logging.ERROR]) == 2
 
 
-# --- origins, and what is no upgrade --------------------------------------------------------------
+# --- origins, and what is no upgrade ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_no_subprotocol_and_no_extension_is_chosen(
     run_sockets(main)
 
 
-# --- what the client is told first ------------------------------------------------------------------
+# --- what the client is told first --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
