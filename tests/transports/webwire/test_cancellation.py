@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from tests.transports.conftest import Run
+from tests.transports.websocket.conftest import every_step
+from tests.transports.webwire.logins import login
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
 from tests.transports.webwire.test_session_failures import check_agreement
-from tests.transports.webwire.test_sessions import login
 from tests.transports.webwire.world import OpenServer, World, settle
-from tests.transports.websocket.conftest import every_step
 from wirecore_trio import webwire
 from wirecore_trio.webwire import Status
 
@@ -61,9 +61,11 @@ class Stage:
 async def staged(open_server: OpenServer) -> AsyncIterator[Stage]:
     """The stage, once for all the runs of an operation."""
     behind = Behind()
-    async with open_server(prepare, store=FakeSharedStore(behind)) as world:
-        async with world.connect() as client:
-            yield Stage(world, client, behind)
+    async with (
+        open_server(prepare, store=FakeSharedStore(behind)) as world,
+        world.connect() as client,
+    ):
+        yield Stage(world, client, behind)
 
 
 async def forget_session(stage: Stage) -> None:

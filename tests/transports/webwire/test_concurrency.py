@@ -84,9 +84,9 @@ def test_n_at_once_and_answers_in_the_order_of_their_ends(
     async def main() -> None:
         async with open_server(gates, concurrency=2) as world, world.raw() as raw:
             await ask(raw, "a", "b!", "c", "d")
-            assert gates.log == ["+a", "+b!"]
+            assert sorted(gates.log) == ["+a", "+b!"]
             await gates.open("b!")
-            assert gates.log == ["+a", "+b!", "-b!", "+c"]
+            assert gates.log[2:] == ["-b!", "+c"]
             await gates.open("c", "d", "a")
             assert [(await raw.answer())[3] for _ in range(3)] == [b"c", b"d", b"a"]
 
@@ -120,11 +120,14 @@ def test_before_upgrade_gives_a_connection_its_own_limit(
             return webwire.Upgrade(concurrency=int(request.header("x-limit") or b"1"))
 
     async def main() -> None:
-        async with open_server(prepare, concurrency=-1) as world:
-            async with world.raw(b"X-Limit: 2\r\n") as two, world.raw() as one:
-                await ask(two, "a", "b", "c")
-                await ask(one, "d", "e")
-                assert gates.log == ["+a", "+b", "+d"]
+        async with (
+            open_server(prepare, concurrency=-1) as world,
+            world.raw(b"X-Limit: 2\r\n") as two,
+            world.raw() as one,
+        ):
+            await ask(two, "a", "b", "c")
+            await ask(one, "d", "e")
+            assert sorted(gates.log) == ["+a", "+b", "+d"]
 
     run_sockets(main)
 
@@ -148,30 +151,32 @@ def test_where_too_much_waits_reading_stops_and_goes_on(
             handled.append(int(signal.data[:8]))
 
     async def main() -> None:
-        async with open_server(prepare, concurrency=concurrency, **bounds) as world:
-            async with world.raw() as raw:
-                sent = 0
+        async with (
+            open_server(prepare, concurrency=concurrency, **bounds) as world,
+            world.raw() as raw,
+        ):
+            sent = 0
 
-                async def send() -> None:
-                    nonlocal sent
-                    for number in range(3000):
-                        await raw.signal("", b"%08d" % number + bytes(6000))
-                        sent += 1
+            async def send() -> None:
+                nonlocal sent
+                for number in range(3000):
+                    await raw.signal("", b"%08d" % number + bytes(6000))
+                    sent += 1
 
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(send)
-                    await trio.sleep(1)
-                    assert sent < 2900
-                    connection = world.only()
-                    assert connection.paused
-                    # One read may bring more than there is room for.
-                    assert len(connection._handling._waiting) < 100
-                    await trio.sleep(200)  # the client's silence is our own doing
-                    assert connection.connected
-                    gate.set()
-                await settle()
-                assert (handled if concurrency == 1 else sorted(handled)) == list(range(3000))
-                assert not connection.paused
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                await trio.sleep(1)
+                assert sent < 2900
+                connection = world.only()
+                assert connection.paused
+                # One read may bring more than there is room for.
+                assert len(connection._handling._waiting) < 100
+                await trio.sleep(200)  # the client's silence is our own doing
+                assert connection.connected
+                gate.set()
+            await settle()
+            assert (handled if concurrency == 1 else sorted(handled)) == list(range(3000))
+            assert not connection.paused
 
     run_sockets(main)
 
@@ -235,18 +240,20 @@ def test_where_several_handlers_may_run_silence_counts(
     gates = Gates()
 
     async def main() -> None:
-        async with open_server(gates, read_timeout=5, concurrency=concurrency) as world:
-            async with world.raw() as raw:
-                await ask(raw, "a")
-                await trio.sleep(4)
-                assert world.only().connected
-                assert (await raw.closing()).code == 1008
-                await gates.open("a")
+        async with (
+            open_server(gates, read_timeout=5, concurrency=concurrency) as world,
+            world.raw() as raw,
+        ):
+            await ask(raw, "a")
+            await trio.sleep(4)
+            assert world.only().connected
+            assert (await raw.closing()).code == 1008
+            await gates.open("a")
 
     run_sockets(main)
 
 
-# --- what nothing overtakes -----------------------------------------------------------------------
+# --- what nothing overtakes ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, -1])

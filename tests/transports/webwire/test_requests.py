@@ -185,29 +185,19 @@ def failures(server: webwire.Server) -> None:
     def break_in_a_thread(request: webwire.Request[Payload]) -> None:
         raise OfTheProgram("nobody's business")
 
-    @server.request("a number")
-    async def a_number(request: webwire.Request[Payload]) -> Any:
-        return 42
-
-    @server.request("odd")
-    async def odd(request: webwire.Request[Payload]) -> Payload:
-        return Payload(b"odd", Encoding.UTF16)
-
-    @server.request("too much")
-    async def too_much(request: webwire.Request[Payload]) -> bytes:
-        return bytes(8192)
-
-    @server.request("as much as goes")
-    async def as_much_as_goes(request: webwire.Request[Payload]) -> bytes:
-        return bytes(8192 - 9)
-
-    @server.request("surrogate")
-    async def surrogate(request: webwire.Request[Payload]) -> str:
-        return "\ud800"
+    returned: dict[str, Any] = {
+        "a number": 42,
+        "odd": Payload(b"odd", Encoding.UTF16),
+        "too much": bytes(8192),
+        "as much as goes": bytes(8192 - 9),
+        "surrogate": "\ud800",
+    }
+    for name, value in returned.items():
+        server.request(name, inline=True)(lambda request, value=value: value)
 
     @server.request("forgotten")
     def forgotten(request: webwire.Request[Payload]) -> Any:
-        return as_much_as_goes(request)
+        return break_(request)
 
 
 @pytest.mark.parametrize(
@@ -379,17 +369,19 @@ def test_without_a_reply_in_time_the_deadline_is_exceeded(
     seconds: float,
 ) -> None:
     async def main() -> None:
-        async with open_server(dawdling, concurrency=-1) as world:
-            async with world.connect(webwire.ClientOptions(**options)) as client:
-                began = trio.current_time()
-                with pytest.raises(webwire.DeadlineExceeded, match=f"within {seconds} s") as caught:
-                    await client.request("sleep", str(seconds + 10), **arguments)
-                assert isinstance(caught.value, TimeoutError)
-                assert trio.current_time() - began == pytest.approx(seconds, abs=0.2)
-                reply = await client.request("sleep", str(seconds - 1), **arguments)
-                assert reply.text == "slept"
-                await trio.sleep(60)  # the late reply came, and nobody minds
-                assert (await client.request("sleep", "0")).text == "slept"
+        async with (
+            open_server(dawdling, concurrency=-1) as world,
+            world.connect(webwire.ClientOptions(**options)) as client,
+        ):
+            began = trio.current_time()
+            with pytest.raises(webwire.DeadlineExceeded, match=f"within {seconds} s") as caught:
+                await client.request("sleep", str(seconds + 10), **arguments)
+            assert isinstance(caught.value, TimeoutError)
+            assert trio.current_time() - began == pytest.approx(seconds, abs=0.2)
+            reply = await client.request("sleep", str(seconds - 1), **arguments)
+            assert reply.text == "slept"
+            await trio.sleep(60)  # the late reply came, and nobody minds
+            assert (await client.request("sleep", "0")).text == "slept"
 
     run_sockets(main)
 
@@ -402,9 +394,11 @@ def test_without_a_timeout_a_request_waits_for_ever(
     open_server: OpenServer, run_sockets: Run, options: dict[str, Any], arguments: dict[str, Any]
 ) -> None:
     async def main() -> None:
-        async with open_server(dawdling) as world:
-            async with world.connect(webwire.ClientOptions(**options)) as client:
-                assert (await client.request("sleep", "200", **arguments)).text == "slept"
+        async with (
+            open_server(dawdling) as world,
+            world.connect(webwire.ClientOptions(**options)) as client,
+        ):
+            assert (await client.request("sleep", "200", **arguments)).text == "slept"
 
     run_sockets(main)
 

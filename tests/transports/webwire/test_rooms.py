@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from tests.transports.conftest import Run
+from tests.transports.webwire.logins import logged_in, login
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
-from tests.transports.webwire.test_sessions import logged_in, login
 from tests.transports.webwire.world import OpenServer, World, settle
 from wirecore_trio import webwire
 from wirecore_trio.webwire.stores import SessionStore, SharedStore
@@ -21,7 +21,9 @@ TEXT = (64, 0, "n", b"text")
 
 
 @asynccontextmanager
-async def two_servers(open_server: OpenServer, **options: int) -> AsyncIterator[tuple[World, World, Behind]]:
+async def two_servers(
+    open_server: OpenServer, **options: int
+) -> AsyncIterator[tuple[World, World, Behind]]:
     """Two servers of one store."""
     behind = Behind()
     async with (
@@ -109,26 +111,30 @@ def test_rooms_that_nobody_is_in_take_no_memory(open_server: OpenServer, run_soc
     run_sockets(main)
 
 
-# --- two servers ------------------------------------------------------------------------------------
+# --- two servers --------------------------------------------------------------------------------
 
 
 def test_a_room_spans_the_servers_of_a_store(open_server: OpenServer, run_sockets: Run) -> None:
     async def main() -> None:
-        async with two_servers(open_server) as (here, there, behind):
-            async with here.raw() as one, there.raw() as two, there.raw() as stranger:
-                await here.server.room("r").join(here.only())
-                await there.server.room("r").join(there.of(two))
-                assert there.server.room("r").members == [there.of(two)]
-                for number in range(5):
-                    await (here, there)[number % 2].server.room("r").send("n", str(number))
-                for raw in (one, two):
-                    assert [(await raw.answer())[3] for _ in range(5)] == [b"%d" % n for n in range(5)]
-                await stranger.nothing_comes()
-                await two.lose()
-                await settle()
-                assert [len(store.topics) for store in behind.stores] == [2, 1]
-                await there.server.room("r").send("n", "text")  # from where nobody is in it
-                assert await one.answer() == TEXT
+        async with (
+            two_servers(open_server) as (here, there, behind),
+            here.raw() as one,
+            there.raw() as two,
+            there.raw() as stranger,
+        ):
+            await here.server.room("r").join(here.only())
+            await there.server.room("r").join(there.of(two))
+            assert there.server.room("r").members == [there.of(two)]
+            for number in range(5):
+                await (here, there)[number % 2].server.room("r").send("n", str(number))
+            for raw in (one, two):
+                assert [(await raw.answer())[3] for _ in range(5)] == [b"%d" % n for n in range(5)]
+            await stranger.nothing_comes()
+            await two.lose()
+            await settle()
+            assert [len(store.topics) for store in behind.stores] == [2, 1]
+            await there.server.room("r").send("n", "text")  # from where nobody is in it
+            assert await one.answer() == TEXT
 
     run_sockets(main)
 
@@ -137,19 +143,22 @@ def test_a_session_that_is_closed_is_so_on_all_servers(
     open_server: OpenServer, run_sockets: Run
 ) -> None:
     async def main() -> None:
-        async with two_servers(open_server) as (here, there, behind):
-            async with here.raw() as one, there.raw() as two:
-                key = await logged_in(one)
-                await two.restore(1, key)
-                assert (await two.answer())[:2] == (192, 1)
-                closed = await here.server.close_session(key)
-                assert [(each.connected, error) for each, error in closed] == [(True, None)]
-                assert await one.answer() == NOTE_CLOSED
-                assert await two.answer() == NOTE_CLOSED
-                await settle()
-                assert behind.users == {}
-                assert len(behind.sessions) == 0
-                assert here.server.active_sessions == there.server.active_sessions == 0
+        async with (
+            two_servers(open_server) as (here, there, behind),
+            here.raw() as one,
+            there.raw() as two,
+        ):
+            key = await logged_in(one)
+            await two.restore(1, key)
+            assert (await two.answer())[:2] == (192, 1)
+            closed = await here.server.close_session(key)
+            assert [(each.connected, error) for each, error in closed] == [(True, None)]
+            assert await one.answer() == NOTE_CLOSED
+            assert await two.answer() == NOTE_CLOSED
+            await settle()
+            assert behind.users == {}
+            assert len(behind.sessions) == 0
+            assert here.server.active_sessions == there.server.active_sessions == 0
 
     run_sockets(main)
 
@@ -158,18 +167,20 @@ def test_a_session_is_closed_from_where_nobody_uses_it(
     open_server: OpenServer, run_sockets: Run
 ) -> None:
     async def main() -> None:
-        async with two_servers(open_server) as (here, there, behind):
-            async with here.raw() as one:
-                key = await logged_in(one)
-                assert await there.server.close_session(key) == []
-                assert await one.answer() == NOTE_CLOSED
-                await settle()
-                assert len(behind.sessions) == 0
-                key = await logged_in(one)
-                await one.lose()
-                await settle()
-                assert await there.server.close_session(key) == []
-                assert len(behind.sessions) == 1  # nobody is connected with it: it stays
+        async with (
+            two_servers(open_server) as (here, there, behind),
+            here.raw() as one,
+        ):
+            key = await logged_in(one)
+            assert await there.server.close_session(key) == []
+            assert await one.answer() == NOTE_CLOSED
+            await settle()
+            assert len(behind.sessions) == 0
+            key = await logged_in(one)
+            await one.lose()
+            await settle()
+            assert await there.server.close_session(key) == []
+            assert len(behind.sessions) == 1  # nobody is connected with it: it stays
 
     run_sockets(main)
 
@@ -178,20 +189,24 @@ def test_the_last_connection_on_any_server_ends_the_session(
     open_server: OpenServer, run_sockets: Run
 ) -> None:
     async def main() -> None:
-        async with two_servers(open_server, max_session_connections=2) as (here, there, behind):
-            async with here.raw() as one, there.raw() as two, there.raw() as three:
-                key = await logged_in(one)
-                await two.restore(1, key)
-                await two.answer()
-                await three.restore(2, key)
-                assert (await three.answer())[:2] == (4, 2)  # as many as may, on both
-                await one.close_session(3)
-                await one.answer()
-                assert len(behind.sessions) == 1
-                await two.close_session(4)
-                await two.answer()
-                assert len(behind.sessions) == 0
-                assert behind.users == {}
+        async with (
+            two_servers(open_server, max_session_connections=2) as (here, there, behind),
+            here.raw() as one,
+            there.raw() as two,
+            there.raw() as three,
+        ):
+            key = await logged_in(one)
+            await two.restore(1, key)
+            await two.answer()
+            await three.restore(2, key)
+            assert (await three.answer())[:2] == (4, 2)  # as many as may, on both
+            await one.close_session(3)
+            await one.answer()
+            assert len(behind.sessions) == 1
+            await two.close_session(4)
+            await two.answer()
+            assert len(behind.sessions) == 0
+            assert behind.users == {}
 
     run_sockets(main)
 
@@ -200,27 +215,30 @@ def test_what_was_missed_is_made_up_for_when_the_store_is_back(
     open_server: OpenServer, run_sockets: Run
 ) -> None:
     async def main() -> None:
-        async with two_servers(open_server) as (here, there, behind):
-            async with here.raw() as one, there.raw() as two:
-                key = await logged_in(one)
-                other = await logged_in(two, b"bob")
-                await two.restore(1, key)
-                await two.answer()
-                store = behind.stores[1]
-                store.topics.clear()  # out of reach
-                await here.server.close_session(key)
-                assert await one.answer() == NOTE_CLOSED
-                await two.nothing_comes()
-                store.resumed()
-                assert await two.answer() == NOTE_CLOSED
-                await settle()
-                assert await behind.sessions.look_up(other, datetime.now(UTC)) is not None
-                assert behind.users == {}
+        async with (
+            two_servers(open_server) as (here, there, behind),
+            here.raw() as one,
+            there.raw() as two,
+        ):
+            key = await logged_in(one)
+            other = await logged_in(two, b"bob")
+            await two.restore(1, key)
+            await two.answer()
+            store = behind.stores[1]
+            store.topics.clear()  # out of reach
+            await here.server.close_session(key)
+            assert await one.answer() == NOTE_CLOSED
+            await two.nothing_comes()
+            store.resumed()
+            assert await two.answer() == NOTE_CLOSED
+            await settle()
+            assert await behind.sessions.look_up(other, datetime.now(UTC)) is not None
+            assert behind.users == {}
 
     run_sockets(main)
 
 
-# --- a store that fails -----------------------------------------------------------------------------
+# --- a store that fails -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), trio.BrokenResourceError("gone")])

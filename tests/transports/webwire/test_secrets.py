@@ -7,9 +7,8 @@ import logging
 import pytest
 
 from tests.transports.conftest import Run
-from tests.transports.webwire.test_reconnecting import lose_all
-from tests.transports.webwire.test_sessions import login
-from tests.transports.webwire.world import OpenServer, settle
+from tests.transports.webwire.logins import login
+from tests.transports.webwire.world import OpenServer, lose_all, settle
 from wirecore_trio import webwire
 from wirecore_trio.webwire import Payload
 from wirecore_trio.webwire.stores import MemoryStore
@@ -39,28 +38,31 @@ def test_no_log_has_a_key_or_a_payload(
         async def json_signal(signal: webwire.Signal[object]) -> None: ...
 
     async def main() -> None:
-        async with open_server(prepare, store=MemoryStore()) as world:
-            async with world.connect() as client, world.raw() as raw:
-                await client.request("login", SECRET)
-                for name in ("fail", "json", "unheard-of"):
-                    with pytest.raises((webwire.RequestError, webwire.InternalError)) as caught:
-                        await client.request(name, SECRET)
-                    assert SECRET not in str(caught.value)
-                    await client.signal(name, SECRET)
-                    await world.server.session_connections(KEY)[0].signal(name, SECRET)
-                await raw.restore(1, KEY)
-                await raw.answer()
-                await raw.restore(2, "other " + KEY)
-                await raw.answer()
-                await raw.message(b"\xff" + SECRET.encode())
-                await raw.closing()
-                await lose_all(world)
-                await client.request("who")
-                await world.server.close_session(KEY)
-                await settle()
-                with pytest.raises(webwire.SessionNotFound) as not_found:
-                    await client.restore_session(KEY)
-                assert KEY not in str(not_found.value)
+        async with (
+            open_server(prepare, store=MemoryStore()) as world,
+            world.connect() as client,
+            world.raw() as raw,
+        ):
+            await client.request("login", SECRET)
+            for name in ("fail", "json", "unheard-of"):
+                with pytest.raises((webwire.RequestError, webwire.InternalError)) as caught:
+                    await client.request(name, SECRET)
+                assert SECRET not in str(caught.value)
+                await client.signal(name, SECRET)
+                await world.server.session_connections(KEY)[0].signal(name, SECRET)
+            await raw.restore(1, KEY)
+            await raw.answer()
+            await raw.restore(2, "other " + KEY)
+            await raw.answer()
+            await raw.message(b"\xff" + SECRET.encode())
+            await raw.closing()
+            await lose_all(world)
+            await client.request("who")
+            await world.server.close_session(KEY)
+            await settle()
+            with pytest.raises(webwire.SessionNotFound) as not_found:
+                await client.restore_session(KEY)
+            assert KEY not in str(not_found.value)
 
     run_sockets(main)
     assert len(caplog.records) > 3

@@ -10,10 +10,9 @@ import pytest
 import trio
 
 from tests.transports.conftest import Run
+from tests.transports.webwire.logins import logged_in, login
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
-from tests.transports.webwire.test_reconnecting import lose_all
-from tests.transports.webwire.test_sessions import logged_in, login
-from tests.transports.webwire.world import OpenServer, World, settle
+from tests.transports.webwire.world import OpenServer, World, lose_all, settle
 from wirecore.errors import InvalidState
 from wirecore_trio import webwire
 from wirecore_trio.webwire import Payload
@@ -56,7 +55,7 @@ class SlowStore(MemoryStore):
         await super().close(key)
 
 
-# --- a store that fails -----------------------------------------------------------------------------
+# --- a store that fails -------------------------------------------------------------------------
 
 
 def test_where_it_cant_be_kept_the_session_lives_and_cant_be_restored(
@@ -82,16 +81,19 @@ def test_where_it_cant_be_looked_up_the_client_learns_no_more_than_that(
 ) -> None:
     async def main() -> None:
         store = SlowStore()
-        async with open_server(login(), store=store) as world:
-            async with world.raw() as one, world.raw() as two:
-                key = await logged_in(one)
-                store.broken["look_up"] = BROKEN
-                await two.restore(5, key)
-                assert (await two.answer())[:2] == (INTERNAL_ERROR, 5)
-                assert len(world.server.session_connections(key)) == 1
-                await one.restore(6, key)  # who has it keeps it
-                assert (await one.answer())[:2] == (INTERNAL_ERROR, 6)
-                assert len(world.server.session_connections(key)) == 1
+        async with (
+            open_server(login(), store=store) as world,
+            world.raw() as one,
+            world.raw() as two,
+        ):
+            key = await logged_in(one)
+            store.broken["look_up"] = BROKEN
+            await two.restore(5, key)
+            assert (await two.answer())[:2] == (INTERNAL_ERROR, 5)
+            assert len(world.server.session_connections(key)) == 1
+            await one.restore(6, key)  # who has it keeps it
+            assert (await one.answer())[:2] == (INTERNAL_ERROR, 6)
+            assert len(world.server.session_connections(key)) == 1
 
     run_sockets(main)
     assert "the disk is full" in caplog.text
@@ -105,24 +107,29 @@ def test_where_it_cant_be_forgotten_the_client_is_told_of_its_end_nevertheless(
     async def main() -> None:
         store = SlowStore()
         store.broken["close"] = BROKEN
-        async with open_server(login(events), store=store) as world:
-            async with world.connect() as client, world.raw() as raw:
-                await client.request("login", "alice")
-                await client.request("logout")
-                assert client.session is None
-                await logged_in(raw)
-                await raw.close_session(5)
-                assert await raw.answer() == (191, 5, "", b"")
-                assert world.server.active_sessions == 0
-                assert [each[0] for each in events if isinstance(each, tuple)] == [
-                    *("created", "closed") * 2
-                ]
+        async with (
+            open_server(login(events), store=store) as world,
+            world.connect() as client,
+            world.raw() as raw,
+        ):
+            await client.request("login", "alice")
+            await client.request("logout")
+            assert client.session is None
+            await logged_in(raw)
+            await raw.close_session(5)
+            assert await raw.answer() == (191, 5, "", b"")
+            assert world.server.active_sessions == 0
+            assert [each[0] for each in events if isinstance(each, tuple)] == [
+                *("created", "closed") * 2
+            ]
 
     run_sockets(main)
     assert caplog.text.count("the store couldn't forget a session") == 2
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("a bug"), trio.BrokenResourceError()])
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), RuntimeError("a bug"), trio.BrokenResourceError()]
+)
 @pytest.mark.parametrize("method", ["create", "look_up", "close", "attach", "detach"])
 def test_a_shared_store_that_fails_leaves_nothing_behind(
     open_server: OpenServer, run_sockets: Run, method: str, error: Exception
@@ -139,30 +146,33 @@ def test_a_shared_store_that_fails_leaves_nothing_behind(
 
     async def main() -> None:
         store = FakeSharedStore(Behind())
-        async with open_server(prepare, store=store) as world:
-            async with world.raw() as one, world.raw() as two:
-                key = await logged_in(one)
-                store.broken[method] = error
-                await two.restore(1, key)
-                await two.answer()
-                await two.close_session(2)
-                await two.answer()
-                await two.request(3, "login", b"bob")
-                await two.answer()
-                await world.server.session_connections(key)[0].signal("fine")
-                await one.answer()
-                await one.lose()
-                await two.lose()
-                await settle()
-                assert len(ended) == 2
-                assert world.server.active_sessions == 0
-                assert world.server.room("all").members == []
-                assert world.server.connections == []
+        async with (
+            open_server(prepare, store=store) as world,
+            world.raw() as one,
+            world.raw() as two,
+        ):
+            key = await logged_in(one)
+            store.broken[method] = error
+            await two.restore(1, key)
+            await two.answer()
+            await two.close_session(2)
+            await two.answer()
+            await two.request(3, "login", b"bob")
+            await two.answer()
+            await world.server.session_connections(key)[0].signal("fine")
+            await one.answer()
+            await one.lose()
+            await two.lose()
+            await settle()
+            assert len(ended) == 2
+            assert world.server.active_sessions == 0
+            assert world.server.room("all").members == []
+            assert world.server.connections == []
 
     run_sockets(main)
 
 
-# --- lost or closed in between ----------------------------------------------------------------------
+# --- lost or closed in between ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -185,17 +195,19 @@ def test_who_is_lost_while_a_session_is_looked_up_leaves_nothing_behind(
     async def main() -> None:
         behind = Behind()
         store = FakeSharedStore(behind) if shared else MemoryStore()
-        async with open_server(prepare, store=store) as world:
-            async with world.raw() as raw:
-                await raw.restore(1, "key")
-                await settle()
-                await raw.lose()
-                await settle()
-                gate.set()
-                await settle()
-                assert ended == [None]
-                assert world.server.active_sessions == 0
-                assert behind.users == {}
+        async with (
+            open_server(prepare, store=store) as world,
+            world.raw() as raw,
+        ):
+            await raw.restore(1, "key")
+            await settle()
+            await raw.lose()
+            await settle()
+            gate.set()
+            await settle()
+            assert ended == [None]
+            assert world.server.active_sessions == 0
+            assert behind.users == {}
 
     run_sockets(main)
     assert "couldn't be looked up" not in caplog.text
@@ -275,32 +287,35 @@ def test_a_session_made_while_another_is_restored_gives_way(
 ) -> None:
     async def main() -> None:
         store = SlowStore()
-        async with open_server(login(), store=store) as world:
-            async with world.raw() as one, world.raw() as two:
-                key = await logged_in(one)
-                [connection] = set(world.server.connections) - set(
-                    world.server.session_connections(key)
-                )
-                store.gates["look_up"] = trio.Event()
-                await two.restore(1, key)
-                await settle()
-                made = await connection.create_session({"user": "bob"})
-                assert (await two.answer())[0] == 21
-                store.gates["look_up"].set()
-                assert (await two.answer())[:2] == (192, 1)
-                assert connection.session is not None
-                assert connection.session.key == key
-                assert world.server.session_connections(made.key) == []
-                assert world.server.active_sessions == 1
-                await two.lose()
-                await one.lose()
-                await settle()
-                assert world.server.active_sessions == 0
+        async with (
+            open_server(login(), store=store) as world,
+            world.raw() as one,
+            world.raw() as two,
+        ):
+            key = await logged_in(one)
+            [connection] = set(world.server.connections) - set(
+                world.server.session_connections(key)
+            )
+            store.gates["look_up"] = trio.Event()
+            await two.restore(1, key)
+            await settle()
+            made = await connection.create_session({"user": "bob"})
+            assert (await two.answer())[0] == 21
+            store.gates["look_up"].set()
+            assert (await two.answer())[:2] == (192, 1)
+            assert connection.session is not None
+            assert connection.session.key == key
+            assert world.server.session_connections(made.key) == []
+            assert world.server.active_sessions == 1
+            await two.lose()
+            await one.lose()
+            await settle()
+            assert world.server.active_sessions == 0
 
     run_sockets(main)
 
 
-# --- everything at once ------------------------------------------------------------------------------
+# --- everything at once -------------------------------------------------------------------------
 
 
 def kept_keys(store: Any) -> set[str]:
@@ -329,63 +344,88 @@ def check_agreement(world: World, clients: list[webwire.Client], behind: Behind 
         }
 
 
+#: What may become of anything here, as others do something at the same time.
+EXPECTED = (
+    webwire.SessionNotFound,
+    webwire.MaxSessionConnectionsReached,
+    webwire.InternalError,
+    webwire.Disconnected,
+    InvalidState,
+)
+
+
+class Chaos:
+    """Clients that log in and out, restore and close; a server that closes and loses them."""
+
+    def __init__(self, world: World, clients: list[webwire.Client], chance: random.Random) -> None:
+        self.world = world
+        self.clients = clients
+        self.keys = ["none"]
+        self._chance = chance
+
+    async def act(self, client: webwire.Client) -> None:
+        """Do one thing or another."""
+        actions = [self.log_in, self.log_in, self.restore, self.restore, self.close]
+        actions += [self.log_out, self.close_key]
+        action = self.lose if self._chance.random() < 0.05 else self._chance.choice(actions)
+        try:
+            await action(client)
+        except EXPECTED:
+            pass
+
+    async def log_in(self, client: webwire.Client) -> None:
+        self.keys.append((await client.request("login", "x")).text)
+
+    async def log_out(self, client: webwire.Client) -> None:
+        await client.request("logout")
+
+    async def restore(self, client: webwire.Client) -> None:
+        await client.restore_session(self._chance.choice(self.keys))
+
+    async def close(self, client: webwire.Client) -> None:
+        await client.close_session()
+
+    async def close_key(self, client: webwire.Client) -> None:
+        await self.world.server.close_session(self._chance.choice(self.keys))
+
+    async def lose(self, client: webwire.Client) -> None:
+        for connection in self.world.server.connections[:1]:
+            connection._pump.end(None)
+        await trio.lowlevel.checkpoint()
+
+    async def round(self) -> None:
+        """All do something, some two things at once; then all are connected again."""
+        async with trio.open_nursery() as nursery:
+            for client in self.clients:
+                nursery.start_soon(self.act, client)
+                if self._chance.random() < 0.5:
+                    nursery.start_soon(self.act, client)
+        for client in self.clients:
+            await client.request("who")
+        await settle()
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("shared", [False, True])
 def test_whatever_happens_at_once_store_registry_and_clients_agree(
     open_server: OpenServer, run_sockets: Run, seed: int, shared: bool
 ) -> None:
-    chance = random.Random(seed)
-    expected = (
-        webwire.SessionNotFound,
-        webwire.MaxSessionConnectionsReached,
-        webwire.InternalError,
-        webwire.Disconnected,
-        InvalidState,
-    )
-
     async def main() -> None:
         behind = Behind()
         store = FakeSharedStore(behind) if shared else SlowStore()
-        keys: list[str] = ["none"]
+        options = {"concurrency": 3, "max_session_connections": 4}
         async with (
-            open_server(login(), store=store, concurrency=3, max_session_connections=4) as world,
-            world.connect() as a,
-            world.connect() as b,
-            world.connect() as c,
-            world.connect() as d,
-            world.connect() as e,
+            open_server(login(), store=store, **options) as world,
+            world.connect() as one,
+            world.connect() as two,
+            world.connect() as three,
+            world.connect() as four,
         ):
-            clients = [a, b, c, d, e]
-
-            async def act(client: webwire.Client) -> None:
-                what = chance.randrange(8)
-                try:
-                    if what == 0:
-                        await client.close_session()
-                    elif what == 1:
-                        await client.request("logout")
-                    elif what < 4:
-                        await client.restore_session(chance.choice(keys))
-                    elif what == 4:
-                        await world.server.close_session(chance.choice(keys))
-                    elif what == 5 and chance.random() < 0.3:
-                        for connection in world.server.connections[:1]:
-                            connection._pump.end(None)
-                    else:
-                        keys.append((await client.request("login", "x")).text)
-                except expected:
-                    pass
-
+            clients = [one, two, three, four]
+            chaos = Chaos(world, clients, random.Random(seed))
             for _ in range(25):
-                async with trio.open_nursery() as nursery:
-                    for client in clients:
-                        nursery.start_soon(act, client)
-                        if chance.random() < 0.5:
-                            nursery.start_soon(act, client)
-                for client in clients:
-                    await client.request("who")  # connected again, and its session restored
-                await settle()
+                await chaos.round()
                 check_agreement(world, clients, behind if shared else None)
-        assert len(keys) > 10
+        assert len(chaos.keys) > 10
 
     run_sockets(main)

@@ -77,7 +77,7 @@ def test_what_runs_finishes_and_what_comes_is_refused(
             assert "+dropped!" not in gates.log
             assert ("+queued!" in gates.log) == (concurrency == 3)
             assert world.server.connections == []
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="all attempts to connect"):
                 await world.http(GET)
 
     run_sockets(main)
@@ -167,19 +167,22 @@ def test_after_the_grace_what_is_left_is_cancelled(
             await stay()
 
     async def main() -> None:
-        async with open_server(prepare) as world, trio.open_nursery() as nursery:
-            async with world.raw() as raw:
-                if handler == "task":
-                    await raw.request(1, "task")
-                else:
-                    await raw.signal("signal", b"x")
-                await settle()
-                began = trio.current_time()
-                done = await shutting_down(world, nursery, grace=5)
-                await done.wait()
-                assert trio.current_time() - began == pytest.approx(5, abs=0.5)
-                assert (await raw.next()) == Close(1001, "")
-                assert log == ["cancelled", "disconnected"]
+        async with (
+            open_server(prepare) as world,
+            trio.open_nursery() as nursery,
+            world.raw() as raw,
+        ):
+            if handler == "task":
+                await raw.request(1, "task")
+            else:
+                await raw.signal("signal", b"x")
+            await settle()
+            began = trio.current_time()
+            done = await shutting_down(world, nursery, grace=5)
+            await done.wait()
+            assert trio.current_time() - began == pytest.approx(5, abs=0.5)
+            assert (await raw.next()) == Close(1001, "")
+            assert log == ["cancelled", "disconnected"]
 
     run_sockets(main)
 
@@ -262,7 +265,7 @@ def test_clients_that_dont_read_their_refusals_dont_stop_the_shutdown(
     run_sockets(main)
 
 
-# --- one connection -------------------------------------------------------------------------------
+# --- one connection -----------------------------------------------------------------------------
 
 
 def test_a_connection_that_is_closed_finishes_its_handlers_and_takes_nothing_more(
@@ -289,7 +292,7 @@ def test_a_connection_that_is_closed_finishes_its_handlers_and_takes_nothing_mor
             assert (await raw.closing()).code == 1000
             await connection.wait_closed()
             connection.close()
-            assert gates.log == ["+a", "+b!", "-b!", "-a"]
+            assert gates.log[2:] == ["-b!", "-a"]
 
     run_sockets(main)
 
@@ -373,23 +376,26 @@ def test_the_end_of_a_lost_connection_is_told_whatever_comes_meanwhile(
         server.on_client_disconnected(lambda connection, reason: ended.append(reason))
 
     async def main() -> None:
-        async with open_server(prepare, store=MemoryStore()) as world:
-            async with world.raw() as raw, trio.open_nursery() as nursery:
-                await ask(raw, "a", "queued")
-                connection = world.only()
-                await raw.lose()
-                await settle()
-                if end == "shutdown":
-                    await shutting_down(world, nursery)
-                else:
-                    connection.close()
-                await settle()
-                await gates.open("a")
-                await connection.wait_closed()
-                assert len(ended) == 1
-                assert world.server.active_sessions == 0
-                assert world.server.room("r").members == []
-                assert gates.log[:2] == ["+a", "-a"]
+        async with (
+            open_server(prepare, store=MemoryStore()) as world,
+            world.raw() as raw,
+            trio.open_nursery() as nursery,
+        ):
+            await ask(raw, "a", "queued")
+            connection = world.only()
+            await raw.lose()
+            await settle()
+            if end == "shutdown":
+                await shutting_down(world, nursery)
+            else:
+                connection.close()
+            await settle()
+            await gates.open("a")
+            await connection.wait_closed()
+            assert len(ended) == 1
+            assert world.server.active_sessions == 0
+            assert world.server.room("r").members == []
+            assert gates.log[:2] == ["+a", "-a"]
 
     run_sockets(main)
 

@@ -103,7 +103,7 @@ def test_more_signals_than_a_client_handles_stay_with_the_server(
     run_sockets(main)
 
 
-# --- slow readers ---------------------------------------------------------------------------------
+# --- slow readers -------------------------------------------------------------------------------
 
 
 async def fill(connection: webwire.Connection) -> int:
@@ -144,15 +144,21 @@ def test_who_takes_nothing_for_too_long_is_lost(open_server: OpenServer, run_soc
         server.on_client_disconnected(lambda connection, reason: reasons.append(reason))
 
     async def main() -> None:
-        async with open_server(prepare, buffer_size=2 * MEGABYTE, write_timeout=5) as world:
-            async with world.raw():
-                connection = world.only()
-                with pytest.raises(webwire.Disconnected):
-                    while True:
-                        await connection.signal("", bytes(MEGABYTE))
-                await settle()
-                assert len(reasons) == 1
-                assert reasons[0] is not None
+        async with (
+            open_server(prepare, buffer_size=2 * MEGABYTE, write_timeout=5) as world,
+            world.raw(),
+        ):
+            connection = world.only()
+
+            async def signal_for_ever() -> None:
+                while True:
+                    await connection.signal("", bytes(MEGABYTE))
+
+            with pytest.raises(webwire.Disconnected):
+                await signal_for_ever()
+            await settle()
+            assert len(reasons) == 1
+            assert reasons[0] is not None
 
     run_sockets(main)
 
@@ -176,7 +182,7 @@ def test_who_asks_and_doesnt_read_the_replies_is_cut(
     assert "a client that doesn't read its replies is cut" in caplog.text
 
 
-# --- one to many ------------------------------------------------------------------------------------
+# --- one to many --------------------------------------------------------------------------------
 
 
 def test_a_broadcast_is_encoded_once_and_leaves_out_who_is_slow_or_gone(

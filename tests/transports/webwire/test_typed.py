@@ -7,11 +7,10 @@ is one that needs it, as one too many is an error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_type
 
 import msgspec
 import pytest
-from typing_extensions import assert_type
 
 from tests.transports.conftest import Run
 from tests.transports.webwire.world import OpenServer, settle
@@ -95,7 +94,8 @@ def test_values_go_both_ways(open_server: OpenServer, run_sockets: Run) -> None:
                 reply = await client.request("plain", "x")
                 assert_type(reply, Payload)
                 assert reply.text == "plain"
-                for value in (None, True, 1.5, "zwölf", [1, {"a": []}], {}):
+                values: list[Any] = [None, True, 1.5, "zwölf", [1, {"a": []}], {}]
+                for value in values:
                     assert await client.request("json", value, codec=Json()) == value
                 assert (await client.request("json", "[1]")).encoding is Encoding.UTF8
                 assert (await client.request("json", Payload.utf16("[1]"))).text == "[1]"

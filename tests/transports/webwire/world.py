@@ -1,4 +1,4 @@
-"""A webwire server on loopback, its clients, and a client made of bytes that does nothing itself."""
+"""A webwire server on loopback, its clients, and a client of single messages that does nothing."""
 
 from __future__ import annotations
 
@@ -202,3 +202,24 @@ async def scripted(
 async def settle() -> None:
     """Wait until nothing moves any more, over sockets, too."""
     await trio.testing.wait_all_tasks_blocked(0.02)
+
+
+# --- what many stories use ----------------------------------------------------------------------
+
+
+def echo(server: webwire.Server) -> None:
+    """Sends back what comes."""
+    server.request(inline=True)(lambda request: request.payload)
+
+
+async def lose_all(world: World) -> None:
+    """All connections are lost, without a close frame."""
+    for connection in world.server.connections:
+        connection._pump.end(None)
+    await settle()
+
+
+async def let_be(ws: websocket.WebSocket) -> None:
+    """Read until the client goes."""
+    async for _ in ws:
+        pass

@@ -103,9 +103,7 @@ def make_pair(backend: Backend) -> MakePair:
         conf = accept_conf(read_timeout, buffer_size, subprotocol)
         return Pair(
             Client(backend, ClientSession(backend=backend, **(client or {})), client=True),
-            Server(
-                backend, ServerSession(conf, backend=backend, **(server or {})), client=False
-            ),
+            Server(backend, ServerSession(conf, backend=backend, **(server or {})), client=False),
         )
 
     return make

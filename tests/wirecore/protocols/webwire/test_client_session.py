@@ -45,7 +45,7 @@ def test_nothing_can_be_sent_before_the_server_has_said_how_it_is_set_up(
     pair = make_pair()
     client = pair.client
     for use in (
-        lambda: client.request(),
+        client.request,
         lambda: client.session.signal("x", b"", 0, 0.0),
         lambda: client.session.restore_session(Call(), b"key", 0.0),
         lambda: client.session.close_session(Call(), 0.0),

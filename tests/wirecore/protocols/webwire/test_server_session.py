@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -128,11 +129,12 @@ def test_after_the_end_replies_are_dropped_and_signals_raise(pair: Pair) -> None
     session.reply_error(ID, "CODE", "")
     session.reply_outcome(ID, SHUTDOWN)
     session.session_closed()
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: session.signal("x", b"", 0),
         lambda: session.signal_shared(b"\x3f\x01x", {}),
         lambda: session.session_created(b"{}"),
-    ):
+    ]
+    for use in uses:
         with pytest.raises(NotConnected):
             use()
     assert session.outbox.pending == 0
@@ -143,11 +145,12 @@ def test_what_waits_to_be_sent_has_a_bound(make_pair: MakePair) -> None:
     session = pair.server.session
     pair.server.outgoing()
     session.signal("x", bytes(1100), 0)  # one alone may be longer
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: session.signal("x", bytes(200), 0),
         lambda: session.reply(ID, bytes(200), 0),
         lambda: session.signal_shared(bytes(200), {}),
-    ):
+    ]
+    for use in uses:
         with pytest.raises(LocalLimitExceeded, match="max_queued_bytes"):
             use()
 
