@@ -1,6 +1,6 @@
 // The chat's page. What others wrote goes into the page as text only (textContent), never as HTML.
 
-import { connect, RequestError } from '/webwire/webwire.js';
+import { connect, RequestError } from '/webwire.js';
 
 const BUFFER_SIZE = 128 * 1024; // as the server's
 

@@ -30,8 +30,7 @@ class Pages:
 
     def __init__(self) -> None:
         bodies = {path: ((HERE / name).read_bytes(), kind) for path, (name, kind) in _FILES.items()}
-        for path in wirecore_browser.folder().glob("*.js"):
-            bodies[f"/webwire/{path.name}"] = path.read_bytes(), wirecore_browser.MEDIA_TYPE
+        bodies["/webwire.js"] = wirecore_browser.module(), wirecore_browser.MEDIA_TYPE
         self._answers = {path: _answers(*entry) for path, entry in bodies.items()}
 
     async def __call__(self, request: webwire.HttpRequest) -> webwire.Response | None:

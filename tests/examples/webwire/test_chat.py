@@ -69,7 +69,7 @@ def test_the_pages_have_types_and_tags(start: Start, run_story: RunStory) -> Non
                 ("/", "text/html; charset=utf-8"),
                 ("/page.js", "text/javascript; charset=utf-8"),
                 ("/page.css", "text/css; charset=utf-8"),
-                ("/webwire/webwire.js", "text/javascript; charset=utf-8"),
+                ("/webwire.js", "text/javascript; charset=utf-8"),
             ):
                 status, headers, body = await get(url + path)
                 assert (status, headers["Content-Type"]) == (200, kind)
