@@ -321,14 +321,14 @@ class Connection(Owner[Any]):
             self._unsendable(request_id, name, error)
         pump.write()
 
-    def fail(self, request_id: int, error: RequestError) -> None:
-        """Send an error that a handler raised on purpose."""
+    def fail(self, request_id: int, name: str, error: RequestError) -> None:
+        """Send an error that the handler of *name* raised on purpose."""
         if self.ended:
             return
         try:
             self.session_state.reply_error(request_id, error.code, error.message)
         except (errors.LocalError, AttributeError, TypeError) as unsendable:
-            self._unsendable(request_id, "", unsendable)
+            self._unsendable(request_id, name, unsendable)
         self._pump.write()
 
     def fail_internally(self, request_id: int, name: str, error: Exception) -> None:

@@ -157,7 +157,8 @@ class Handling:
         if route is None:
             logger.debug("a client sent %r, which nobody takes here", name[:100])
             if kind >= REQUEST:
-                connection.fail(request_id, RequestError(UNKNOWN_REQUEST, "no such request"))
+                refusal = RequestError(UNKNOWN_REQUEST, "no such request")
+                connection.fail(request_id, name, refusal)
         elif route.mode is _INLINE:
             run_inline(connection, route, message)
         else:

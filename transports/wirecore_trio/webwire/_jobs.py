@@ -170,7 +170,7 @@ def fail(connection: Connection, message: Message, error: Exception) -> None:
     kind, request_id, name, _ = message
     is_request = kind >= REQUEST
     if is_request and isinstance(error, RequestError):
-        connection.fail(request_id, error)
+        connection.fail(request_id, name, error)
     elif connection.ended and isinstance(error, ConnectionLost):
         logger.debug("the handler of %r ended with its connection", name)
     elif is_request:
