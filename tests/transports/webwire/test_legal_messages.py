@@ -167,6 +167,19 @@ def test_an_answer_at_a_bound(run_real: Run, backend: Backend, what: str) -> Non
     run_real(story)
 
 
+def test_the_log_names_the_request_whose_error_cannot_be_sent(
+    run_real: Run, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        made = make(backend)
+        add_handlers(made.server, refuse("", "why"))
+        await answers_of(made, backend, b"test")
+
+    run_real(story)
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "'test'" in record.getMessage()
+
+
 def test_a_codec_that_cannot_encode(run_real: Run, backend: Backend) -> None:
     async def story() -> None:
         made = make(backend)
