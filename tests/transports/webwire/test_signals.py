@@ -103,6 +103,63 @@ def test_more_signals_than_a_client_handles_stay_with_the_server(
     run_sockets(main)
 
 
+def test_a_handler_that_requests_has_its_reply_behind_more_signals_than_may_wait(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """The reader stops for signals that wait, and goes on for a reply that is due."""
+    seen: list[int] = []
+
+    def prepare(server: webwire.Server) -> None:
+        @server.request("ask")
+        async def ask(request: webwire.Request[Payload]) -> Payload:
+            return request.payload
+
+    async def main() -> None:
+        options = ClientOptions(max_queue=2)
+        async with open_server(prepare) as world, world.connect(options) as client:
+
+            @client.on_signal()
+            async def asking(signal: webwire.ServerSignal[Payload]) -> None:
+                reply = await client.request("ask", signal.payload, timeout=5)
+                seen.append(int(reply.data))
+
+            for number in range(30):
+                await world.only().signal("", b"%d" % number)
+            await settle()
+            assert seen == list(range(30))
+            assert client.connections == 1
+
+    run_sockets(main)
+
+
+def test_a_server_that_signals_without_end_while_a_reply_is_due_is_dropped(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = trio.Event()
+
+    def prepare(server: webwire.Server) -> None:
+        @server.request("flood")
+        async def flood(request: webwire.Request[Payload]) -> None:
+            while True:
+                await request.connection.signal("", b"x")
+
+    async def main() -> None:
+        options = ClientOptions(max_queue=10)
+        opened = open_server(prepare)
+        async with opened as world, world.connect(options, autoconnect=False) as client:
+
+            @client.on_signal()
+            async def stuck(signal: webwire.ServerSignal[Payload]) -> None:
+                await lost.wait()
+
+            with pytest.raises(webwire.Disconnected):
+                await client.request("flood")
+            lost.set()
+
+    run_sockets(main)
+    assert "signals come faster than they are taken" in caplog.text
+
+
 # --- slow readers -------------------------------------------------------------------------------
 
 

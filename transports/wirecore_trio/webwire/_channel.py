@@ -155,6 +155,7 @@ class Channel(Calling):
     def close(self) -> None:
         """Begin the end in good order."""
         if not self.ended:
+            self.read_on()  # the server's close frame
             self._session.close()
             self._pump.push()
             self._pump.closed()
@@ -167,8 +168,13 @@ class Channel(Calling):
             self._pump.push_last()
             self._pump.end(None)
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request waits for its reply."""
+        return bool(self._session.table)
+
     def pause(self) -> None:
-        """Have nobody read until :meth:`read_on`: too much waits to be handled."""
+        """Have nobody read until :meth:`read_on`, or a request: too much waits to be handled."""
         pause(self._pump)
 
     def read_on(self) -> None:
@@ -203,6 +209,8 @@ class Channel(Calling):
             if self._ended:
                 raise errors.NotConnected
             session.request(waiter, name, data, encoding, now)
+            if self._pump.paused is not None:
+                self.read_on()  # the reply
             if own_time:
                 waiter.started = math.inf
         except errors.NotConnected:
@@ -243,6 +251,7 @@ class Channel(Calling):
             if self._ended:
                 raise errors.NotConnected
             queue(waiter, now)
+            self.read_on()  # the reply
         except errors.NotConnected:
             raise Disconnected("not connected", execution="not_sent") from None
         if self._asked_now(waiter, now):

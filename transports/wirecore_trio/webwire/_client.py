@@ -430,8 +430,15 @@ class Client(ClientHooks):
         self._events.put_signal(
             name, payload, lambda name, payload, value: ServerSignal(self, name, payload, value)
         )
-        if self._events.full and self._channel is not None:
-            self._channel.pause()
+        channel = self._channel
+        if self._events.full and channel is not None:
+            # A handler may wait for a reply, so where one is due the reader goes on; but not for
+            # ever, as what waits is memory.
+            if self._events.overfull:
+                logger.warning("%r is disconnected: signals come faster than they are taken", self)
+                channel.abort()
+            elif not channel.asking:
+                channel.pause()
 
     def session_created(self, json: bytes) -> None:
         """See Listener."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import trio
 
@@ -21,6 +21,9 @@ from ._routes import Decorator, Route, Routes
 logger = logging.getLogger("wirecore.webwire")
 
 H = TypeVar("H", bound=Hook)
+
+#: Signals are taken beyond the bound while a request waits for its reply: up to so many times it.
+_BEYOND: Final = 16
 
 
 class ClientHooks:
@@ -93,6 +96,11 @@ class Events:
         """Whether as many things wait as may."""
         return len(self._queue) >= self._most
 
+    @property
+    def overfull(self) -> bool:
+        """Whether so many things wait that no more may."""
+        return len(self._queue) >= self._most * _BEYOND
+
     def put(self, what: str, hook: Hook | None, *arguments: object) -> None:
         """Call *hook*, if there is one, in its turn."""
         if hook is not None:
@@ -123,10 +131,9 @@ class Events:
         """Call what is put, one thing after another. *room* is called when there is some again."""
         while True:
             while self._queue:
-                was_full = self.full
                 what, hook, arguments = self._queue.popleft()
                 await tell_hook(what, hook, *arguments)
-                if was_full:
+                if not self.full:
                     room()
             self._something = trio.Event()
             await self._something.wait()

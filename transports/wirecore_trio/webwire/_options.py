@@ -122,7 +122,8 @@ class ClientOptions:
     *max_message_size*: the longest that is taken: a server may send more than its buffer.
     *subprotocol*: what is spoken inside of webwire; the server must say the same.
     *max_pending_requests*: requests without a reply yet. *max_queue*: signals of the server's
-    that wait for a handler; beyond, the connection isn't read.
+    that wait for a handler; beyond, the connection isn't read but for replies that are due, and
+    is dropped at 16 times as many.
     *high_water*, *max_queued_bytes*, *write_timeout*, *close_timeout*, *eager_wait*: as
     :class:`ServerOptions` has them.
 
