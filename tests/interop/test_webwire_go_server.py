@@ -142,7 +142,7 @@ def test_heartbeats_keep_a_quiet_client_connected(webwire_peer: StartPeer, run: 
                 assert client.connections == 1
                 assert (await client.request("echo", "still here")).text == "still here"
             ended = await go.wait_for("closed", by="peer", code=1000, requests=1)
-            assert ended["heartbeats"] == 5  # one in 0.75 s
+            assert ended["heartbeats"] >= 5  # one in 0.75 s
 
     run(story)
 

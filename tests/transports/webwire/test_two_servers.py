@@ -6,8 +6,10 @@ Either may be killed, and Redis too.
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,9 @@ class TwoServers:
 
     async def start(self, *, most: int = 0) -> list[int]:
         """Start both; their ports. *most*: connections of one session."""
-        for number in (0, 1):
-            await self.restart(number, most=most)
+        async with trio.open_nursery() as nursery:
+            for number in (0, 1):
+                nursery.start_soon(partial(self.restart, number, most=most))
         return self._ports
 
     async def restart(self, number: int, *, most: int = 0) -> None:
@@ -275,5 +278,25 @@ def test_clients_lost_while_redis_was_away_are_forgotten(servers: TwoServers) ->
             # One connection is what a session may have, and this is the one.
             await eventually(lambda: other.client.restore_session(key))
             assert await user_at_server(other) == "Ada"
+
+    run(story)
+
+
+def test_sessions_that_redis_has_lost_are_ended(servers: TwoServers, tmp_path: Path) -> None:
+    """Their end may have been published while a server couldn't hear it."""
+
+    async def story() -> None:
+        here, there = await servers.start()
+        async with AsyncExitStack() as stack:
+            members = [await enter_member(stack, port, "Ada") for port in (here, there)]
+            servers.redis.stop()
+            shutil.rmtree(tmp_path / "appendonlydir")
+            await trio.to_thread.run_sync(servers.redis.start)
+            for member in members:
+                await member.until_closed(1)
+                assert member.client.session is None
+                assert await user_at_server(member) == ""
+                await member.client.request("login", "Ada")
+                assert await user_at_server(member) == "Ada"
 
     run(story)

@@ -29,7 +29,7 @@ from tests.transports.webwire.served import add_what_servers_share, make_server
 from wirecore_trio import drain_on_signal, webwire
 
 #: Seconds after which a dead server's connections don't count at Redis any more.
-LEASE = 1.5
+LEASE = 3.0
 
 
 def noting(path: str) -> Callable[[int], None]:
