@@ -13,6 +13,7 @@ from tests.transports.conftest import Run
 from tests.transports.webwire.logins import logged_in, login
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
 from tests.transports.webwire.world import OpenServer, World, settle
+from wirecore._backend import Backend
 from wirecore_trio import webwire
 from wirecore_trio.webwire.stores import SessionStore, SharedStore
 
@@ -234,6 +235,43 @@ def test_what_was_missed_is_made_up_for_when_the_store_is_back(
             await settle()
             assert await behind.sessions.look_up(other, datetime.now(UTC)) is not None
             assert behind.users == {}
+
+    run_sockets(main)
+
+
+def test_a_shared_store_is_heard_as_long_as_the_server_has_an_address(
+    backend: Backend, run_sockets: Run
+) -> None:
+    heard = trio.Event()
+
+    async def serve_for_a_while(
+        server: webwire.Server,
+        task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(server.serve, "127.0.0.1", 0)
+                task_status.started(scope)
+
+    async def main() -> None:
+        server = webwire.Server(store=FakeSharedStore(Behind()), backend=backend)
+        async with trio.open_nursery() as nursery:
+            first = await nursery.start(serve_for_a_while, server)
+            second = await nursery.start(server.serve, "127.0.0.1", 0)
+            first.cancel()
+            await settle()
+            async with webwire.connect(f"ws://127.0.0.1:{second.port}/") as client:
+
+                @client.on_signal("n")
+                async def hear(signal: webwire.ServerSignal[webwire.Payload]) -> None:
+                    heard.set()
+
+                room = server.room("r")
+                await room.join(server.connections[0])
+                await room.send("n", "text")
+                with trio.fail_after(5):
+                    await heard.wait()
+            await server.shutdown()
 
     run_sockets(main)
 

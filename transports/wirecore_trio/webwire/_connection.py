@@ -60,6 +60,7 @@ class Connection(Owner[Any]):
         "_id",
         "_pump",
         "_server",
+        "_threads",
         "_workers",
         "http_request",
         "info",
@@ -69,7 +70,6 @@ class Connection(Owner[Any]):
         "session",
         "session_state",
         "signals",
-        "threads",
     )
 
     def __init__(
@@ -92,8 +92,7 @@ class Connection(Owner[Any]):
         self.options: ServerOptions = server.options
         self.requests: Routes = server._requests
         self.signals: Routes = server._signals
-        #: What bounds the handlers that run in threads.
-        self.threads = Threads(workers.everybody, server.options.max_handler_threads)
+        self._threads: Threads | None = None  # made for the first handler that runs in one
         self.session_state = session_state
         #: The request that opened the connection.
         self.http_request = http_request
@@ -191,6 +190,13 @@ class Connection(Owner[Any]):
     def ended(self) -> bool:
         """Whether the connection is gone."""
         return self._pump.ended
+
+    @property
+    def threads(self) -> Threads:
+        """What bounds the handlers that run in threads."""
+        if self._threads is None:
+            self._threads = Threads(self._workers.everybody, self.options.max_handler_threads)
+        return self._threads
 
     def now(self) -> float:
         """The time on the clock of connections."""

@@ -275,12 +275,15 @@ class Server(Hookable):
             for listener in listeners:
                 listener.close()
             raise errors.InvalidState("this server was shut down: make a new one")
+        runs_store = not self._bound
         try:
             with alone():
                 await self._serve(serving, listeners, task_status)
         finally:
             if not self._bound:
                 self._closed.set()
+            elif runs_store and self._shared is not None:
+                self._start_task(self._run_store)  # the other addresses need it still
 
     async def _serve(
         self,
@@ -290,12 +293,11 @@ class Server(Hookable):
     ) -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery, threads=self.options.max_threads)
-            first = not self._bound
             bound = Bound(self, serving, listeners, workers)
             self._bound.append(bound)
             self._nurseries.append(nursery)
             try:
-                if first and self._shared is not None:
+                if len(self._bound) == 1 and self._shared is not None:
                     await self._shared.subscribe(CLOSED_TOPIC)
                     await nursery.start(self._shared.run, self._delivered, self._resumed)
                 task_status.started(bound)
@@ -304,6 +306,10 @@ class Server(Hookable):
                 self._bound.remove(bound)
                 self._nurseries.remove(nursery)
                 nursery.cancel_scope.cancel()  # the workers have nobody to work for
+
+    async def _run_store(self) -> None:
+        assert self._shared is not None
+        await self._shared.run(self._delivered, self._resumed)
 
     async def _on_request(self, request: HttpRequest) -> Response | Accept | None:
         """What is asked of each HTTP request, in the original's order."""
@@ -383,7 +389,8 @@ class Server(Hookable):
 
         Handlers that run finish, and their replies go out. Meanwhile new connections get 503,
         new requests ServerShutdown, signals are dropped. Then the listeners close, and the
-        connections (1001). After *grace* seconds (None: never) what is left is cancelled.
+        connections (1001). After *grace* seconds (None: never) what is left is cancelled. Called
+        in a handler it would wait for that one too: start it in a task of its own.
         """
         require_seconds("grace", grace)
         if grace is not None:
