@@ -50,15 +50,20 @@ OPTIONS = st.builds(
 )
 
 
-def meaning(messages: list[bytes]) -> tuple[list[Message], bool]:
-    """What *messages* say, up to the first that is none; whether there is one."""
+def meaning(messages: list[bytes], most: int = 1 << 24) -> tuple[list[Message], int]:
+    """What *messages* say, up to the first that is none, or longer than *most*.
+
+    And the code of the close that this one ends the connection with; 0 where there is none.
+    """
     found: list[Message] = []
     for message in messages:
         decoded = PURE.webwire.decode_message(message)
+        if len(message) > most:
+            return found, 1009
         if decoded[0] == MALFORMED:
-            return found, True
+            return found, 1002
         found.append(decoded)
-    return found, False
+    return found, 0
 
 
 @st.composite
@@ -181,7 +186,7 @@ def test_a_server_that_anything_is_sent_to(
     legal = REQUESTS | SIGNALS | OTHERS
     anything = legal | MESSAGES | mutated(legal) | st.binary(max_size=20)
     messages = data.draw(st.lists(legal, max_size=8) | st.lists(anything, max_size=8), "messages")
-    said, malformed = meaning(messages)
+    said, malformed = meaning(messages, BUFFER)
     answers = [answer for answer in map(answer_to, said) if answer is not None]
 
     async def story() -> None:
@@ -194,7 +199,7 @@ def test_a_server_that_anything_is_sent_to(
                     while isinstance(answer := await client.next(), bytes):
                         came.append(answer)
                     assert isinstance(answer, Close)
-                    assert answer.code == 1002
+                    assert answer.code == malformed
                     await client.close(answer.code)
                     assert await client.rest() == []
                 else:

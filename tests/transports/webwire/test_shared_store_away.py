@@ -32,7 +32,9 @@ def add_handlers(server: webwire.Server) -> None:
     async def end(request: webwire.Request[Any]) -> None:
         session = request.connection.session
         assert session is not None
-        await server.close_session(session.key)
+        for _, error in await server.close_session(session.key):
+            if error is not None:
+                raise error
 
 
 WAYS_TO_CLOSE: dict[str, Callable[[webwire.Client], Awaitable[object]]] = {

@@ -242,8 +242,9 @@ class Sessions:
                     results.append((connection, error))
                 else:
                     results.append((connection, None))
-            if users or elsewhere:
-                await self._destroy(key)
+            if any(error for _, error in results) or not (users or elsewhere):
+                return results  # who failed has it still
+            await self._destroy(key)
             if elsewhere and self._shared is not None:
                 await self._shared.publish(CLOSED_TOPIC, key.encode("utf-8", "surrogatepass"))
         return results
