@@ -292,7 +292,11 @@ class Channel(Calling):
         self._asked = 0
         for kind, call, name, data in happened:
             if kind >= _REPLY:
-                self._answer(call, Payload(data, _ENCODINGS[kind - _REPLY]))
+                # As _answer, without its call.
+                if call.task is not None:
+                    self._woken += 1
+                    self._pump.woke = True
+                call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))
             elif _SIGNAL <= kind < _SIGNAL_END:
                 self._listener.signalled(name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
             else:

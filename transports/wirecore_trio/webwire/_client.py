@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from enum import Enum
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import trio
 
@@ -18,6 +18,7 @@ from wirecore.protocols.webwire import (
     ConnectionTimeout,
     DeadlineExceeded,
     DialTimeout,
+    Encoding,
     InternalError,
     Payload,
     Sendable,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from wirecore._backend import Backend
 
 logger = logging.getLogger("wirecore.webwire")
+
+_BINARY: Final = Encoding.BINARY
 
 #: Stands for the options' request_timeout.
 _DEFAULT: Any = object()
@@ -170,6 +173,8 @@ class Client(ClientHooks):
         channel = self._channel
         if channel is not None and timeout is _DEFAULT and codec is None and reply is None:
             # The channel's own coroutine: one frame less to resume for every request.
+            if type(payload) is bytes:
+                return channel.request(name, payload, _BINARY)
             return channel.request(name, *split(payload))
         data, encoding = split(payload if codec is None else codec.encode(payload))
         seconds = self._options.request_timeout if timeout is _DEFAULT else timeout
@@ -223,14 +228,14 @@ class Client(ClientHooks):
             return "this client was left: use it within its async with"
         return "not connected"
 
-    async def signal(
+    def signal(
         self,
         name: str = "",
         payload: Sendable | Any = None,
         *,
         codec: Codec[Any] | None = None,
         wait: bool = False,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send a signal; nothing comes back. *payload*, *codec*: as :meth:`request` has them.
 
         Without connection it fails at once, with :class:`Disconnected`; with *wait* it waits for
@@ -239,13 +244,17 @@ class Client(ClientHooks):
         """
         data, encoding = split(payload if codec is None else codec.encode(payload))
         channel = self._channel
-        if channel is None:
-            if not wait:
-                await trio.lowlevel.checkpoint()
-                raise Disconnected(self._why_not(), execution="not_sent")
-            seconds = self._options.request_timeout
-            deadline = math.inf if seconds is None else trio.current_time() + seconds
-            channel = await self._wait_connected(deadline, seconds)
+        if channel is not None:
+            return channel.signal(name, data, encoding)  # one frame less, as with requests
+        return self._signal_later(name, data, encoding, wait=wait)
+
+    async def _signal_later(self, name: str, data: bytes, encoding: int, *, wait: bool) -> None:
+        if not wait:
+            await trio.lowlevel.checkpoint()
+            raise Disconnected(self._why_not(), execution="not_sent")
+        seconds = self._options.request_timeout
+        deadline = math.inf if seconds is None else trio.current_time() + seconds
+        channel = await self._wait_connected(deadline, seconds)
         await channel.signal(name, data, encoding)
 
     # --- sessions -------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ class Handling:
             requests = connection.requests
             route = requests.by_name.get(name) or requests.rest
         elif kind >= SIGNAL:
-            route = connection.signals.find(name)
+            signals = connection.signals
+            route = signals.by_name.get(name) or signals.rest
         else:
             self._barrier = True
             self._start(OwnJob(self, connection, message))

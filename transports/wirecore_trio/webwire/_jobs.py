@@ -29,7 +29,12 @@ SIGNAL: Final = int(MessageType.SIGNAL)
 SIGNAL_END: Final = SIGNAL + len(Encoding)
 REQUEST: Final = int(MessageType.REQUEST)
 REQUEST_END: Final = REQUEST + len(Encoding)
-_ENCODINGS: Final = tuple(Encoding)
+
+#: What a message of each type becomes: looked up once for each.
+_MADE_OF: Final[dict[int, tuple[type[Request[Any] | Signal[Any]], Encoding]]] = {
+    **{SIGNAL + encoding: (Signal, encoding) for encoding in Encoding},
+    **{REQUEST + encoding: (Request, encoding) for encoding in Encoding},
+}
 
 #: Stands for a type: a job of the connection's own, a function in the id's place.
 OWN: Final = -3
@@ -128,9 +133,11 @@ class Job:
 def run_inline(connection: Connection, route: Route, message: Message) -> None:
     """Run a handler that never blocks, here and now."""
     try:
+        argument = make_message(connection, route, message)
         # In a context of its own: what one handler puts into a contextvar isn't the next one's.
-        result = _copy_context().run(route.handler, make_message(connection, route, message))
-        finish(connection, route, message, result)
+        result = _copy_context().run(route.handler, argument)
+        if result is not None or message[0] >= REQUEST:
+            finish(connection, route, message, result)
     except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
         fail(connection, message, error)
 
@@ -140,16 +147,13 @@ def make_message(
 ) -> Request[Any] | Signal[Any]:
     """What the handler is called with. Raises RequestError for a payload it can't be."""
     kind, _, name, data = message
-    kind_of_message: type[Request[Any] | Signal[Any]] = Signal
-    base = SIGNAL
-    if kind >= REQUEST:
-        kind_of_message = Request
-        base = REQUEST
-    payload = Payload(data, _ENCODINGS[kind - base])
-    if route.codec is None:
-        return kind_of_message(connection, name, payload, payload)
+    make, encoding = _MADE_OF[kind]
+    payload = Payload(data, encoding)
+    codec = route.codec
+    if codec is None:
+        return make(connection, name, payload, payload)
     try:
-        return kind_of_message(connection, name, payload, route.codec.decode(payload))
+        return make(connection, name, payload, codec.decode(payload))
     except InvalidMessage as error:
         raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
 
