@@ -22,6 +22,7 @@ def rows() -> list[Row]:
     contenders = (INLINE, ASYNC, WSRPC_INLINE, WSRPC_ASYNC, *WEBWIRE_PEERS)
     goals = (
         Goal(ASYNC.name, "python-socketio", 20.0, None),
+        Goal(INLINE.name, "python-socketio", 20.0, None),
         Goal(ASYNC.name, WSRPC_ASYNC.name, 0.9, None),
         Goal(INLINE.name, WSRPC_INLINE.name, 0.9, None),
     )
