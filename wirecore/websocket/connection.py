@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Seconds that this end waits for the rest of a closing handshake.
 DEFAULT_CLOSE_TIMEOUT: Final = 5.0
-
 #: Compressed input is decoded in pieces of this many bytes, which deflate makes a thousand times
 #: as many of at most, until the messages of one call hold more than the second figure.
 _PIECE: Final = 8 * 1024
@@ -149,7 +148,7 @@ class Connection:
     @property
     def heard(self) -> bool:
         """Whether the last read held control frames."""
-        return bool(self._decoder.controls)
+        return self._decoder.controls > 0
 
     @property
     def pongs(self) -> list[bytes]:

@@ -21,9 +21,8 @@ from wirecore.websocket.http import FRAMING_FIELDS, UserFields, check_fields
 from .._arguments import kind_of, require_int, require_known, require_seconds, require_type
 from .._dispatch import Workers
 from .._errors import alone, require_trio
-from .._health import serve_health
-from .._listeners import open_listeners
 from .._listening import Listening
+from .._serving_health import ServesHealth
 from ..websocket._accepting import Serving
 from ..websocket._upgrading import Accept
 from ._accepting import Bound
@@ -97,7 +96,7 @@ class ServeKeywords(TypedDict, total=False):
     max_handshakes: int
 
 
-class Server(Hookable):
+class Server(Hookable, ServesHealth):
     """A webwire server: handlers, hooks and sessions; :meth:`serve` has it listen.
 
     *options*: see :class:`ServerOptions`. *store*: where sessions are kept, None: they are
@@ -421,28 +420,6 @@ class Server(Hookable):
     async def wait_closed(self) -> None:
         """Wait until the server has ended: shut down or cancelled, and all its handlers through."""
         await self._closed.wait()
-
-    async def serve_health(
-        self,
-        host: str | None = None,
-        port: int = 0,
-        *,
-        listeners: Sequence[socket.socket] | None = None,
-        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Answer plain HTTP on an address of its own: ``/healthz``, ``/livez`` and ``/readyz``.
-
-        See :meth:`wirecore_trio.wsrpc.Server.serve_health`.
-        """
-        require_trio()
-        require_type("host", host, str, optional=True)
-        require_int("port", port)
-        await serve_health(
-            self._why_not_ready,
-            self.wait_closed,
-            await open_listeners(host, port) if listeners is None else listeners,
-            task_status=task_status,
-        )
 
     def _why_not_ready(self) -> str:
         if self._stopping:

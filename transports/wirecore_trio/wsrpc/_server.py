@@ -19,11 +19,11 @@ from .._connections import Changes, Connections
 from .._dial import deadline_after
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
-from .._health import serve_health
 from .._link import Link, SocketLink
 from .._listeners import open_listeners
 from .._listening import Listening
 from .._serve import MAX_HANDSHAKES, Acceptor
+from .._serving_health import ServesHealth
 from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
 from ..tls.keys import PublicKey
@@ -49,7 +49,7 @@ _UPGRADE_REQUIRED: Final = 426
 _REPLACED: Final = "its peer has connected anew, and no ping was answered here"
 
 
-class Server(Serving):
+class Server(Serving, ServesHealth):
     """Serves the clients whose keys *credentials* list, and calls them.
 
     One connection a client: while the first one lives, a second one of the same key is refused
@@ -252,30 +252,6 @@ class Server(Serving):
         One that never served has ended with :meth:`aclose`.
         """
         await self._connections.wait_closed()
-
-    async def serve_health(
-        self,
-        host: str | None = None,
-        port: int = 0,
-        *,
-        listeners: Sequence[socket.socket] | None = None,
-        task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Answer plain HTTP on an address of its own: ``/healthz``, ``/livez`` and ``/readyz``.
-
-        The first two are 200 as long as this process answers at all, as the original's; the
-        third is 503 before the server listens and while it drains. Returns when the server has
-        ended (see :meth:`wait_closed`). Arguments and errors as :meth:`serve`'s.
-        """
-        require_trio()
-        require_type("host", host, str, optional=True)
-        require_int("port", port)
-        await serve_health(
-            self._why_not_ready,
-            self.wait_closed,
-            await open_listeners(host, port) if listeners is None else listeners,
-            task_status=task_status,
-        )
 
     def _why_not_ready(self) -> str:
         if self._closing:
