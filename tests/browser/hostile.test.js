@@ -410,3 +410,14 @@ frozen('clients that lost the same server do not come back in one instant', asyn
   }
   assert.deepEqual(dialled, [2000, 2100, 2200]);
 });
+
+frozen('a slip of the pen in an option, an event or the URL is told at once', () => {
+  const client = network.connected();
+  const { WebSocket } = network;
+  assert.throws(() => client.on('sginal', () => {}), /there is no event sginal/);
+  assert.throws(
+    () => webwire.connect('ws://example.test/', { buffersize: 64, WebSocket }),
+    /there is no option buffersize/,
+  );
+  assert.throws(() => webwire.connect(17, { WebSocket }), /the URL is a string/);
+});

@@ -298,10 +298,23 @@ const DEFAULTS = {
   maxBuffered: 16 * 1024 * 1024,
 };
 
+/** Without a default of their own. */
+const OTHER_OPTIONS = ['storage', 'storageKey', 'WebSocket'];
+
+const EVENTS = [
+  'connected', 'disconnected', 'signal', 'sessionCreated', 'sessionClosed', 'sessionRefused',
+];
+
 const isAtLeast = (value, least) => typeof value === 'number' && value >= least;
 
 function checkedOptions(options) {
   const all = { ...DEFAULTS };
+  for (const name of Object.keys(options)) {
+    if (!(name in DEFAULTS) && !OTHER_OPTIONS.includes(name)) {
+      const known = [...Object.keys(DEFAULTS), ...OTHER_OPTIONS].join(', ');
+      throw new TypeError(`there is no option ${name}; there are ${known}`);
+    }
+  }
   for (const [name, value] of Object.entries(options)) if (value !== undefined) all[name] = value;
   for (const name of ['requestTimeout', 'dialTimeout', 'reconnectInterval']) {
     if (!isAtLeast(all[name], Number.MIN_VALUE)) {
@@ -324,6 +337,7 @@ function checkedOptions(options) {
 }
 
 function absolute(url) {
+  if (typeof url !== 'string' && !(url instanceof URL)) throw new TypeError('the URL is a string');
   const parsed = new URL(url, globalThis.location?.href);
   parsed.protocol = parsed.protocol.replace(/^http/, 'ws');
   parsed.hash = '';
@@ -520,6 +534,9 @@ export class Client {
   }
 
   on(event, handler) {
+    if (!EVENTS.includes(event) && !String(event).startsWith('signal:')) {
+      throw new TypeError(`there is no event ${event}; there are ${EVENTS.join(', ')}, signal:NAME`);
+    }
     if (typeof handler !== 'function') throw new TypeError('a handler is a function');
     const entry = { handler }; // the same function may be there twice
     if (!this.#handlers.has(event)) this.#handlers.set(event, new Set());

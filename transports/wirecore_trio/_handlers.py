@@ -28,7 +28,7 @@ def mode_of(name: str, handler: object, *, inline: bool) -> Mode:
         getattr(handler, "__call__", None)  # noqa: B004  # an object's own, where it has one
     )
     if inline and is_async:
-        raise errors.InvalidOption(f"{name!r} is async: inline is for plain functions")
+        raise errors.InvalidOption(f"{name} is async: inline is for plain functions")
     return Mode.TASK if is_async else Mode.INLINE if inline else Mode.THREAD
 
 

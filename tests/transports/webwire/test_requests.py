@@ -455,3 +455,20 @@ def test_replies_find_their_requests_in_whatever_order_they_come(
             assert replies == ["1", "2", "3"]
 
     run_sockets(main)
+
+
+def test_mistakes_are_told_where_they_are_made() -> None:
+    server = webwire.Server()
+    with pytest.raises(TypeError, match="store is the class MemoryStore: give an instance"):
+        webwire.Server(store=webwire.MemoryStore)  # type: ignore[arg-type]
+    for codec in (dict, webwire.Json, 5):
+        with pytest.raises(TypeError, match="codec must be a Codec, such as webwire.Json()"):
+            server.request("a", codec=codec)  # type: ignore[arg-type]
+
+    async def many(request: webwire.Request[Payload]) -> Any:
+        yield request
+
+    with pytest.raises(TypeError, match="the handler of the request 'a' has a yield"):
+        server.request("a")(many)
+    with pytest.raises(TypeError, match=r"buffer_size is one of the options: ClientOptions\("):
+        webwire.connect("ws://127.0.0.1/", buffer_size=64)  # type: ignore[call-arg]

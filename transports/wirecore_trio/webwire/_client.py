@@ -34,7 +34,7 @@ from .._errors import NotConnected
 from .._supervise import RetryPolicy, dial_until_open, supervise
 from ..websocket._client import Dialer
 from ._channel import Channel
-from ._codecs import Codec
+from ._codecs import Codec, require_codec
 from ._errors import Disconnected
 from ._events import ClientHooks, Events
 from ._messages import ServerSignal
@@ -176,6 +176,8 @@ class Client(ClientHooks):
             if type(payload) is bytes:
                 return channel.request(name, payload, _BINARY)
             return channel.request(name, *split(payload))
+        require_codec("codec", codec)
+        require_codec("reply", reply)
         data, encoding = split(payload if codec is None else codec.encode(payload))
         seconds = self._options.request_timeout if timeout is _DEFAULT else timeout
         return self._request(name, data, encoding, seconds, reply or codec)

@@ -22,6 +22,18 @@ class Codec(Protocol[T]):
         """The value of *payload*. Raises :class:`~wirecore.errors.InvalidMessage`."""
 
 
+def require_codec(name: str, codec: object) -> None:
+    """Raise TypeError unless *codec*, the argument *name*, is a :class:`Codec`, or None."""
+    if codec is None:
+        return
+    methods = (getattr(codec, "encode", None), getattr(codec, "decode", None))
+    if isinstance(codec, type) or not all(map(callable, methods)):
+        raise TypeError(
+            f"{name} must be a Codec, such as webwire.Json() or webwire.Struct(kind), not "
+            f"{kind_of(codec)}"
+        )
+
+
 class Json:
     """Anything that JSON has, as the standard library reads and writes it, in UTF-8."""
 

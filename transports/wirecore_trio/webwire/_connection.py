@@ -148,7 +148,8 @@ class Connection(Owner[Any]):
     async def create_session(self, info: Mapping[str, Any] | None = None) -> Session:
         """Give the client a session with *info*, which is anything that JSON has, under names.
 
-        The client learns it before the reply of the handler. Raises InvalidState where sessions
+        The client learns it before the reply of the handler. Where the store can't keep it that is
+        logged, and it lives as long as its connections. Raises InvalidState where sessions
         are disabled, or the connection has one; :class:`Disconnected`; TypeError or ValueError for
         info that JSON can't hold.
         """

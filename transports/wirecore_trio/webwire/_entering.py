@@ -111,6 +111,9 @@ def connect(
     *origin*, *prepare* and so on. Raises InvalidOption for an URL that is none, TypeError for
     arguments of a wrong type.
     """
+    for name in dialing:
+        if name in ClientOptions.__dataclass_fields__:
+            raise TypeError(f"{name} is one of the options: ClientOptions({name}=…)")
     require_known("connect", dialing, Dialing.__optional_keys__)
     require_type("options", options, ClientOptions, optional=True)
     options = options or ClientOptions()

@@ -86,7 +86,7 @@ class Events:
         self._most = most
         self._queue: deque[tuple[str, Hook, tuple[object, ...]]] = deque()
         self._something = trio.Event()
-        self.signals = Routes("signal")
+        self.signals = Routes("signal", "on_signal")
         self.session_created: Hook | None = None
         self.session_closed: Hook | None = None
         self.disconnected: Hook | None = None

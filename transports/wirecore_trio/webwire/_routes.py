@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -11,7 +12,7 @@ from wirecore.webwire_rules import FIRST_PRINTABLE, LAST_PRINTABLE, MAX_NAME
 
 from .._arguments import require_callable, require_type
 from .._handlers import Mode, mode_of
-from ._codecs import Codec
+from ._codecs import Codec, require_codec
 
 #: What a handler is: it takes the message, and may be async.
 Handler: TypeAlias = Callable[..., Any]
@@ -34,10 +35,11 @@ class Route:
 class Routes:
     """Handlers by name, and one for all other names."""
 
-    __slots__ = ("_what", "by_name", "rest")
+    __slots__ = ("_decorator", "_what", "by_name", "rest")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, decorator: str = "") -> None:
         self._what = what
+        self._decorator = decorator or what
         self.by_name: dict[str, Route] = {}
         self.rest: Route | None = None
 
@@ -59,12 +61,18 @@ class Routes:
         """
         if name is not None:
             self._check_name(name)
+        require_codec("codec", codec)
+        require_codec("reply", reply)
         what = f"the {self._what} {name!r}" if name is not None else f"any other {self._what}"
         if name in self.by_name or (name is None and self.rest is not None):
             raise InvalidOption(f"{what} has a handler already")
 
         def decorate(handler: H) -> H:
             require_callable(f"the handler of {what}", handler, "message")
+            if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+                raise TypeError(
+                    f"the handler of {what} has a yield: it returns once; to send more, it signals"
+                )
             route = Route(handler, mode_of(what, handler, inline=inline), codec, reply)
             if name is None:
                 self.rest = route
@@ -75,7 +83,7 @@ class Routes:
         return decorate
 
     def _check_name(self, name: object) -> None:
-        hint = f'with parentheses: @….{self._what}("name"), or @….{self._what}() for all others'
+        hint = f'with parentheses: @….{self._decorator}("name"), or @….{self._decorator}()'
         require_type("name", name, str, hint=hint)
         assert isinstance(name, str)
         if len(name) > MAX_NAME or not all(

@@ -111,6 +111,8 @@ class Server(Hookable, ServesHealth):
         backend: Backend | None = None,
     ) -> None:
         require_type("options", options, ServerOptions, optional=True)
+        if isinstance(store, type):
+            raise TypeError(f"store is the class {store.__name__}: give an instance of it")
         if store is not None and not isinstance(store, SessionStore):
             raise TypeError(f"store must be a SessionStore, not {kind_of(store)}")
         self.options = options or ServerOptions()

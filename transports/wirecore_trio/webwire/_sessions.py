@@ -82,6 +82,8 @@ class Sessions:
             raise Disconnected("the client isn't connected", execution="not_sent")
         if connection.session is not None:
             raise errors.InvalidState(_HAS_ONE)
+        if not isinstance(info, Mapping | None):
+            raise TypeError(f"info must be a dict or None, not {errors.kind_of(info)}")
         now = datetime.now(UTC)
         session = Session(await self._make_key(), now, now, dict(info or {}))
         json = session.to_json()

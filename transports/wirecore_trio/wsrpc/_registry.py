@@ -105,7 +105,7 @@ class Registry:
                 "two services can't share one"
             )
         _check_handler(name, handler)
-        mode = mode_of(name, handler, inline=inline)
+        mode = mode_of(repr(name), handler, inline=inline)
         return Method(name, handler, request, response, mode)
 
     def add(self, services: Sequence[Service], handlers: Handlers) -> None:

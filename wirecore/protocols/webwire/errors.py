@@ -88,7 +88,9 @@ class SubprotocolMismatch(Incompatible):
     """Both ends name the protocol inside of webwire, and not the same: *ours*, *theirs*."""
 
     def __init__(self, ours: str, theirs: str) -> None:
-        super().__init__(f"the server's sub-protocol is {theirs!r}, and ours {ours!r}")
+        super().__init__(
+            f"the server's sub-protocol is {theirs!r}, and ours {ours!r}: set subprotocol"
+        )
         self.ours = ours
         self.theirs = theirs
 

@@ -88,7 +88,10 @@ def split(value: Sendable) -> tuple[bytes, Encoding]:
         return b"", _BINARY
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value), _BINARY
-    raise TypeError(f"a payload must be Payload, str, bytes or None, not {kind_of(value)}")
+    raise TypeError(
+        f"a payload must be Payload, str, bytes or None, not {kind_of(value)}: a codec sends "
+        "other values"
+    )
 
 
 def _encode(text: str, encoding: Encoding) -> bytes:
