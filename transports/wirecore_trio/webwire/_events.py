@@ -29,9 +29,9 @@ _BEYOND: Final = 16
 class ClientHooks:
     """A client's decorators, the same before and after it is entered.
 
-    A handler or hook is plain or async, and is called in a task of the client's own, one at a
-    time, in the order in which things happened: one that waits for a request delays the next, and
-    not the request.
+    A handler or hook is async, or plain where it never blocks, and is called in a task of the
+    client's own, one at a time, in the order in which things happened: one that waits for a
+    request delays the next, and not the request.
     """
 
     _events: Events
