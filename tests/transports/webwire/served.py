@@ -122,4 +122,6 @@ def add_what_servers_share(server: webwire.Server) -> None:
 
     @server.request("end")
     async def end(request: webwire.Request[Any]) -> None:
-        await server.close_session(request.payload.text)
+        for _, error in await server.close_session(request.payload.text):
+            if error is not None:
+                raise error  # who failed to leave the session has it still

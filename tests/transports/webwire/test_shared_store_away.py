@@ -13,6 +13,8 @@ import trio
 from tests.transports.conftest import Run
 from tests.transports.webwire.shared_store import Behind, FakeSharedStore
 from tests.transports.webwire.world import OpenServer, settle
+from wirecore.errors import LocalLimitExceeded
+from wirecore.protocols.webwire import ServerSession
 from wirecore_trio import webwire
 from wirecore_trio.webwire.stores import StoreUnavailable
 
@@ -73,6 +75,41 @@ def test_a_close_that_fails_changes_nothing_and_succeeds_when_the_store_is_back(
             assert world.server.active_sessions == 0
             assert not await store.contains(session.key)
             assert behind.users == {}
+
+    run_sockets(story)
+
+
+def test_a_client_that_cant_be_told_keeps_no_session_alive(
+    open_server: OpenServer, run_sockets: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = LocalLimitExceeded("max_queued_bytes", 2, 1)
+
+    async def story() -> None:
+        store = FakeSharedStore(Behind())
+        async with (
+            open_server(add_handlers, store=store) as world,
+            world.connect() as client,
+            world.connect() as other,
+        ):
+            await client.request("login")
+            session = client.session
+            assert session is not None
+            await other.restore_session(session.key)
+            deaf, reading = world.server.session_connections(session.key)
+            tell = ServerSession.session_closed
+
+            def session_closed(state: ServerSession) -> None:
+                if state is deaf.session_state:
+                    raise full
+                tell(state)
+
+            monkeypatch.setattr(ServerSession, "session_closed", session_closed)
+            results = await world.server.close_session(session.key)
+            assert results == [(deaf, full), (reading, None)]
+            assert deaf.session is reading.session is None
+            assert not await store.contains(session.key)
+            await settle()
+            assert other.session is None
 
     run_sockets(story)
 

@@ -188,8 +188,9 @@ class Server(Hookable, ServesHealth):
         """End the session of *key* on each of its connections, on all servers of a shared store.
 
         Each is told, and the store forgets it. Those of this server are returned, with the error
-        of those where it failed, as of a shared store that is out of reach: these have it still,
-        and so has the store. Nothing where nobody is connected with it: the stored session stays.
+        of those where it failed: of a shared store that is out of reach (these have it still, and
+        so has the store), or of a client that can't be told as it doesn't read.
+        Nothing where nobody is connected with it: the stored session stays.
         Raises InvalidState where sessions are disabled, and what a shared store raises.
         """
         return await self._sessions.close_key(key)

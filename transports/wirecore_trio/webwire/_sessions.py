@@ -230,26 +230,35 @@ class Sessions:
             elsewhere = self._shared is not None and not published
             if elsewhere and not users and not await self._is_used(key):
                 return []
+            failed = False
             for connection in users:
                 try:
                     if published:
                         await self._let_go(key, connection)
                     else:
                         await self._detach(key, connection)
-                    if connection.session is not None and connection.session.key == key:
-                        connection.session = None
-                    connection.session_state.session_closed()
-                    connection.write()
                 except Exception as error:  # noqa: BLE001 - given to the caller
+                    failed = True
                     results.append((connection, error))
                 else:
-                    results.append((connection, None))
-            if any(error for _, error in results) or not (users or elsewhere):
-                return results  # who failed has it still
+                    results.append((connection, self._tell_closed(key, connection)))
+            if failed or not (users or elsewhere):
+                return results  # who failed to leave has it still
             await self._destroy(key)
             if elsewhere and self._shared is not None:
                 await self._shared.publish(CLOSED_TOPIC, key.encode("utf-8", "surrogatepass"))
         return results
+
+    def _tell_closed(self, key: str, connection: Connection) -> Exception | None:
+        """*connection* has left the session of *key*: its client is told; None where it could."""
+        if connection.session is not None and connection.session.key == key:
+            connection.session = None
+        try:
+            connection.session_state.session_closed()
+            connection.write()
+        except Exception as error:  # noqa: BLE001 - given to who closes
+            return error
+        return None
 
     async def _is_used(self, key: str) -> bool:
         assert self._shared is not None
