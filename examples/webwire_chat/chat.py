@@ -154,8 +154,10 @@ class Chat:
         self._guests[connection] = guest
         if not was_there:
             await self._tell("joined", room, guest.name)
-        names = self._names(room)
         history = await self._records.history(room)
+        # Last of all: who comes while the history is read is told of to those who are in, and what
+        # is said here would undo it.
+        names = self._names(room)
         return Room(room, names[:MOST_NAMED], len(names), history)
 
     async def _leave(self, request: webwire.Request[RoomName]) -> None:

@@ -535,7 +535,8 @@ export class Client {
 
   on(event, handler) {
     if (!EVENTS.includes(event) && !String(event).startsWith('signal:')) {
-      throw new TypeError(`there is no event ${event}; there are ${EVENTS.join(', ')}, signal:NAME`);
+      const known = [...EVENTS, 'signal:NAME'].join(', ');
+      throw new TypeError(`there is no event ${event}; there are ${known}`);
     }
     if (typeof handler !== 'function') throw new TypeError('a handler is a function');
     const entry = { handler }; // the same function may be there twice
