@@ -227,3 +227,11 @@ frozen('options that make no sense are told at once', () => {
   connect('https://example.test/chat?room=1#top', { WebSocket: network.WebSocket, storage: null });
   assert.equal(network.last.url, 'wss://example.test/chat?room=1');
 });
+
+frozen('an option that no call has is told', async () => {
+  const client = new Network().connected();
+  for (const wrong of [{ timout: 100 }, { wait: true }]) {
+    await assert.rejects(client.request('a', 'b', wrong), /there is no option (timout|wait) here/);
+  }
+  await assert.rejects(client.ready({ within: 5 }), /there is no option within here/);
+});

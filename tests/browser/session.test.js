@@ -157,6 +157,29 @@ for (const [what, answer, name] of refusals) {
   });
 }
 
+for (const what of ['an error', 'nothing']) {
+  frozen(`a server that answers every restore with ${what} keeps no client away for ever`, async (context) => {
+    let now = 0;
+    context.mock.method(performance, 'now', () => now);
+    storing('alice-key');
+    const [client] = reporting({ requestTimeout: 10_000, restoreTimeout: 30_000, dialTimeout: 1e6 });
+    let tries = 0;
+    for (; storage.items[NAME]; tries += 1) {
+      assert.ok(now < 40_000);
+      network.last.accept();
+      if (what === 'an error') network.last.deliver(`02${network.last.sent[0].slice(2, 18)}`);
+      else await pass(context, 10_000);
+      await settled();
+      await pass(context, 2_200);
+      now += 12_200;
+    }
+    assert.ok(tries >= 3);
+    if (what === 'nothing') network.last.accept();
+    assert.equal(client.status, 'connected');
+    assert.equal(client.session, null);
+  });
+}
+
 frozen('a restore that meets a fault or the end of a server is tried again on the next', async (context) => {
   storing('alice-key');
   const [client, events] = reporting();

@@ -58,6 +58,11 @@ export interface Options {
   autoconnect?: boolean;
   /** Time for a call, waiting for a connection included. Default: 60000. */
   requestTimeout?: number;
+  /**
+   * For how long a session is tried to be restored, with new connections, where the server fails at
+   * that or does not answer; then it is given up. Default: 60000.
+   */
+  restoreTimeout?: number;
   /** Time for one try to connect, up to the server's first message. Default: 5000. */
   dialTimeout?: number;
   /** Least time from one try to the next; up to a tenth is added by chance. Default: 2000. */

@@ -290,6 +290,7 @@ const SPREAD = 0.1;
 const DEFAULTS = {
   autoconnect: true,
   requestTimeout: 60_000,
+  restoreTimeout: 60_000,
   dialTimeout: 5_000,
   reconnectInterval: 2_000,
   bufferSize: 8192,
@@ -316,7 +317,7 @@ function checkedOptions(options) {
     }
   }
   for (const [name, value] of Object.entries(options)) if (value !== undefined) all[name] = value;
-  for (const name of ['requestTimeout', 'dialTimeout', 'reconnectInterval']) {
+  for (const name of ['requestTimeout', 'restoreTimeout', 'dialTimeout', 'reconnectInterval']) {
     if (!isAtLeast(all[name], Number.MIN_VALUE)) {
       throw new RangeError(`${name} is a number of milliseconds, above 0`);
     }
@@ -513,6 +514,7 @@ export class Client {
   #restores = new Set(); // of these, those that will have the server attach a session
   #session = null;
   #key; // what to restore on the next connection
+  #restoringSince = null; // when that was begun, if the server is there and fails at it
   #handlers = new Map();
 
   constructor(url, options = {}) {
@@ -598,6 +600,7 @@ export class Client {
   async close() {
     this.#wanted = false;
     this.#failure = this.#refusal = null;
+    this.#restoringSince = null;
     clearTimeout(this.#pace);
     this.#pace = null;
     const error = new Disconnected('the client was closed');
@@ -630,8 +633,11 @@ export class Client {
 
   /** Run *send* with a call once there is a connection; what it throws is the call's error. */
   #call(options, send, { dial = false } = {}) {
-    const { timeout = this.#options.requestTimeout, signal } = options ?? {};
+    const { timeout = this.#options.requestTimeout, signal, ...unknown } = options ?? {};
     return new Promise((resolve, reject) => {
+      for (const name of Object.keys(unknown)) {
+        throw new TypeError(`there is no option ${name} here`);
+      }
       if (signal?.aborted) throw signal.reason;
       if (!isAtLeast(timeout, 0)) {
         throw new RangeError(`a time is a number of milliseconds, not ${String(timeout)}`);
@@ -743,6 +749,7 @@ export class Client {
     if (link !== this.#link) return undefined;
     this.#link = null;
     this.#failure = error;
+    if (!link.accepted) this.#restoringSince = null; // a server that isn't there fails at nothing
     const ended = link.end();
     for (const call of [...this.#pending.values()]) {
       call.reject(new Disconnected(error.message, 'maybe_executed', { cause: error }));
@@ -828,9 +835,14 @@ export class Client {
 
   /** Restore *key* before anything else may go out on *link*. */
   #restore(link, key) {
+    this.#restoringSince ??= performance.now();
+    const left = this.#options.restoreTimeout - (performance.now() - this.#restoringSince);
+    let late = false;
     const timer = startTimer(() => {
+      late = true;
+      if (!this.#triesAgain()) this.#forget(key); // and connects again: it may be restored yet
       this.#drop(link, new ConnectionTimeout('no answer to the restoring of the session'));
-    }, this.#options.requestTimeout);
+    }, Math.min(this.#options.requestTimeout, Math.max(left, 0)));
     const done = (session) => {
       clearTimeout(timer);
       this.#remember(session);
@@ -838,9 +850,12 @@ export class Client {
     };
     const failed = (error) => {
       clearTimeout(timer);
+      if (!late && (error instanceof Disconnected || error instanceof ServerShutdown)) {
+        this.#restoringSince = null; // it doesn't fail at this, it is away
+      }
       if (error instanceof Disconnected) return; // tried again on the next connection
-      const ofTheSession = error instanceof WebwireError
-        && !(error instanceof ServerShutdown || error instanceof InternalError);
+      const ofTheSession = error instanceof WebwireError && !(error instanceof ServerShutdown)
+        && !(error instanceof InternalError && this.#triesAgain());
       if (!ofTheSession) {
         this.#drop(link, error); // likewise
       } else if (error instanceof InvalidState) {
@@ -855,6 +870,11 @@ export class Client {
     } catch (error) {
       failed(error);
     }
+  }
+
+  /** The server failed at restoring the session: whether there is time to try it once more. */
+  #triesAgain() {
+    return performance.now() - this.#restoringSince < this.#options.restoreTimeout;
   }
 
   /**
@@ -905,6 +925,7 @@ export class Client {
   }
 
   #remember(session) {
+    this.#restoringSince = null;
     this.#session = session;
     this.#key = session.key;
     this.#keeper.set(session.key);
@@ -917,6 +938,7 @@ export class Client {
   }
 
   #forget(key = this.#session?.key ?? this.#key) {
+    this.#restoringSince = null;
     this.#session = null;
     this.#key = undefined;
     if (key !== undefined) this.#keeper.remove(key);

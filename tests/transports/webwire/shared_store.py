@@ -63,12 +63,14 @@ class FakeSharedStore:
         users.add(connection)
         return True
 
-    async def detach(self, key: str, connection: str) -> int:
+    async def detach(self, key: str, connection: str, *, forget: bool = False) -> int:
         await self._do("detach")
         users = self.behind.users.get(key, set())
         users.discard(connection)
         if not users:
             self.behind.users.pop(key, None)
+            if forget:
+                self.behind.sessions._sessions.pop(key, None)
         return len(users)
 
     async def publish(self, topic: str, message: bytes) -> None:
@@ -95,4 +97,4 @@ class FakeSharedStore:
         self.resumed = resumed
         task_status.started()
         async for topic, message in self._receive:
-            deliver(topic, message)
+            await deliver(topic, message)

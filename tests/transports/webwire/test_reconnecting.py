@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import trio
 from tests.transports.conftest import Run
 from tests.transports.webwire.world import (
     OpenServer,
+    World,
     conf_message,
     echo,
     lose_all,
@@ -18,6 +19,7 @@ from tests.transports.webwire.world import (
     settle,
 )
 from wirecore._backend import Backend
+from wirecore.websocket import State
 from wirecore_trio import websocket, webwire
 from wirecore_trio.webwire import ClientOptions, Payload, Status
 
@@ -253,5 +255,76 @@ def test_messages_that_are_none_for_a_client_are_ignored(
             assert (await client.request("x")).data == b"fine"
             assert client.session is None
             assert client.connections == 1
+
+    run_sockets(main)
+
+
+# --- the server has said that it closes, and the connection isn't gone yet ------------------------
+
+
+async def told_of_the_close(world: World, client: webwire.Client) -> None:
+    """The server's close frame has come, and the end of the stream hasn't yet."""
+    channel = client._channel
+    assert channel is not None
+    world.only().close()
+    while channel._session._connection.state is State.OPEN:
+        await trio.lowlevel.checkpoint()
+    assert client._channel is channel
+
+
+Ask = Callable[[webwire.Client], Awaitable[object]]
+
+WAYS_TO_ASK: dict[str, Ask] = {
+    "request": lambda client: client.request("x"),
+    "request with a timeout": lambda client: client.request("x", timeout=20),
+    "signal that waits": lambda client: client.signal("x", wait=True),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_ASK)
+def test_what_is_asked_while_the_connection_ends_goes_over_the_next_one(
+    open_server: OpenServer, run_sockets: Run, way: str
+) -> None:
+    requests: Requests = []
+
+    async def main() -> None:
+        async with open_server(noting(requests)) as world, world.connect() as client:
+            await told_of_the_close(world, client)
+            await WAYS_TO_ASK[way](client)
+            assert client.connections == 2
+            await settle()
+            assert len(requests) == 1
+
+    run_sockets(main)
+
+
+@pytest.mark.parametrize("way", [*WAYS_TO_ASK, "signal"])
+def test_without_autoconnect_what_is_asked_while_the_connection_ends_fails(
+    open_server: OpenServer, run_sockets: Run, way: str
+) -> None:
+    ask: Ask = WAYS_TO_ASK.get(way, lambda client: client.signal("x"))
+
+    async def main() -> None:
+        async with open_server(echo) as world, world.connect(autoconnect=False) as client:
+            await told_of_the_close(world, client)
+            with pytest.raises(webwire.Disconnected) as caught:
+                await ask(client)
+            assert caught.value.execution == "not_sent"
+
+    run_sockets(main)
+
+
+def test_who_waits_for_the_next_connection_waits_no_longer_than_it_may(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def main() -> None:
+        retry = webwire.RetryPolicy(backoff=lambda: webwire.Backoff(100.0, 1.0, 0.0, 100.0))
+        options = ClientOptions(request_timeout=3, retry=retry)
+        async with open_server(echo) as world, world.connect(options) as client:
+            await told_of_the_close(world, client)
+            began = trio.current_time()
+            with pytest.raises(webwire.ConnectionTimeout):
+                await client.request("x")
+            assert trio.current_time() - began == pytest.approx(3, abs=0.5)
 
     run_sockets(main)

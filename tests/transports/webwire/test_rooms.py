@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import trio
@@ -89,6 +90,21 @@ def test_a_room_is_the_same_for_all_whoever_left_in_between(
             await kept.send("n", "text")
             assert await raw.answer() == TEXT
             assert kept.members == [connection]
+
+    run_sockets(main)
+
+
+def test_what_is_no_connection_is_told(open_server: OpenServer, run_sockets: Run) -> None:
+    async def main() -> None:
+        async with open_server() as world, world.raw():
+            wrong: Any = "a request"
+            with pytest.raises(TypeError, match=r"a Connection is needed, not str: request\.conn"):
+                await world.server.room("all").join(wrong)
+            with pytest.raises(TypeError, match="a Connection is needed"):
+                await world.server.broadcast("x", to=[wrong])
+            one: Any = world.only()
+            with pytest.raises(TypeError, match="to must be some connections, not Connection"):
+                await world.server.broadcast("x", to=one)
 
     run_sockets(main)
 
@@ -300,5 +316,53 @@ def test_errors_of_the_store_come_out_and_leave_nothing_behind(
                 await room.leave(world.only())
             assert room.members == []
             await raw.nothing_comes()
+
+    run_sockets(main)
+
+
+def test_who_joins_while_another_join_is_undone_hears_what_is_sent(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    class Slow(FakeSharedStore):
+        """Its methods wait for what is in *gates*."""
+
+        def __init__(self, behind: Behind) -> None:
+            super().__init__(behind)
+            self.gates: dict[str, trio.Event] = {}
+
+        async def _do(self, method: str) -> None:
+            if method in self.gates:
+                await self.gates[method].wait()
+            await super()._do(method)
+
+    async def main() -> None:
+        store = Slow(Behind())
+        async with (
+            open_server(store=store) as world,
+            world.raw() as lost,
+            world.raw() as raw,
+            trio.open_nursery() as nursery,
+        ):
+            room = world.server.room("x")
+            scope = trio.CancelScope()
+
+            async def join() -> None:
+                with scope:
+                    await room.join(world.of(lost))
+
+            store.gates = {"subscribe": trio.Event(), "unsubscribe": trio.Event()}
+            nursery.start_soon(join)
+            await settle()
+            await lost.lose()
+            await trio.sleep(10)  # longer than it is waited for when a member is gone
+            scope.cancel()
+            await settle()
+            del store.gates["subscribe"]
+            nursery.start_soon(room.join, world.of(raw))
+            await settle()
+            store.gates["unsubscribe"].set()
+            await settle()
+            await room.send("s", b"hello")
+            assert await raw.answer() == (63, 0, "s", b"hello")
 
     run_sockets(main)

@@ -11,6 +11,7 @@ from tests.transports.conftest import Run
 from tests.transports.webwire.logins import Events, logged_in, login
 from tests.transports.webwire.world import OpenServer, settle
 from wirecore.errors import InvalidState
+from wirecore.protocols.webwire.stored import parse_time
 from wirecore_trio import webwire
 from wirecore_trio.webwire.stores import MemoryStore
 
@@ -106,14 +107,14 @@ def test_a_session_is_restored_by_its_key_in_utf8_without_a_notification(
             created = json.loads((await raw.answer())[3])
             await raw.answer()
             async with world.raw() as other:
-                lookups = [created["l"]]
+                lookups = [parse_time(created["l"])]
                 for request_id in (7, 8):
                     await other.restore(request_id, created["k"])
                     kind, answered, _, data = await other.answer()
                     assert (kind, answered) == (192, request_id)
                     restored = json.loads(data)
                     assert {**restored, "l": created["l"]} == created
-                    lookups.append(restored["l"])
+                    lookups.append(parse_time(restored["l"]))
                 assert lookups[0] == lookups[1] < lookups[2]  # each the one before
                 await other.nothing_comes()
                 await raw.nothing_comes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import trio
 
 from tests.transports.conftest import Run
 from tests.transports.webwire.logins import Events, login
@@ -104,6 +105,77 @@ def test_what_says_nothing_of_the_session_lets_it_be_restored_later(
     run_sockets(main)
 
 
+def test_a_client_is_told_that_it_is_connected_and_that_its_session_is_refused(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    told: list[str] = []
+
+    async def main() -> None:
+        store = MemoryStore()
+        async with open_server(login(), store=store) as world:
+            connecting = world.connect()
+            connecting.on_connected(lambda: told.append("connected"))
+            connecting.on_session_created(lambda session: told.append("session"))
+            connecting.on_disconnected(lambda: told.append("disconnected"))
+
+            @connecting.on_session_refused
+            async def refused(error: Exception) -> None:
+                assert isinstance(error, webwire.SessionNotFound)
+                told.append("refused")
+                await client.request("login", "bob")
+
+            async with connecting as client:
+                await client.request("login", "alice")
+                await lose_all(world)
+                await trio.sleep(5)
+                assert told == ["connected", "session", "disconnected", "session", "connected"]
+                told.clear()
+                store._sessions.clear()
+                await lose_all(world)
+                await trio.sleep(5)
+                assert told == ["disconnected", "refused", "connected", "session"]
+                assert (await client.request("who")).text == "bob"
+
+    run_sockets(main)
+
+
+@pytest.mark.parametrize("fault", ["error", "silence"])
+def test_a_server_that_never_restores_it_keeps_no_client_away_for_ever(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    tries: list[float] = []
+
+    def prepare(server: webwire.Server) -> None:
+        login()(server)
+
+        @server.on_session_lookup
+        async def look_up(key: str) -> webwire.Session:
+            tries.append(trio.current_time())
+            if fault == "silence":
+                await trio.sleep_forever()
+            raise ValueError("damaged")
+
+    async def main() -> None:
+        options = webwire.ClientOptions(restore_timeout=30, request_timeout=10)
+        async with open_server(prepare) as world, world.connect(options) as client:
+            await client.request("login", "alice")
+            await lose_all(world)
+            assert (await client.request("who", timeout=100)).text == "nobody"
+            assert client.session is None
+            assert 19 <= tries[-1] - tries[0] <= 45
+            assert trio.current_time() - tries[0] <= 45
+            assert len(tries) > 2
+            # A session after that is given its own time.
+            await client.request("login", "alice")
+            await lose_all(world)
+            with pytest.raises(webwire.ConnectionTimeout):
+                await client.request("who", timeout=20)
+            assert client.session is not None
+
+    run_sockets(main)
+    assert "the session is lost" in caplog.text
+
+
 def test_a_client_without_autoconnect_restores_when_it_connects(
     open_server: OpenServer, run_sockets: Run
 ) -> None:
@@ -150,5 +222,54 @@ def test_replies_and_notifications_of_sessions_count_in_the_order_in_which_they_
             assert client.session is not None
             await client.close_session()
             assert client.session.key == "c"
+
+    run_sockets(main)
+
+
+def test_without_a_request_timeout_a_silent_server_is_still_given_up(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    def prepare(server: webwire.Server) -> None:
+        login()(server)
+
+        @server.on_session_lookup
+        async def look_up(key: str) -> None:
+            await trio.sleep_forever()
+
+    async def main() -> None:
+        options = webwire.ClientOptions(request_timeout=None, restore_timeout=30)
+        async with open_server(prepare) as world, world.connect(options) as client:
+            await client.request("login", "alice")
+            await lose_all(world)
+            began = trio.current_time()
+            assert (await client.request("who")).text == "nobody"
+            assert trio.current_time() - began < 40
+
+    run_sockets(main)
+
+
+def test_failures_that_lie_far_apart_dont_add_up(open_server: OpenServer, run_sockets: Run) -> None:
+    fails = True
+
+    def prepare(server: webwire.Server) -> None:
+        login()(server)
+
+        @server.on_session_lookup
+        async def look_up(key: str) -> webwire.Session:
+            nonlocal fails
+            fails = not fails
+            if not fails:
+                raise OSError("out of reach")
+            now = datetime.now(UTC)
+            return webwire.Session(key, now, now, {"user": "alice"})
+
+    async def main() -> None:
+        async with open_server(prepare) as world, world.connect() as client:
+            await client.request("login", "alice")
+            for _ in range(3):
+                await lose_all(world)
+                assert (await client.request("who")).text == "alice"
+                await client.close()
+                await trio.sleep(200)
 
     run_sockets(main)

@@ -59,7 +59,8 @@ def test_a_close_that_fails_changes_nothing_and_succeeds_when_the_store_is_back(
             await client.request("login")
             session = client.session
             assert session is not None
-            store.broken["detach"] = StoreUnavailable("out of reach")
+            broken = "close" if way == "by key" else "detach"
+            store.broken[broken] = StoreUnavailable("out of reach")
             with pytest.raises(webwire.InternalError):
                 await close(client)
             connection = world.only()
@@ -99,7 +100,7 @@ def test_a_client_that_cant_be_told_keeps_no_session_alive(
             tell = ServerSession.session_closed
 
             def session_closed(state: ServerSession) -> None:
-                if state is deaf.session_state:
+                if state is deaf._session_state:
                     raise full
                 tell(state)
 

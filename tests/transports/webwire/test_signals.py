@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import trio
 
 from tests.transports.conftest import Run
 from tests.transports.webwire.test_requests import SENDABLE
-from tests.transports.webwire.world import OpenServer, settle
+from tests.transports.webwire.world import OpenServer, lose_all, settle
 from wirecore.constants import Opcode
 from wirecore.events import Close
 from wirecore_trio import webwire
 from wirecore_trio.webwire import ClientOptions, Encoding, Payload
+from wirecore_trio.webwire.stores import MemoryStore
 
 MEGABYTE = 1 << 20
 
@@ -160,6 +162,116 @@ def test_a_server_that_signals_without_end_while_a_reply_is_due_is_dropped(
     assert "signals come faster than they are taken" in caplog.text
 
 
+def test_a_flood_adds_no_more_than_the_bound_however_often_it_comes(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prepare(server: webwire.Server) -> None:
+        @server.on_client_connected
+        async def flood(connection: webwire.Connection) -> None:
+            for _ in range(20_000):
+                await connection.signal("", b"x")
+
+    async def main() -> None:
+        async with open_server(prepare) as world:
+            connecting = world.connect(ClientOptions(max_queue=4, request_timeout=None), wait=False)
+
+            @connecting.on_signal()
+            async def stuck(signal: webwire.ServerSignal[Payload]) -> None:
+                await trio.sleep_forever()
+
+            async with connecting as client:
+
+                async def ask() -> None:
+                    await client.request("x")
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ask)  # what is due keeps the reader going
+                    await trio.sleep(300)
+                    assert len(client._events._queue) <= 64
+                    assert client.connections <= 1
+                    nursery.cancel_scope.cancel()
+
+    run_sockets(main)
+    assert caplog.text.count("signals come faster than they are taken") <= 1
+
+
+def test_a_server_that_makes_sessions_without_end_is_dropped(
+    open_server: OpenServer, run_sockets: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = trio.Event()
+
+    def prepare(server: webwire.Server) -> None:
+        @server.request("flood")
+        async def flood(request: webwire.Request[Payload]) -> None:
+            while True:
+                await request.connection.create_session()
+                await request.connection.close_session()
+
+    async def main() -> None:
+        async with open_server(prepare, store=MemoryStore()) as world:
+            connecting = world.connect(ClientOptions(max_queue=10), autoconnect=False)
+
+            @connecting.on_session_created
+            async def stuck(session: webwire.Session) -> None:
+                await lost.wait()
+
+            async with connecting as client:
+                with pytest.raises(webwire.Disconnected):
+                    await client.request("flood")
+                lost.set()
+
+    run_sockets(main)
+    assert "signals come faster than they are taken" in caplog.text
+
+
+def test_signals_behind_a_restored_session_stop_the_reader_until_they_are_handled(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    seen: list[int] = []
+    gate = trio.Event()
+
+    def prepare(server: webwire.Server) -> None:
+        @server.request("login")
+        async def login(request: webwire.Request[Payload]) -> None:
+            await request.connection.create_session()
+
+    async def signal_without_end(connection: webwire.Connection) -> None:
+        """They come while the session is restored, behind the reply, and later."""
+        for number in range(3000):
+            with suppress(webwire.Disconnected):
+                await connection.signal("", b"%05d" % number + bytes(6000))
+
+    async def main() -> None:
+        async with (
+            open_server(prepare, high_water=10_000, store=MemoryStore()) as world,
+            trio.open_nursery() as nursery,
+        ):
+
+            @world.server.on_client_connected
+            async def flood(connection: webwire.Connection) -> None:
+                nursery.start_soon(signal_without_end, connection)
+
+            connecting = world.connect(ClientOptions(max_queue=10, request_timeout=None))
+
+            @connecting.on_signal()
+            async def slow(signal: webwire.ServerSignal[Payload]) -> None:
+                await gate.wait()
+                seen.append(int(signal.data[:5]))
+
+            async with connecting as client:
+                await client.request("login")
+                await lose_all(world)
+                await trio.sleep(10)
+                assert len(client._events._queue) <= 161
+                gate.set()
+                await trio.sleep(10)
+                await settle()
+                assert seen[-1] == 2999
+                assert client.session is not None
+
+    run_sockets(main)
+
+
 # --- slow readers -------------------------------------------------------------------------------
 
 
@@ -182,10 +294,10 @@ def test_a_signal_waits_while_too_much_waits_to_be_sent(
         async with open_server(**options) as world, world.raw() as raw:
             connection = world.only()
             sent = await fill(connection)
-            pending = connection.session_state.outbox.pending
+            pending = connection._session_state.outbox.pending
             assert MEGABYTE < pending <= 2 * MEGABYTE + 100
             assert await fill(connection) == 0  # the cancelled one was never queued
-            assert connection.session_state.outbox.pending == pending
+            assert connection._session_state.outbox.pending == pending
             for _ in range(sent):
                 await raw.answer()
             await connection.signal("last")
@@ -233,7 +345,7 @@ def test_who_asks_and_doesnt_read_the_replies_is_cut(
             request = raw.frame(Opcode.BINARY, b"\x7f12345678\x01x")
             await raw.send(*[request] * 30)
             await settle()
-            assert connection.ended
+            assert connection._ended
 
     run_sockets(main)
     assert "a client that doesn't read its replies is cut" in caplog.text
@@ -291,7 +403,7 @@ def test_a_slow_member_of_a_room_is_dropped_alone(
                 await room.send("n", "text")
                 assert await quick.answer() == (64, 0, "n", b"text")
                 await settle()
-                assert at_slow.ended
+                assert at_slow._ended
                 assert at_slow not in room.members
                 assert len(room.members) == 1
                 received = await slow.rest()

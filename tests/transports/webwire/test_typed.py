@@ -161,6 +161,30 @@ def test_a_format_is_one_of_two() -> None:
         Struct(int, "yaml")  # type: ignore[arg-type]  # the mistake is tested
 
 
+def test_a_reply_that_cant_be_read_is_named(open_server: OpenServer, run_sockets: Run) -> None:
+    def prepare(server: webwire.Server) -> None:
+        server.request("odd")(lambda request: "{")
+        server.request("none")(lambda request: None)
+
+    async def main() -> None:
+        async with open_server(prepare) as world, world.connect() as client:
+            for codec in (Json(), Struct(list[int])):
+                with pytest.raises(
+                    webwire.InvalidMessage, match="the reply to 'odd': the payload isn't"
+                ):
+                    await client.request("odd", 1, codec=codec)
+                with pytest.raises(webwire.InvalidMessage, match="'none': the payload is empty"):
+                    await client.request("none", 1, codec=codec)
+
+    run_sockets(main)
+
+
+def test_what_is_no_type_is_told() -> None:
+    nothing: Any = "nothing"
+    with pytest.raises(TypeError, match=r"kind must be a type that msgspec reads: .*nothing"):
+        webwire.Struct(nothing)
+
+
 def test_any_object_with_both_methods_is_a_codec(open_server: OpenServer, run_sockets: Run) -> None:
     class Numbers:
         """Decimal digits."""

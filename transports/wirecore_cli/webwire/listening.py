@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 
 import trio
@@ -11,6 +10,7 @@ from wirecore_trio._errors import alone
 from wirecore_trio.webwire import Client, Connecting, ServerSignal
 
 from ..logs import log_warnings
+from ..stopping import stop_on_signal
 from ..terminal import tell_note
 from .connecting import Server
 
@@ -37,7 +37,7 @@ async def print_signals(
             with alone():
                 async with trio.open_nursery() as nursery:
                     # Before it tells: who has read that it is connected may stop it.
-                    await nursery.start(_stop_on_signal, nursery.cancel_scope)
+                    await nursery.start(stop_on_signal, nursery.cancel_scope)
                     tell_note(f"connected to {server.name}")
                     log_warnings()
                     nursery.start_soon(lost.tell, client)
@@ -75,15 +75,6 @@ async def _print(
             shown += 1
             if shown == count:
                 return
-
-
-async def _stop_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
 
 
 class _Lost:

@@ -49,7 +49,7 @@ from wirecore.websocket import Response
 
 from .._listening import Listening
 from .._supervise import RetryPolicy
-from ._client import Client, Status
+from ._client import Client
 from ._codecs import Codec, Json, Struct
 from ._connection import Connection
 from ._entering import Connecting, connect
@@ -58,6 +58,7 @@ from ._messages import Request, ServerSignal, Signal
 from ._options import ClientOptions, ServerOptions
 from ._rooms import Room
 from ._server import Server, Upgrade
+from ._status import Status
 from .stores import (
     FileStore,
     MemoryStore,

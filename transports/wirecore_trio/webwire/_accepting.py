@@ -7,6 +7,8 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import trio
+
 from .._dispatch import Workers
 from ..websocket._accepting import Accepting, Serving
 from ..websocket._opened import Upgraded
@@ -27,8 +29,10 @@ class Bound(Accepting["Connection"]):
         serving: Serving,
         listeners: Sequence[socket.socket],
         workers: Workers,
+        scope: trio.CancelScope,
     ) -> None:
         super().__init__(serving, listeners)
+        self._scope = scope
         self._server = server
         self._workers = workers
         self._leftovers: dict[Connection, bytes] = {}
@@ -38,7 +42,7 @@ class Bound(Accepting["Connection"]):
         assert opened.request is not None, "a server has the client's request"
         if self._server.stopping:
             return None
-        connection = self._server.make_connection(
+        connection = self._server._make_connection(
             upgraded.link, opened.request, opened.answer, self._workers, peer
         )
         if upgraded.leftover:
@@ -47,7 +51,7 @@ class Bound(Accepting["Connection"]):
 
     async def _attend(self, connection: Connection, peer: str) -> None:
         try:
-            await connection.run(self._leftovers.pop(connection, b""))
+            await connection._run(self._leftovers.pop(connection, b""))
         finally:
             self.connections.discard(connection)
 
@@ -59,6 +63,9 @@ class Bound(Accepting["Connection"]):
         """Wait until no connection is open."""
         await self._acceptor.wait_idle()
 
+    def _cancel_left(self) -> None:
+        self.cancel()
+
     def cancel(self) -> None:
-        """Cancel what is left."""
-        self._acceptor.cancel_connections()
+        """Cancel what is left: handlers and connections, or the wait for a store."""
+        self._scope.cancel()

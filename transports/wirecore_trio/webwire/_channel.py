@@ -31,7 +31,7 @@ from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
 from .._waiter import Waiter
-from ._errors import Disconnected, TransmissionFailed
+from ._errors import Disconnected, NotOpen, TransmissionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,10 @@ _SIGNAL_END: Final = _SIGNAL + len(Encoding)
 #: What the answers without a payload mean.
 _REFUSALS: Final[dict[int, tuple[type[errors.RemoteError], str]]] = {
     MessageType.REPLY_SHUTDOWN: (ServerShutdown, "the server shuts down"),
-    MessageType.REPLY_INTERNAL_ERROR: (InternalError, "the server failed to handle the request"),
+    MessageType.REPLY_INTERNAL_ERROR: (
+        InternalError,
+        "the server failed to handle the request; its log says why",
+    ),
     MessageType.REPLY_SESSION_NOT_FOUND: (SessionNotFound, "the server has no such session"),
     MessageType.REPLY_MAX_SESSION_CONNECTIONS: (
         MaxSessionConnectionsReached,
@@ -63,17 +66,20 @@ _REFUSALS: Final[dict[int, tuple[type[errors.RemoteError], str]]] = {
 class Listener(Protocol):
     """Whom a channel tells what the server sent by itself; nothing of it may block."""
 
-    def signalled(self, name: str, payload: Payload) -> None:
+    def _signalled(self, channel: Channel, name: str, payload: Payload) -> None:
         """A signal came."""
 
-    def session_created(self, json: bytes) -> None:
+    def _session_created(self, channel: Channel, json: bytes) -> None:
         """The server gave us a session."""
 
-    def session_closed(self) -> None:
+    def _session_closed(self, channel: Channel) -> None:
         """The server ended our session."""
 
-    def lost(self, channel: Channel) -> None:
+    def _lost(self, channel: Channel) -> None:
         """The connection is gone."""
+
+    async def _ask_again(self, name: str, data: bytes, encoding: int) -> Payload:
+        """A request came when the connection was about to end: the next one may do."""
 
 
 class _InOrder(Waiter):
@@ -216,7 +222,9 @@ class Channel(Calling):
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
-            raise Disconnected("not connected", execution="not_sent") from None
+            if own_time:
+                raise NotOpen("not connected", execution="not_sent") from None
+            return await self._listener._ask_again(name, data, encoding)
         if self._asked_now(waiter, now):
             if isinstance(waiter.outcome, Exception):
                 await trio.lowlevel.checkpoint()
@@ -226,7 +234,8 @@ class Channel(Calling):
             # The reply's payload, or the request's error; cancelled, the request is forgotten.
             return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
         finally:
-            self._had_its_turn(waiter)
+            if waiter.task is not None:  # as _had_its_turn, without its call
+                self._woken -= 1
 
     async def restore_session(self, key: bytes, take: Callable[[Payload], T]) -> T:
         """Ask for the session of *key*: what *take*, called once, makes of the reply, its JSON.
@@ -280,7 +289,7 @@ class Channel(Calling):
             session.signal(name, data, encoding, pump.now())
         except errors.NotConnected:
             await trio.lowlevel.checkpoint()
-            raise Disconnected("not connected", execution="not_sent") from None
+            raise NotOpen("not connected", execution="not_sent") from None
         pump.write()
 
     # --- the pump's owner, see there --------------------------------------------------------------
@@ -298,7 +307,7 @@ class Channel(Calling):
                     self._pump.woke = True
                 call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))
             elif _SIGNAL <= kind < _SIGNAL_END:
-                self._listener.signalled(name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
+                self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
             else:
                 self._received_other(kind, call, name, data)
         if self._changed is not None and not self._session.table:
@@ -313,9 +322,9 @@ class Channel(Calling):
             error, text = _REFUSALS[kind]
             self._answer(call, error(text))
         elif kind == MessageType.SESSION_CREATED:
-            self._listener.session_created(data)
+            self._listener._session_created(self, data)
         elif kind == MessageType.SESSION_CLOSED:
-            self._listener.session_closed()
+            self._listener._session_closed(self)
         elif kind == MessageType.ACCEPT_CONF:
             self._tell_change()
         # Anything else is for a server, and is ignored, as the original does.
@@ -333,7 +342,7 @@ class Channel(Calling):
         self._fail_requests(error)
         self._session.outbox.clear()
         self._tell_change()
-        self._listener.lost(self)
+        self._listener._lost(self)
 
     def _fail_requests(self, error: BaseException | None) -> None:
         if self.error is None:

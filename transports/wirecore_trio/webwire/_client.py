@@ -4,68 +4,47 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Coroutine
-from enum import Enum
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from wirecore import errors
 from wirecore.protocols.webwire import (
     ClientSession,
-    ConnectionTimeout,
     DeadlineExceeded,
     DialTimeout,
-    Encoding,
     InternalError,
     Payload,
-    Sendable,
     ServerShutdown,
     Session,
 )
-from wirecore.protocols.webwire.payload import split
-from wirecore.session.limits import check_seconds
 
-from .._arguments import require_seconds, require_type
+from .._arguments import require_type
 from .._dial import fail_after
 from .._errors import NotConnected
 from .._supervise import RetryPolicy, dial_until_open, supervise
 from ..websocket._client import Dialer
+from ._asking import Asking
 from ._channel import Channel
-from ._codecs import Codec, require_codec
 from ._errors import Disconnected
-from ._events import ClientHooks, Events
+from ._events import Events
 from ._messages import ServerSignal
 from ._options import ClientOptions, subprotocol_bytes
+from ._status import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from wirecore._backend import Backend
+
+T = TypeVar("T")
 
 logger = logging.getLogger("wirecore.webwire")
 
-_BINARY: Final = Encoding.BINARY
 
-#: Stands for the options' request_timeout.
-_DEFAULT: Any = object()
-
-
-class Status(Enum):
-    """Where a client stands.
-
-    *DISCONNECTED*: no connection, and no attempt under way. *CONNECTING*: an attempt is under
-    way, or the next one waits. *CONNECTED*: requests go through. *CLOSED*: its ``async with`` was
-    left.
-    """
-
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    CLOSED = "closed"
-
-
-class Client(ClientHooks):
+class Client(Asking):
     """A client of a webwire server; :func:`connect` makes it.
 
     Its methods may be called by any number of tasks at once.
@@ -81,10 +60,13 @@ class Client(ClientHooks):
         self._events = Events(options.max_queue)
         self._channel: Channel | None = None  # open, and the session restored
         self._last: Channel | None = None  # the last that was
+        self._paused: Channel | None = None  # isn't read, as too much waits
         self._session: Session | None = None
         self._status = Status.DISCONNECTED
         self._changed = trio.Event()
         self._failure: Exception | None = None  # of what ended the attempts for good
+        # The session that is being restored, and since when.
+        self._tried: tuple[Session | None, float] = (None, 0.0)
         self._connections = 0
         # Over all connections, as the original counts: an id tells one request in logs.
         self._make_id = count(1).__next__
@@ -122,143 +104,6 @@ class Client(ClientHooks):
             changed, self._changed = self._changed, trio.Event()
             changed.set()
 
-    # --- requests and signals -------------------------------------------------------------------
-
-    @overload
-    def request(
-        self,
-        name: str = ...,
-        payload: Sendable | Any = ...,
-        *,
-        timeout: float | None = ...,
-        codec: None = ...,
-        reply: None = ...,
-    ) -> Coroutine[Any, Any, Payload]: ...
-
-    @overload
-    def request(
-        self,
-        name: str = ...,
-        payload: Any = ...,
-        *,
-        timeout: float | None = ...,
-        codec: Codec[Any] | None = ...,
-        reply: Codec[Any] | None = ...,
-    ) -> Coroutine[Any, Any, Any]: ...
-
-    def request(
-        self,
-        name: str = "",
-        payload: Sendable | Any = None,
-        *,
-        timeout: float | None = _DEFAULT,
-        codec: Codec[Any] | None = None,
-        reply: Codec[Any] | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Send a request and wait for its reply: ``reply = await client.request("echo", "hi")``.
-
-        *payload*: ``str`` goes as UTF-8, bytes as binary, a Payload as it says; with a *codec*
-        whatever that encodes. The reply is a :class:`Payload`, or what *reply* (None: *codec*)
-        makes of it. Name or payload must be there. *timeout*: seconds, in place of the option
-        ``request_timeout``; None: none. Cancel scopes are yours to use besides: a cancelled
-        request is forgotten.
-
-        Without connection it waits for one, or fails at once where ``autoconnect`` is off. Raises
-        RequestError, InternalError and ServerShutdown, as the server answers;
-        :class:`Disconnected`, which says what is known of the request, of which
-        :class:`TransmissionFailed` is one kind; DeadlineExceeded without a reply in time,
-        ConnectionTimeout without a connection; BufferOverflow, UnsendableMessage; InvalidMessage
-        for a reply that *reply* can't read; what ended the attempts to connect for good.
-        """
-        channel = self._channel
-        if channel is not None and timeout is _DEFAULT and codec is None and reply is None:
-            # The channel's own coroutine: one frame less to resume for every request.
-            if type(payload) is bytes:
-                return channel.request(name, payload, _BINARY)
-            return channel.request(name, *split(payload))
-        require_codec("codec", codec)
-        require_codec("reply", reply)
-        data, encoding = split(payload if codec is None else codec.encode(payload))
-        seconds = self._options.request_timeout if timeout is _DEFAULT else timeout
-        return self._request(name, data, encoding, seconds, reply or codec)
-
-    async def _request(
-        self,
-        name: str,
-        data: bytes,
-        encoding: int,
-        seconds: float | None,
-        codec: Codec[Any] | None,
-    ) -> Any:
-        require_seconds("timeout", seconds)
-        check_seconds("timeout", seconds)
-        deadline = math.inf if seconds is None else trio.current_time() + seconds
-        channel = self._channel or await self._wait_connected(deadline, seconds)
-        with trio.CancelScope(deadline=deadline) as scope:
-            payload = await channel.request(name, data, encoding, own_time=True)
-        if scope.cancelled_caught:
-            raise DeadlineExceeded(f"no reply within {seconds:g} s")
-        return payload if codec is None else codec.decode(payload)
-
-    async def _wait_connected(self, deadline: float, seconds: float | None) -> Channel:
-        """The open connection, which is waited for, and begun if autoconnect may."""
-        if not self._autoconnect or self._status is Status.CLOSED:
-            await trio.lowlevel.checkpoint()
-            raise Disconnected(self._why_not(), execution="not_sent")
-        self._begin()
-        with trio.CancelScope(deadline=deadline) as scope:
-            return await self._opened()
-        assert scope.cancelled_caught
-        raise ConnectionTimeout(f"no connection within {seconds:g} s; nothing was sent")
-
-    async def _opened(self) -> Channel:
-        while self._channel is None:
-            if self._status is Status.CLOSED:
-                raise Disconnected(self._why_not(), execution="not_sent")
-            if self._failure is not None:
-                raise self._failure
-            if self._status is Status.DISCONNECTED:
-                raise Disconnected(
-                    "the client was told to close, or lost its connection at once",
-                    execution="not_sent",
-                )
-            await self._changed.wait()
-        return self._channel
-
-    def _why_not(self) -> str:
-        if self._status is Status.CLOSED:
-            return "this client was left: use it within its async with"
-        return "not connected"
-
-    def signal(
-        self,
-        name: str = "",
-        payload: Sendable | Any = None,
-        *,
-        codec: Codec[Any] | None = None,
-        wait: bool = False,
-    ) -> Coroutine[Any, Any, None]:
-        """Send a signal; nothing comes back. *payload*, *codec*: as :meth:`request` has them.
-
-        Without connection it fails at once, with :class:`Disconnected`; with *wait* it waits for
-        one, up to ``request_timeout``. It waits while too much waits to be sent. Raises as
-        :meth:`request` otherwise.
-        """
-        data, encoding = split(payload if codec is None else codec.encode(payload))
-        channel = self._channel
-        if channel is not None:
-            return channel.signal(name, data, encoding)  # one frame less, as with requests
-        return self._signal_later(name, data, encoding, wait=wait)
-
-    async def _signal_later(self, name: str, data: bytes, encoding: int, *, wait: bool) -> None:
-        if not wait:
-            await trio.lowlevel.checkpoint()
-            raise Disconnected(self._why_not(), execution="not_sent")
-        seconds = self._options.request_timeout
-        deadline = math.inf if seconds is None else trio.current_time() + seconds
-        channel = await self._wait_connected(deadline, seconds)
-        await channel.signal(name, data, encoding)
-
     # --- sessions -------------------------------------------------------------------------------
 
     async def restore_session(self, key: str) -> Session:
@@ -273,7 +118,36 @@ class Client(ClientHooks):
         seconds = self._options.request_timeout
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         channel = self._channel or await self._wait_connected(deadline, seconds)
-        return await channel.restore_session(_key_bytes(key), self._restored)
+        restore = partial(channel.restore_session, _key_bytes(key), self._restored)
+        return await self._go_through(channel, restore)
+
+    async def _go_through(self, channel: Channel, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the server answers, which is heard, too, where who asked is cancelled meanwhile.
+
+        The server does what it was asked for in any case: so one mind is kept.
+        """
+        outcome: T | Exception | None = None
+        answered = trio.Event()
+
+        async def run() -> None:
+            nonlocal outcome
+            try:
+                outcome = await ask()
+            except DeadlineExceeded as error:
+                outcome = error
+                channel.abort()  # what the server has done, or will, nobody knows
+            except Exception as error:  # noqa: BLE001 - raised to who asked
+                outcome = error
+            finally:
+                answered.set()
+
+        self._nursery.start_soon(run)
+        await answered.wait()
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is None:
+            raise Disconnected("the client was left meanwhile", execution="maybe_executed")
+        return outcome
 
     def _restored(self, reply: Payload) -> Session:
         session = Session.from_json(reply.data)
@@ -291,7 +165,8 @@ class Client(ClientHooks):
             self._session = None
             await trio.lowlevel.checkpoint()
         else:
-            await self._channel.close_session(self._session_ended)
+            channel = self._channel
+            await self._go_through(channel, partial(channel.close_session, self._session_ended))
 
     def _session_ended(self, reply: Payload) -> Payload:
         self._session = None
@@ -320,6 +195,7 @@ class Client(ClientHooks):
         """
         if self._channel is not None:
             await self._channel.wait_answered()
+        self._tried = None, 0.0
         await self._end()
         await trio.lowlevel.checkpoint()
 
@@ -329,7 +205,7 @@ class Client(ClientHooks):
         channel = self._channel
         if channel is not None:
             channel.close()
-            self.lost(channel)
+            self._lost(channel)
             await channel.wait_ended()
         elif attempts is not None:
             attempts.cancel()
@@ -366,6 +242,13 @@ class Client(ClientHooks):
 
     async def _attempt(self) -> Channel:
         """One attempt, as far as the server's first message."""
+        try:
+            return await self._dial()
+        except BaseException:
+            self._tried = None, 0.0  # the server isn't there, so it fails at nothing
+            raise
+
+    async def _dial(self) -> Channel:
         options = self._options
         name = self._dialer.name
         try:
@@ -400,9 +283,11 @@ class Client(ClientHooks):
                 self._channel = self._last = channel
                 self._connections += 1
                 self._set(Status.CONNECTED)
+                self._events.put("on_connected", self._events.connected)
             await channel.wait_ended()
         finally:
             channel.abort()
+        await self._events.wait_room()  # or each connection would add what there is no room for
         return self._autoconnect and self._attempts is scope
 
     async def _restore(self, channel: Channel) -> None:
@@ -410,49 +295,63 @@ class Client(ClientHooks):
         session = self._session
         if session is None:
             return
+        now = trio.current_time()
+        if self._tried[0] is not session:
+            self._tried = session, now
+        patience = self._options.restore_timeout
+        deadline = math.inf if patience is None else self._tried[1] + patience
 
         def take(reply: Payload) -> Session:
             # Where it was closed here meanwhile, it stays so.
             return self._restored(reply) if self._session is session else session
 
         try:
-            await channel.restore_session(_key_bytes(session.key), take)
-            if self._session is None:
-                await channel.close_session(self._session_ended)
-        except (
-            NotConnected,
-            Disconnected,
-            ServerShutdown,
-            InternalError,
-            DeadlineExceeded,
-        ) as error:
-            # Nothing was said of the session itself: with the next connection, once more.
-            logger.warning("the session couldn't be restored yet: %s", error)
-            channel.abort()
+            with trio.CancelScope(deadline=max(deadline, now)) as scope:
+                await channel.restore_session(_key_bytes(session.key), take)
+                if self._session is None:
+                    await channel.close_session(self._session_ended)
+                self._tried = None, 0.0
+            if scope.cancelled_caught:
+                self._forget(session, DeadlineExceeded(f"not restored within {patience:g} s"))
+                channel.abort()  # the server may restore it yet
+        except (NotConnected, Disconnected, ServerShutdown) as error:
+            self._tried = None, 0.0
+            self._restore_later(channel, error)
+        except (InternalError, DeadlineExceeded) as error:
+            # Nothing was said of the session itself, but it mustn't keep us away for ever.
+            if isinstance(error, DeadlineExceeded) or trio.current_time() < deadline:
+                self._restore_later(channel, error)
+            else:
+                self._forget(session, error)
         except errors.WirecoreError as error:
-            logger.warning("the session is lost: %s", error)
-            if self._session is session:
-                self._session = None
+            self._forget(session, error)
+
+    def _restore_later(self, channel: Channel, error: Exception) -> None:
+        logger.warning("the session couldn't be restored yet: %s", error)
+        channel.abort()
+
+    def _forget(self, session: Session, error: Exception) -> None:
+        logger.warning("the session is lost: %s", error)
+        self._tried = None, 0.0
+        if self._session is session:
+            self._session = None
+            self._events.put("on_session_refused", self._events.session_refused, error)
 
     # --- what the server sends by itself, see Listener --------------------------------------------
 
-    def signalled(self, name: str, payload: Payload) -> None:
+    def _signalled(self, channel: Channel, name: str, payload: Payload) -> None:
         """See Listener."""
+        if channel.ended:
+            return  # of the same read as what has ended it
         self._events.put_signal(
             name, payload, lambda name, payload, value: ServerSignal(self, name, payload, value)
         )
-        channel = self._channel
-        if self._events.full and channel is not None:
-            # A handler may wait for a reply, so where one is due the reader goes on; but not for
-            # ever, as what waits is memory.
-            if self._events.overfull:
-                logger.warning("%r is disconnected: signals come faster than they are taken", self)
-                channel.abort()
-            elif not channel.asking:
-                channel.pause()
+        self._slow_down(channel)
 
-    def session_created(self, json: bytes) -> None:
+    def _session_created(self, channel: Channel, json: bytes) -> None:
         """See Listener."""
+        if channel.ended:
+            return
         try:
             session = Session.from_json(json)
         except errors.InvalidMessage as error:
@@ -460,13 +359,28 @@ class Client(ClientHooks):
             return
         self._session = session
         self._events.put("on_session_created", self._events.session_created, session)
+        self._slow_down(channel)
 
-    def session_closed(self) -> None:
+    def _session_closed(self, channel: Channel) -> None:
         """See Listener."""
+        if channel.ended:
+            return
         self._session = None
         self._events.put("on_session_closed", self._events.session_closed)
+        self._slow_down(channel)
 
-    def lost(self, channel: Channel) -> None:
+    def _slow_down(self, channel: Channel) -> None:
+        # A handler may wait for a reply, so where one is due the reader goes on; but not for
+        # ever, as what waits is memory.
+        if self._events.full:
+            if self._events.overfull:
+                logger.warning("%r is disconnected: signals come faster than they are taken", self)
+                channel.abort()
+            elif not channel.asking:
+                channel.pause()
+                self._paused = channel
+
+    def _lost(self, channel: Channel) -> None:
         """See Listener."""
         if channel is self._channel:
             self._channel = None
@@ -482,8 +396,9 @@ class Client(ClientHooks):
         await self._events.run(self._read_on)
 
     def _read_on(self) -> None:
-        if self._channel is not None:
-            self._channel.read_on()
+        if self._paused is not None:
+            self._paused.read_on()
+            self._paused = None
 
     async def _leave(self) -> None:
         self._set(Status.CLOSED)

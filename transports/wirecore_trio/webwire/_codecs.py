@@ -50,14 +50,18 @@ class Json:
         try:
             return json.loads(payload.text)
         except (ValueError, RecursionError) as error:
-            raise InvalidMessage(f"the payload isn't JSON: {error}") from error
+            fault = _fault(payload, "isn't JSON")
+            raise InvalidMessage(f"the payload {fault}: {error}") from error
 
 
 class Struct(Generic[T]):
-    """Values of *kind*, checked: a msgspec Struct, a dataclass, ``list[int]``, and the like.
+    """Values of *kind*: a msgspec Struct, a dataclass, ``list[int]``, and the like.
+
+    What comes is checked; what is sent is whatever msgspec can encode.
 
     *format*: "json" goes as UTF-8 text, "msgpack" as binary. Needs the package msgspec. Raises
-    ImportError without it, InvalidOption for another format.
+    ImportError without it, InvalidOption for another format, TypeError for a *kind* that msgspec
+    has no use for.
     """
 
     def __init__(self, kind: type[T], format: Literal["json", "msgpack"] = "json") -> None:  # noqa: A002
@@ -74,7 +78,10 @@ class Struct(Generic[T]):
         self._encoding = Encoding.UTF8 if self._text else Encoding.BINARY
         self._failures = (msgspec.MsgspecError, UnicodeDecodeError)
         self._encode: Callable[[T], bytes] = module.Encoder().encode
-        self._decode: Callable[[bytes], T] = module.Decoder(kind).decode
+        try:
+            self._decode: Callable[[bytes], T] = module.Decoder(kind).decode
+        except TypeError as error:
+            raise TypeError(f"kind must be a type that msgspec reads: {error}") from None
 
     def encode(self, value: T) -> Payload:
         """See :class:`Codec`."""
@@ -90,4 +97,9 @@ class Struct(Generic[T]):
                 return self._decode(payload.text.encode())
             return self._decode(payload.data)
         except self._failures as error:
-            raise InvalidMessage(f"the payload isn't what was expected: {error}") from error
+            fault = _fault(payload, "isn't what was expected")
+            raise InvalidMessage(f"the payload {fault}: {error}") from error
+
+
+def _fault(payload: Payload, otherwise: str) -> str:
+    return otherwise if payload else "is empty"

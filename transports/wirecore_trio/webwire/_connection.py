@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -21,6 +21,7 @@ from wirecore.protocols.webwire import (
 from wirecore.protocols.webwire.payload import split
 
 from .._dispatch import Threads, Workers
+from .._errors import in_trio
 from .._handlers import forgotten_await
 from .._link import Link
 from .._owner import Owner
@@ -45,6 +46,10 @@ logger = logging.getLogger("wirecore.webwire")
 
 T = TypeVar("T")
 
+#: Seconds that store and program get to be told of a connection's end when the server is
+#: cancelled.
+_LAST_WORDS: Final = 5.0
+
 
 class Connection(Owner[Any]):
     """A client's connection. Its public methods may be called by any task, in hooks and handlers.
@@ -57,19 +62,23 @@ class Connection(Owner[Any]):
         "_closing",
         "_gone",
         "_handling",
+        "_has_left",
         "_id",
+        "_leave_by",
+        "_leaving",
+        "_options",
         "_pump",
+        "_reason",
+        "_requests",
         "_server",
+        "_session_state",
+        "_signals",
         "_threads",
         "_workers",
         "http_request",
         "info",
-        "options",
         "remote_address",
-        "requests",
         "session",
-        "session_state",
-        "signals",
     )
 
     def __init__(
@@ -87,13 +96,17 @@ class Connection(Owner[Any]):
         self._server = server
         self._workers = workers
         self._id = ""  # made when somebody asks
-        self._closing = False
+        self._closing: CloseCode | None = None  # how it ends as soon as nothing is handled
         self._gone = trio.Event()
-        self.options: ServerOptions = server.options
-        self.requests: Routes = server._requests
-        self.signals: Routes = server._signals
+        self._reason: BaseException | None = None
+        self._has_left: trio.Event | None = None  # once somebody is being told of the end
+        self._leaving: trio.CancelScope | None = None
+        self._leave_by = math.inf
+        self._options: ServerOptions = server.options
+        self._requests: Routes = server._requests
+        self._signals: Routes = server._signals
         self._threads: Threads | None = None  # made for the first handler that runs in one
-        self.session_state = session_state
+        self._session_state = session_state
         #: The request that opened the connection.
         self.http_request = http_request
         #: Where it comes from, for logs.
@@ -123,7 +136,7 @@ class Connection(Owner[Any]):
     @property
     def connected(self) -> bool:
         """Whether it can be sent to; False, too, once :meth:`close` was called."""
-        return not self.session_state.inactive and self.session_state.open
+        return not self._session_state.inactive and self._session_state.open
 
     async def signal(
         self, name: str, payload: Sendable | Any = None, *, codec: Codec[Any] | None = None
@@ -135,10 +148,10 @@ class Connection(Owner[Any]):
         UnsendableMessage for what can't be sent, BufferOverflow for more than ``buffer_size``.
         """
         data, encoding = split(payload if codec is None else codec.encode(payload))
-        if self.session_state.outbox.pending > self.options.high_water:
+        if self._session_state.outbox.pending > self._options.high_water:
             await self._pump.drained()
         try:
-            self.session_state.signal(name, data, encoding)
+            self._session_state.signal(name, data, encoding)
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
@@ -151,15 +164,16 @@ class Connection(Owner[Any]):
         The client learns it before the reply of the handler. Where the store can't keep it that is
         logged, and it lives as long as its connections. Raises InvalidState where sessions
         are disabled, or the connection has one; :class:`Disconnected`; TypeError or ValueError for
-        info that JSON can't hold.
+        info that JSON can't hold; what a shared store raises that can't count its connection.
         """
         return await self._server._sessions.create(self, info)
 
     async def close_session(self) -> None:
         """End the client's session, and tell it; nothing where it has none.
 
-        If this was its last connection the store forgets it. Raises InvalidState where sessions
-        are disabled.
+        If this was its last connection the store forgets it; where it can't that is logged. Raises
+        InvalidState where sessions are disabled, and what a shared store raises: then the client
+        has it still.
         """
         await self._server._sessions.close_by_server(self)
 
@@ -167,9 +181,12 @@ class Connection(Owner[Any]):
         """End the connection in good order. Never waits; see :meth:`wait_closed`. Idempotent.
 
         It is inactive at once: what comes is dropped without an answer. Handlers that run go on,
-        and their replies go out; then it ends.
+        and their replies go out; then it ends. A handler that runs in a thread may call it, too.
         """
-        self.close_with(CloseCode.NORMAL)
+        if in_trio():
+            self._close_with(CloseCode.NORMAL)
+        else:
+            trio.from_thread.run_sync(self._close_with, CloseCode.NORMAL)
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, its last handler and hook, too.
@@ -188,23 +205,26 @@ class Connection(Owner[Any]):
         return self._id
 
     @property
-    def ended(self) -> bool:
+    def _ended(self) -> bool:
         """Whether the connection is gone."""
         return self._pump.ended
 
     @property
-    def threads(self) -> Threads:
+    def _thread_limit(self) -> Threads:
         """What bounds the handlers that run in threads."""
         if self._threads is None:
-            self._threads = Threads(self._workers.everybody, self.options.max_handler_threads)
+            self._threads = Threads(self._workers.everybody, self._options.max_handler_threads)
         return self._threads
 
-    def now(self) -> float:
+    def _now(self) -> float:
         """The time on the clock of connections."""
         return self._pump.now()
 
-    async def run(self, leftover: bytes) -> None:
-        """Serve the client until the connection has ended, and its handlers with it."""
+    async def _run(self, leftover: bytes) -> None:
+        """Serve the client until the connection has ended, and its handlers with it.
+
+        Cancelled, it gives those who are to be told of the end a few seconds.
+        """
         hook = self._server._hooks.connected
         if hook is not None:
             self._handling.run_own(self._tell_connected)
@@ -215,50 +235,78 @@ class Connection(Owner[Any]):
             await self._pump.run_reader()
             await self._handling.wait_idle()
         finally:
-            self.abort()
-            self._handling.cancel()
+            self._abort()
+            self._handling.scopes.end()
+            await self._see_off()
             self._gone.set()
 
     async def _tell_connected(self) -> None:
         await self._server._tell("on_client_connected", self._server._hooks.connected, self)
 
-    def close_with(self, code: CloseCode) -> None:
-        """As :meth:`close`, with *code* in the close frame."""
-        if not self._closing:
-            self._closing = True
-            self.session_state.deactivate()
-            self._handling.drop_waiting()
-            self._server._start_task(self._close_when_idle, code)
+    async def _see_off(self) -> None:
+        """Whoever is to be told of the end has been, even if all that runs is cancelled."""
+        if self._has_left is not None and self._has_left.is_set():
+            return
+        with trio.CancelScope(shield=True):
+            self._hurry()
+            with trio.move_on_at(self._leave_by):
+                await self._handling.wait_idle()  # handlers that are cancelled end before
+            if self._has_left is None:
+                self._hurry()
+                await self._leave()
+            else:
+                await self._has_left.wait()
 
-    async def _close_when_idle(self, code: CloseCode) -> None:
-        await self._handling.wait_idle()
-        self._finish(code)
+    def _hurry(self) -> None:
+        self._leave_by = trio.current_time() + _LAST_WORDS
+        if self._leaving is not None:
+            self._leaving.deadline = self._leave_by
+
+    def _close_with(self, code: CloseCode) -> None:
+        """As :meth:`close`, with *code* in the close frame."""
+        self._session_state.deactivate()
+        self._handling.stop_taking()
+        if self._closing is None:
+            self._end_when_idle(code)
+
+    def drain(self) -> None:
+        """The server takes no more connections: new requests are refused, then it ends."""
+        self._stop()
+        if self._closing is None:
+            self._end_when_idle(CloseCode.GOING_AWAY)
+
+    def _end_when_idle(self, code: CloseCode) -> None:
+        self._closing = code
+        if self._handling.idle:
+            self._finish(code)
+
+    def _rested(self) -> None:
+        """Nothing of it is being handled any more."""
+        if self._closing is not None:
+            self._finish(self._closing)
 
     def _finish(self, code: CloseCode) -> None:
-        if not self.ended:
-            self.session_state.close(code)
+        if not self._ended:
+            self._session_state.close(code)
             self._pump.push()
             self._pump.closed()
             self._pump.arm()
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """The server shuts down: new requests are refused from now on."""
-        self.session_state.stop()
+        self._session_state.stop()
         for kind, request_id, _, _ in self._handling.drop_waiting():
             if kind in _ANSWERED:
-                self.answer(request_id, MessageType.REPLY_SHUTDOWN)
+                self._answer(request_id, MessageType.REPLY_SHUTDOWN)
 
-    def abort(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
+    def _abort(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
         """End it now; a close frame still goes first, if it can."""
-        if not self.ended:
-            self.session_state.close(code)
+        if not self._ended:
+            self._session_state.close(code)
             self._pump.push_last()
             self._pump.end(None)
 
-    def drain(self) -> None:
-        """The server takes no more connections: see Drainable; shutdown sees to the rest."""
-
-    async def wait_handled(self) -> None:
+    async def _wait_handled(self) -> None:
         """Wait until nothing of it is being handled."""
         await self._handling.wait_idle()
 
@@ -272,109 +320,142 @@ class Connection(Owner[Any]):
 
     def on_end(self, error: BaseException | None) -> None:
         """See the pump's Owner."""
-        state = self.session_state
+        state = self._session_state
         state.deactivate()
         state.outbox.clear()
-        self.read_on()
-        if self.options.on_disconnect == "cancel":
+        self._read_on()
+        if self._options.on_disconnect == "cancel":
             self._handling.drop_waiting()
-            self._handling.cancel()
+            self._handling.scopes.end()
         reason: BaseException | None = state.problem or error
-        if reason is None and not self._closing:
+        if reason is None and self._closing is None:
             reason = state.closed_error()
-        self._handling.run_own(lambda: self._left(reason))
+        self._reason = reason
+        self._handling.run_own(self._leave)
 
-    async def _left(self, reason: BaseException | None) -> None:
+    @property
+    def _has_gone(self) -> bool:
+        """Whether those who are to be told of its end are: it gets no session any more."""
+        return self._has_left is not None
+
+    async def _leave(self) -> None:
+        """The connection is no more: its session, its rooms and the program are told, once."""
+        if self._has_left is not None:
+            return
+        self._has_left = trio.Event()
         server = self._server
-        await server._sessions.lose(self)
-        await server._left_rooms(self)
-        await server._tell("on_client_disconnected", server._hooks.disconnected, self, reason)
+        # At once, whatever a store does: nobody here finds it any more.
+        key, rooms = server._sessions.drop(self), server._drop_rooms(self)
+        try:
+            # Shielded: whoever is cancelled, this isn't to be left half done.
+            self._leaving = trio.CancelScope(shield=True, deadline=self._leave_by)
+            with self._leaving as scope:
+                hook = server._hooks.disconnected
+                if key is None and not rooms:
+                    await server._tell("on_client_disconnected", hook, self, self._reason)
+                else:
+                    async with trio.open_nursery() as nursery:
+                        if key is not None:
+                            nursery.start_soon(server._sessions.leave, key, self)
+                        for room in rooms:
+                            nursery.start_soon(room._dropped)
+                        await server._tell("on_client_disconnected", hook, self, self._reason)
+            if scope.cancelled_caught:
+                logger.error("%r: not all could be told of its end in time", self)
+        finally:
+            self._has_left.set()
 
     # --- handling, see there ----------------------------------------------------------------------
 
     @property
-    def paused(self) -> bool:
+    def _paused(self) -> bool:
         """Whether nobody reads, as too much waits."""
         return self._pump.paused is not None
 
-    def pause(self) -> None:
+    def _pause(self) -> None:
         """Have nobody read until :meth:`read_on`."""
         pause(self._pump)
 
-    def read_on(self) -> None:
+    def _read_on(self) -> None:
         """There is room again."""
         if read_on(self._pump):
-            self.session_state.resume(self.now())
+            self._session_state.resume(self._now())
 
-    def start(self, job: Job) -> None:
+    def _start(self, job: Job) -> None:
         """Run *job* in a worker."""
         self._pump.woke = True
         self._workers.start(job)
 
-    def reply(self, request_id: int, name: str, value: Sendable) -> None:
+    def _reply(self, request_id: int, name: str, value: Sendable) -> None:
         """Send what the handler of *name* returned, if there is still somebody to answer."""
         pump = self._pump
         if pump.ended:
             return
         try:
             if type(value) is Payload:
-                self.session_state.reply(request_id, value.data, value.encoding)
+                self._session_state.reply(request_id, value.data, value.encoding)
             else:
-                self.session_state.reply(request_id, *split(value))
+                self._session_state.reply(request_id, *split(value))
         except TypeError as error:
-            hint = forgotten_await(value)
-            self.fail_internally(request_id, name, TypeError(f"{error}{hint}"))
+            is_refusal = isinstance(value, RequestError)
+            hint = ": raise it" if is_refusal else forgotten_await(value)
+            self._fail_internally(request_id, name, TypeError(f"{error}{hint}"))
         except errors.LocalError as error:
             self._unsendable(request_id, name, error)
-        pump.write()
+        if not pump.reading:  # else it leaves at the read's end
+            pump.write()
 
-    def fail(self, request_id: int, name: str, error: RequestError) -> None:
+    def _fail(self, request_id: int, name: str, error: RequestError) -> None:
         """Send an error that the handler of *name* raised on purpose."""
-        if self.ended:
+        if self._ended:
             return
         try:
-            self.session_state.reply_error(request_id, error.code, error.message)
+            self._session_state.reply_error(request_id, error.code, error.message)
         except (errors.LocalError, AttributeError, TypeError) as unsendable:
+            unsendable.__cause__ = error  # the log is to say where it was raised
             self._unsendable(request_id, name, unsendable)
         self._pump.write()
 
-    def fail_internally(self, request_id: int, name: str, error: Exception) -> None:
+    def _fail_internally(self, request_id: int, name: str, error: Exception) -> None:
         """Log *error*, and tell the client no more than that its request failed."""
         logger.error(
             "the handler of the request %r failed; the client was told of an internal error",
             name,
             exc_info=error,
         )
-        self.answer(request_id, MessageType.REPLY_INTERNAL_ERROR)
+        self._answer(request_id, MessageType.REPLY_INTERNAL_ERROR)
 
-    def answer(self, request_id: int, outcome: MessageType) -> None:
+    def _answer(self, request_id: int, outcome: MessageType) -> None:
         """Send an answer that is a type and no more."""
-        if not self.ended:
+        if not self._ended:
             try:
-                self.session_state.reply_outcome(request_id, outcome)
+                self._session_state.reply_outcome(request_id, outcome)
             except errors.LocalLimitExceeded as error:
                 self._cut(error)
             self._pump.write()
 
-    async def answer_session_request(self, kind: int, request_id: int, data: bytes) -> None:
+    async def _answer_session_request(self, kind: int, request_id: int, data: bytes) -> None:
         """The client asks for a session, or for the end of its own."""
         sessions = self._server._sessions
-        if kind == MessageType.RESTORE_SESSION:
-            answer: MessageType | Payload | None = await sessions.restore(self, data)
-        else:
-            answer = await sessions.close_by_client(self)
-        if isinstance(answer, MessageType):
-            self.answer(request_id, answer)
-        else:
-            self.reply(request_id, "restore session", answer)
 
-    def write(self) -> None:
+        def answer(what: MessageType | Payload | None) -> None:
+            if isinstance(what, MessageType):
+                self._answer(request_id, what)
+            else:
+                self._reply(request_id, "restore session", what)
+
+        if kind == MessageType.RESTORE_SESSION:
+            await sessions.restore(self, data, answer)
+        else:
+            await sessions.close_by_client(self, answer)
+
+    def _write(self) -> None:
         """Send what the session has queued."""
         self._pump.write()
 
-    def send_shared(self, message: bytes, encoded: dict[int, list[bytes]]) -> bool:
+    def _send_shared(self, message: bytes, encoded: dict[int, list[bytes]]) -> bool:
         """Queue a signal's *message* for a broadcast, if there is room for it."""
-        state = self.session_state
+        state = self._session_state
         if not self.connected or (state.outbox.pending and self._pump.crowded):
             return False
         try:
@@ -388,7 +469,7 @@ class Connection(Owner[Any]):
         if isinstance(error, errors.LocalLimitExceeded) and error.limit == "max_queued_bytes":
             self._cut(error)
         else:
-            self.fail_internally(request_id, name, error)
+            self._fail_internally(request_id, name, error)
 
     def _cut(self, error: errors.LocalLimitExceeded) -> None:
         # Replies pile up at a client that asks and doesn't read: memory comes before its requests.

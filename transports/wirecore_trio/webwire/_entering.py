@@ -16,9 +16,10 @@ from .._entered import Entered
 from .._errors import require_trio
 from .._tasks import HiddenNursery
 from ..websocket._client import Dialer, Prepare
-from ._client import Client, Status
+from ._client import Client
 from ._events import ClientHooks
 from ._options import ClientOptions
+from ._status import Status
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend

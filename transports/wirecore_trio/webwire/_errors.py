@@ -13,5 +13,9 @@ class Disconnected(CallLost):
     """
 
 
+class NotOpen(Disconnected):
+    """The connection had come to its end, or its peer was ending it, before this could be sent."""
+
+
 class TransmissionFailed(Disconnected):
     """The connection was lost before the request had left: it is safe to repeat."""

@@ -53,6 +53,21 @@ class ClientHooks:
         self._events.session_created = hook
         return hook
 
+    def on_session_refused(self, hook: H) -> H:
+        """``(error)``, when our session couldn't be restored and is given up; we are connected.
+
+        *error*: what the server has answered.
+        """
+        require_callable("on_session_refused", hook, "error")
+        self._events.session_refused = hook
+        return hook
+
+    def on_connected(self, hook: H) -> H:
+        """``()``, when a connection is open and the session, if there was one, restored on it."""
+        require_callable("on_connected", hook)
+        self._events.connected = hook
+        return hook
+
     def on_session_closed(self, hook: H) -> H:
         """``()``, when the server has ended our session; not for ``close_session`` of our own."""
         require_callable("on_session_closed", hook)
@@ -75,10 +90,13 @@ class Events:
     __slots__ = (
         "_most",
         "_queue",
+        "_room",
         "_something",
+        "connected",
         "disconnected",
         "session_closed",
         "session_created",
+        "session_refused",
         "signals",
     )
 
@@ -86,9 +104,12 @@ class Events:
         self._most = most
         self._queue: deque[tuple[str, Hook, tuple[object, ...]]] = deque()
         self._something = trio.Event()
+        self._room: trio.Event | None = None  # made when somebody waits for some
         self.signals = Routes("signal", "on_signal")
         self.session_created: Hook | None = None
+        self.session_refused: Hook | None = None
         self.session_closed: Hook | None = None
+        self.connected: Hook | None = None
         self.disconnected: Hook | None = None
 
     @property
@@ -100,6 +121,13 @@ class Events:
     def overfull(self) -> bool:
         """Whether so many things wait that no more may."""
         return len(self._queue) >= self._most * _BEYOND
+
+    async def wait_room(self) -> None:
+        """Wait while as many things wait as may."""
+        while self.full:
+            if self._room is None:
+                self._room = trio.Event()
+            await self._room.wait()
 
     def put(self, what: str, hook: Hook | None, *arguments: object) -> None:
         """Call *hook*, if there is one, in its turn."""
@@ -135,6 +163,9 @@ class Events:
                 await tell_hook(what, hook, *arguments)
                 if not self.full:
                     room()
+                    if self._room is not None:
+                        self._room.set()
+                        self._room = None
             self._something = trio.Event()
             await self._something.wait()
 

@@ -13,6 +13,7 @@ import trio
 from wirecore.protocols.webwire import RequestError
 from wirecore.webwire_rules import MessageType
 
+from .._handler_scopes import HandlerScopes
 from .._handlers import Mode
 from ._jobs import OWN, REQUEST, REQUEST_END, SIGNAL, SIGNAL_END, Job, OwnJob, run_inline
 
@@ -50,32 +51,37 @@ class Handling:
     __slots__ = (
         "_barrier",
         "_bytes",
-        "_cancels",
         "_changed",
         "_connection",
+        "_deaf",
         "_in_order",
         "_limit",
         "_running",
-        "_scopes",
+        "_taking",
         "_waiting",
+        "scopes",
     )
 
     def __init__(self, connection: Connection, limit: int) -> None:
         self._connection = connection
         self._limit: float = math.inf if limit < 0 else limit or 1
         self._in_order = self._limit == 1
-        self._cancels = connection.options.on_disconnect == "cancel"
+        #: The scopes that handlers run in.
+        self.scopes = HandlerScopes(
+            timeout=None, cancels=connection._options.on_disconnect == "cancel"
+        )
         self._running = 0
         self._barrier = False  # what runs lets nothing later begin
+        self._taking = False  # an inline handler may be running
+        self._deaf = False  # nothing of the client's will begin any more
         self._bytes = 0
         self._waiting: deque[Message] = deque()
-        self._scopes: set[trio.CancelScope] = set()
         self._changed: trio.Event | None = None
 
     @property
     def idle(self) -> bool:
         """Whether nothing runs or waits."""
-        return not self._running and not self._waiting
+        return not self._running and not self._waiting and not self._taking
 
     async def wait_idle(self) -> None:
         """Wait until nothing runs or waits."""
@@ -87,19 +93,29 @@ class Handling:
     def take(self, messages: list[Message]) -> None:
         """Messages came: begin what may begin, keep the rest in order."""
         waiting = self._waiting
+        was_taking, self._taking = self._taking, True
         for message in messages:
+            if message[0] not in _HANDLED or (self._deaf and message[0] != OWN):
+                continue
             if waiting or self._barrier or self._running >= self._limit:
-                if message[0] in _HANDLED:
-                    waiting.append(message)
-                    self._bytes += len(message[3])
-            elif message[0] in _HANDLED:
+                waiting.append(message)
+                self._bytes += len(message[3])
+            else:
                 self._begin(message)
+        self._taking = was_taking
         if waiting:
             self._slow_down()
+        elif self._deaf and not self._running:
+            self._connection._rested()  # an inline handler has closed it
 
     def run_own(self, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run *job* of the connection's own in its turn; what comes later waits for it."""
         self.take([(OWN, job, "", b"")])
+
+    def stop_taking(self) -> None:
+        """Nothing more of the client's will begin; what runs goes on."""
+        self._deaf = True
+        self.drop_waiting()
 
     def drop_waiting(self) -> list[Message]:
         """Nothing of the client's that waits will begin; it is returned.
@@ -112,25 +128,6 @@ class Handling:
         self._bytes = 0
         self._go_on()
         return [message for message in waiting if message[0] != OWN]
-
-    def cancel(self) -> None:
-        """Tell the handlers that run to stop."""
-        for scope in self._scopes:
-            scope.cancel()
-
-    def scope(self) -> trio.CancelScope | None:
-        """The scope that a handler runs in, where one is needed; :meth:`left` follows."""
-        if not self._cancels:
-            return None
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
-        if self._connection.ended:
-            scope.cancel()
-        return scope
-
-    def left(self, scope: trio.CancelScope) -> None:
-        """A handler's scope was left."""
-        self._scopes.discard(scope)
 
     def ended(self, *, barrier: bool = False) -> None:
         """A job that was started is through: others may begin."""
@@ -146,10 +143,10 @@ class Handling:
         kind, request_id, name, _ = message
         connection = self._connection
         if kind >= REQUEST:
-            requests = connection.requests
+            requests = connection._requests
             route = requests.by_name.get(name) or requests.rest
         elif kind >= SIGNAL:
-            signals = connection.signals
+            signals = connection._signals
             route = signals.by_name.get(name) or signals.rest
         else:
             self._barrier = True
@@ -158,7 +155,7 @@ class Handling:
         if route is None:
             logger.debug("a client sent %r, which nobody takes here", name[:100])
             if kind >= REQUEST:
-                connection.fail(request_id, name, RequestError(UNKNOWN_REQUEST, "no such request"))
+                connection._fail(request_id, name, RequestError(UNKNOWN_REQUEST, "no such request"))
         elif route.mode is _INLINE:
             run_inline(connection, route, message)
         else:
@@ -167,37 +164,41 @@ class Handling:
     def _start(self, job: Job | OwnJob) -> None:
         self._running += 1
         if self._in_order:
-            self._connection.session_state.hold()
-        self._connection.start(job)
+            self._connection._session_state.hold()
+        self._connection._start(job)
 
     def _go_on(self) -> None:
         waiting = self._waiting
+        was_taking, self._taking = self._taking, True
         while waiting and not self._barrier and self._running < self._limit:
             message = waiting.popleft()
             self._bytes -= len(message[3])
             self._begin(message)
+        self._taking = was_taking
         connection = self._connection
-        if connection.paused and not self._is_full(0.5):
-            connection.read_on()
+        if connection._paused and not self._is_full(0.5):
+            connection._read_on()
             if self._in_order and self._running:
-                connection.session_state.hold()
+                connection._session_state.hold()
 
     def _rest(self) -> None:
         """Nothing runs."""
         connection = self._connection
-        if self._in_order and not connection.paused:
-            connection.session_state.resume(connection.now())
-        if self._changed is not None and not self._waiting:
-            self._changed.set()
-            self._changed = None
+        if self._in_order and not connection._paused:
+            connection._session_state.resume(connection._now())
+        if self.idle:
+            connection._rested()
+            if self._changed is not None:
+                self._changed.set()
+                self._changed = None
 
     def _slow_down(self) -> None:
         if self._is_full(1):
-            self._connection.session_state.hold()
-            self._connection.pause()
+            self._connection._session_state.hold()
+            self._connection._pause()
 
     def _is_full(self, part: float) -> bool:
-        options = self._connection.options
+        options = self._connection._options
         return (
             len(self._waiting) >= options.max_queue * part
             or self._bytes >= options.max_queue_bytes * part

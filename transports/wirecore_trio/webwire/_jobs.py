@@ -67,7 +67,7 @@ class OwnJob:
             if kind == OWN:
                 await what()
             else:
-                await self._connection.answer_session_request(kind, what, data)
+                await self._connection._answer_session_request(kind, what, data)
         except Exception:
             logger.exception("a job of a connection's own failed")
         finally:
@@ -91,7 +91,7 @@ class Job:
         """Run the handler. Raises nothing but cancellation."""
         handling, connection = self._handling, self._connection
         message, route = self._message, self._route
-        scope = handling.scope()
+        scope = handling.scopes.open()
         try:
             if scope is not None:
                 with scope:
@@ -110,7 +110,7 @@ class Job:
             fail(connection, message, error)
         finally:
             if scope is not None:
-                handling.left(scope)
+                handling.scopes.left(scope)
             handling.ended()
 
     async def _run_and_finish(self) -> None:
@@ -123,7 +123,7 @@ class Job:
                 route.handler,
                 argument,
                 abandon_on_cancel=True,
-                limiter=connection.threads,  # type: ignore[arg-type]  # no more is asked of it
+                limiter=connection._thread_limit,  # type: ignore[arg-type]  # no more is asked of it
             )
         else:
             result = await route.handler(argument)
@@ -132,11 +132,20 @@ class Job:
 
 def run_inline(connection: Connection, route: Route, message: Message) -> None:
     """Run a handler that never blocks, here and now."""
+    kind, request_id, name, data = message
     try:
-        argument = make_message(connection, route, message)
+        if route.codec is None:
+            # As make_message and finish, without a call of each.
+            make, encoding = _MADE_OF[kind]
+            payload = Payload(data, encoding)
+            argument = make(connection, name, payload, payload)
+        else:
+            argument = make_message(connection, route, message)
         # In a context of its own: what one handler puts into a contextvar isn't the next one's.
         result = _copy_context().run(route.handler, argument)
-        if result is not None or message[0] >= REQUEST:
+        if kind >= REQUEST and route.reply is None:
+            connection._reply(request_id, name, result)
+        elif kind >= REQUEST or result is not None:
             finish(connection, route, message, result)
     except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
         fail(connection, message, error)
@@ -163,7 +172,7 @@ def finish(connection: Connection, route: Route, message: Message, result: Any) 
     if message[0] >= REQUEST:
         if route.reply is not None and not isinstance(result, Payload):
             result = route.reply.encode(result)
-        connection.reply(message[1], message[2], result)
+        connection._reply(message[1], message[2], result)
     elif result is not None:
         hint = forgotten_await(result)
         logger.error("the handler of the signal %r returned something%s", message[2], hint)
@@ -174,11 +183,11 @@ def fail(connection: Connection, message: Message, error: Exception) -> None:
     kind, request_id, name, _ = message
     is_request = kind >= REQUEST
     if is_request and isinstance(error, RequestError):
-        connection.fail(request_id, name, error)
-    elif connection.ended and isinstance(error, ConnectionLost):
+        connection._fail(request_id, name, error)
+    elif connection._ended and isinstance(error, ConnectionLost):
         logger.debug("the handler of %r ended with its connection", name)
     elif is_request:
-        connection.fail_internally(request_id, name, error)
+        connection._fail_internally(request_id, name, error)
     elif isinstance(error, _UnreadablePayload):
         logger.warning("a signal %r was dropped: %s", name[:100], error.message)
     else:

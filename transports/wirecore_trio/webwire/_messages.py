@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from wirecore._backend import default
 from wirecore.protocols.webwire import Payload
 
 if TYPE_CHECKING:
@@ -37,32 +38,30 @@ class _Message(Generic[T]):
         return f"<{type(self).__name__} {self.name!r}, {self.payload!r}>"
 
 
-class Request(_Message[T]):
-    """A client's request; what its handler returns is the reply."""
+if TYPE_CHECKING:
 
-    __slots__ = ("connection",)
+    class Request(_Message[T]):
+        """A client's request; what its handler returns is the reply."""
 
-    def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
         #: Whose it is.
-        self.connection = connection
-        # Here and not in a base's: it is made for every message.
-        self.name = name
-        self.payload = payload
-        self.value = value
+        connection: Connection
 
+        def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
+            """Made for the handler."""
 
-class Signal(_Message[T]):
-    """A client's signal; nothing is sent back."""
+    class Signal(_Message[T]):
+        """A client's signal; nothing is sent back."""
 
-    __slots__ = ("connection",)
-
-    def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
         #: Whose it is.
-        self.connection = connection
-        # Here and not in a base's: it is made for every message.
-        self.name = name
-        self.payload = payload
-        self.value = value
+        connection: Connection
+
+        def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
+            """Made for the handler."""
+
+else:
+    # One is made for every message: compiled they take no frame of the interpreter for it.
+    Request = default.webwire_values.Request
+    Signal = default.webwire_values.Signal
 
 
 class ServerSignal(_Message[T]):

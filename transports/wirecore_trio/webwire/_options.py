@@ -117,7 +117,9 @@ class ClientOptions:
 
     *request_timeout*: for each request that isn't given its own, the wait for a connection
     included; None: none. *dial_timeout*: for one attempt to connect. *retry*: when to try again;
-    by default every 2 s.
+    by default every 2 s. *restore_timeout*: for how long a session is tried to be restored, with
+    new connections, while the server fails at that or doesn't answer; then it is given up, as it
+    is at once where the server refuses; None: for ever.
     *buffer_size*: the longest message that is sent; the server must be set to the same.
     *max_message_size*: the longest that is taken: a server may send more than its buffer.
     *subprotocol*: what is spoken inside of webwire; the server must say the same.
@@ -133,6 +135,7 @@ class ClientOptions:
     request_timeout: float | None = 60.0
     dial_timeout: float | None = 5.0
     retry: RetryPolicy = field(default_factory=_every_two_seconds)
+    restore_timeout: float | None = 60.0
     buffer_size: int = 8192
     max_message_size: int = 16 * 1024 * 1024
     subprotocol: str = ""
@@ -149,8 +152,9 @@ class ClientOptions:
             require_int(name, getattr(self, name))
         check_at_least("buffer_size", self.buffer_size, 32)
         check_at_least("max_queue", self.max_queue, 1)
-        require_seconds("request_timeout", self.request_timeout)
-        check_seconds("request_timeout", self.request_timeout)
+        for name in ("request_timeout", "restore_timeout"):
+            require_seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         require_type("retry", self.retry, RetryPolicy)
         subprotocol_bytes(self.subprotocol)
         CallLimits(max_pending_calls=self.max_pending_requests)

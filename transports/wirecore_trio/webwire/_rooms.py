@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -13,6 +14,7 @@ from wirecore.constants import CloseCode
 from wirecore.protocols.webwire import BufferOverflow, Sendable
 from wirecore.protocols.webwire.payload import split
 
+from .._arguments import kind_of
 from ._codecs import Codec
 from ._errors import Disconnected
 
@@ -32,6 +34,12 @@ _UNDO: Final = 5.0
 ROOM_TOPIC: Final = "room "
 
 
+def require_connection(value: object) -> None:
+    """Raise TypeError for what can't be sent to: a Request, say, in its connection's place."""
+    if not hasattr(value, "connected"):
+        raise TypeError(f"a Connection is needed, not {kind_of(value)}: request.connection, say")
+
+
 def encode_signal(name: str, payload: Any, codec: Codec[Any] | None, buffer_size: int) -> bytes:
     """A signal's message. Raises UnsendableMessage, BufferOverflow."""
     data, encoding = split(payload if codec is None else codec.encode(payload))
@@ -46,9 +54,11 @@ async def send_to_all(connections: Iterable[Connection], message: bytes) -> list
     encoded: dict[int, list[bytes]] = {}
     left_out: list[Connection] = []
     everyone = list(connections)
+    for each in everyone:
+        require_connection(each)
     for start in range(0, len(everyone) or 1, _IN_A_ROW):
         row = everyone[start : start + _IN_A_ROW]
-        left_out += [each for each in row if not each.send_shared(message, encoded)]
+        left_out += [each for each in row if not each._send_shared(message, encoded)]
         await trio.lowlevel.checkpoint()
     return left_out
 
@@ -56,11 +66,12 @@ async def send_to_all(connections: Iterable[Connection], message: bytes) -> list
 class Membership:
     """Who of one server is in a room; kept while anybody is, or is about to be."""
 
-    __slots__ = ("following", "members", "wanted")
+    __slots__ = ("following", "members", "sending", "wanted")
 
     def __init__(self) -> None:
         self.members: dict[Connection, None] = {}
         self.following = trio.Lock()
+        self.sending = trio.Lock()  # all get the messages in one order
         self.wanted = 0  # tasks that tell the store whether there are members
 
 
@@ -100,28 +111,50 @@ class Room:
 
         Raises :class:`Disconnected` where it isn't connected, and what a shared store raises.
         """
+        require_connection(connection)
         if not connection.connected:
             raise Disconnected("who isn't connected can't join a room", execution="not_sent")
         kept = self._server._rooms.setdefault(self.name, Membership())
-        is_new = connection not in kept.members
-        kept.members[connection] = None
-        self._server._joined(connection, self)
-        try:
-            await self._follow(kept)
-        except BaseException:
-            if is_new:
-                self._remove(connection)
-                await self._unfollow(kept)
-            raise
+        with self._held(kept):
+            is_new = connection not in kept.members
+            kept.members[connection] = None
+            self._server._joined(connection, self)
+            try:
+                await self._follow(kept)
+            except BaseException:
+                if is_new:
+                    self._remove(connection)
+                    await self._unfollow(kept)
+                raise
 
     async def leave(self, connection: Connection) -> None:
         """It gets nothing any longer. Idempotent. Raises what a shared store raises."""
         await trio.lowlevel.checkpoint()
         kept = self._server._rooms.get(self.name)
         if kept is not None:
-            self._remove(connection)
-            with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
-                await self._follow(kept)
+            with self._held(kept):
+                self._remove(connection)
+                with trio.CancelScope(deadline=trio.current_time() + _UNDO, shield=True):
+                    await self._follow(kept)
+
+    async def _dropped(self) -> None:
+        """A member is gone, and was taken out: the store is told if it was the last."""
+        kept = self._server._rooms.get(self.name)
+        if kept is not None:
+            with self._held(kept):
+                await self._unfollow(kept)
+
+    @contextmanager
+    def _held(self, kept: Membership) -> Iterator[None]:
+        """Who comes meanwhile finds *kept*; after that it is forgotten if nobody is in it."""
+        rooms = self._server._rooms
+        kept.wanted += 1
+        try:
+            yield
+        finally:
+            kept.wanted -= 1
+            if not kept.members and not kept.wanted and rooms.get(self.name) is kept:
+                del rooms[self.name]
 
     def _remove(self, connection: Connection) -> None:
         kept = self._server._rooms.get(self.name)
@@ -131,19 +164,13 @@ class Room:
 
     async def _follow(self, kept: Membership) -> None:
         """Have the store deliver what is sent, for as long as there are members."""
-        store = self._server._shared
-        kept.wanted += 1
-        try:
-            if store is None:
-                await trio.lowlevel.checkpoint()
-            else:
-                async with kept.following:
-                    topic = ROOM_TOPIC + self.name
-                    await (store.subscribe(topic) if kept.members else store.unsubscribe(topic))
-        finally:
-            kept.wanted -= 1
-            if not kept.members and not kept.wanted:
-                self._server._rooms.pop(self.name, None)
+        sharing = self._server._sharing
+        if sharing is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            async with kept.following:
+                topic, store = ROOM_TOPIC + self.name, sharing.store
+                await (store.subscribe(topic) if kept.members else store.unsubscribe(topic))
 
     async def _unfollow(self, kept: Membership) -> None:
         """Take back what was begun, also where the task is cancelled."""
@@ -151,7 +178,7 @@ class Room:
             try:
                 await self._follow(kept)
             except Exception as error:  # noqa: BLE001 - whoever joined is told of the first one
-                logger.debug("the store couldn't be told that a room is empty: %s", error)
+                logger.warning("the store couldn't be told that a room is empty: %s", error)
 
     async def send(
         self, name: str, payload: Sendable | Any = None, *, codec: Codec[Any] | None = None
@@ -162,17 +189,23 @@ class Room:
         ``buffer_size``, and what a shared store raises: then nobody got it.
         """
         message = encode_signal(name, payload, codec, self._server.options.conf.buffer_size)
-        store = self._server._shared
-        if store is not None:
-            await store.publish(ROOM_TOPIC + self.name, message)
+        sharing = self._server._sharing
+        if sharing is not None:
+            await sharing.store.publish(ROOM_TOPIC + self.name, message)
         else:
-            self.deliver(message)
             await trio.lowlevel.checkpoint()
+            await self._deliver(message)
 
-    def deliver(self, message: bytes) -> None:
-        """Give *message* to the members of this server. Never waits."""
-        encoded: dict[int, list[bytes]] = {}
-        for member in self.members:
-            if not member.send_shared(message, encoded) and member.connected:
-                logger.warning("%r is too slow for the room %r, and is dropped", member, self.name)
-                member.abort(CloseCode.TRY_AGAIN_LATER)
+    async def _deliver(self, message: bytes) -> None:
+        """Give *message* to the members of this server; all get it, or none if cancelled."""
+        kept = self._server._rooms.get(self.name)
+        if kept is None:
+            return
+        async with kept.sending:
+            with trio.CancelScope(shield=True):
+                for member in await send_to_all(kept.members, message):
+                    if member.connected and member in kept.members:
+                        logger.warning(
+                            "%r is too slow for the room %r, and is dropped", member, self.name
+                        )
+                        member._abort(CloseCode.TRY_AGAIN_LATER)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
@@ -30,9 +31,10 @@ from ._codecs import Codec
 from ._connection import Connection
 from ._hooks import Hook, Hookable, Hooks, call_hook, tell_hook
 from ._options import ServerOptions
-from ._rooms import ROOM_TOPIC, Membership, Room, encode_signal, send_to_all
+from ._rooms import Membership, Room, encode_signal, send_to_all
 from ._routes import Decorator, Routes
-from ._sessions import CLOSED_TOPIC, Sessions
+from ._sessions import Sessions
+from ._sharing import Sharing
 from .stores._contract import SessionStore, SharedStore
 
 if TYPE_CHECKING:
@@ -120,12 +122,13 @@ class Server(Hookable, ServesHealth):
         self._hooks = Hooks()
         self._requests = Routes("request")
         self._signals = Routes("signal")
-        self._shared = store if isinstance(store, SharedStore) else None
         self._sessions = Sessions(store, self._hooks, self.options.max_session_connections)
+        self._sharing: Sharing | None = None
+        if isinstance(store, SharedStore):
+            self._sharing = Sharing(self, store, self._sessions)
         self._rooms: dict[str, Membership] = {}
         self._joined_rooms: dict[Connection, dict[Room, None]] = {}
         self._bound: list[Bound] = []
-        self._nurseries: list[trio.Nursery] = []
         self._stopping = False
         self._closed = trio.Event()
 
@@ -184,16 +187,19 @@ class Server(Hookable, ServesHealth):
         """The connections to this server that use the session of *key*."""
         return self._sessions.registry.connections(key)
 
-    async def close_session(self, key: str) -> list[tuple[Connection, Exception | None]]:
+    async def close_session(
+        self, key: str, *, stored: bool = False
+    ) -> list[tuple[Connection, Exception | None]]:
         """End the session of *key* on each of its connections, on all servers of a shared store.
 
-        Each is told, and the store forgets it. Those of this server are returned, with the error
-        of those where it failed: of a shared store that is out of reach (these have it still, and
-        so has the store), or of a client that can't be told as it doesn't read.
-        Nothing where nobody is connected with it: the stored session stays.
-        Raises InvalidState where sessions are disabled, and what a shared store raises.
+        The store forgets it, then each is told. Those of this server are returned, with the error
+        of those where it failed: the store's, and then they have it still, or of a client that
+        can't be told as it doesn't read. Where nobody is connected with it nothing happens, but
+        for *stored*: the store forgets it in any case.
+        Raises InvalidState where sessions are disabled, and what the store raises where nobody
+        of this server uses it.
         """
-        return await self._sessions.close_key(key)
+        return await self._sessions.close_key(key, stored=stored)
 
     async def broadcast(
         self,
@@ -205,11 +211,14 @@ class Server(Hookable, ServesHealth):
     ) -> list[Connection]:
         """Send a signal, encoded once, to many; those that it couldn't be sent to are returned.
 
-        *to*: None: all that are connected to this server. Nobody is waited for: who isn't
-        connected any more, or has more than ``high_water`` bytes waiting to be sent, is left out.
+        *to*: None: all that are connected to this server, and to no other one. Nobody is waited
+        for: who isn't connected any more, or has more than ``high_water`` bytes waiting to be
+        sent, is left out.
         Raises UnsendableMessage, BufferOverflow; then nobody got it.
         """
         message = encode_signal(name, payload, codec, self.options.conf.buffer_size)
+        if to is not None and not isinstance(to, Iterable):
+            raise TypeError(f"to must be some connections, not {kind_of(to)}")
         return await send_to_all(self.connections if to is None else to, message)
 
     def room(self, name: str) -> Room:
@@ -226,12 +235,12 @@ class Server(Hookable, ServesHealth):
         if not rooms:
             self._joined_rooms.pop(connection, None)
 
-    async def _left_rooms(self, connection: Connection) -> None:
-        for room in list(self._joined_rooms.get(connection, ())):
-            try:
-                await room.leave(connection)
-            except Exception:
-                logger.exception("the store couldn't be told that a room is empty")
+    def _drop_rooms(self, connection: Connection) -> list[Room]:
+        """*connection* is gone: it is in no room any more. Those it was in: see Room._dropped."""
+        rooms = list(self._joined_rooms.get(connection, ()))
+        for room in rooms:
+            room._remove(connection)
+        return rooms
 
     # --- serving --------------------------------------------------------------------------------
 
@@ -278,15 +287,14 @@ class Server(Hookable, ServesHealth):
             for listener in listeners:
                 listener.close()
             raise errors.InvalidState("this server was shut down: make a new one")
-        runs_store = not self._bound
+        if self._closed.is_set():
+            self._closed = trio.Event()
         try:
             with alone():
                 await self._serve(serving, listeners, task_status)
         finally:
             if not self._bound:
                 self._closed.set()
-            elif runs_store and self._shared is not None:
-                self._start_task(self._run_store)  # the other addresses need it still
 
     async def _serve(
         self,
@@ -294,25 +302,38 @@ class Server(Hookable, ServesHealth):
         listeners: Sequence[socket.socket],
         task_status: trio.TaskStatus[Listening],
     ) -> None:
-        async with trio.open_nursery() as nursery:
-            workers = Workers(nursery, threads=self.options.max_threads)
-            bound = Bound(self, serving, listeners, workers)
-            self._bound.append(bound)
-            self._nurseries.append(nursery)
-            try:
-                if len(self._bound) == 1 and self._shared is not None:
-                    await self._shared.subscribe(CLOSED_TOPIC)
-                    await nursery.start(self._shared.run, self._delivered, self._resumed)
+        try:
+            # The store is needed until the last connection is through, also when all is cancelled.
+            async with nullcontext() if self._sharing is None else self._sharing.running():
+                await self._accept(serving, listeners, task_status)
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    async def _accept(
+        self,
+        serving: Serving,
+        listeners: Sequence[socket.socket],
+        task_status: trio.TaskStatus[Listening],
+    ) -> None:
+        bound = None
+        has_started = False
+        try:
+            async with trio.open_nursery() as nursery:
+                workers = Workers(nursery, threads=self.options.max_threads)
+                bound = Bound(self, serving, listeners, workers, nursery.cancel_scope)
+                self._bound.append(bound)
+                if self._sharing is not None:
+                    await self._sharing.wait_started()
+                has_started = True
                 task_status.started(bound)
                 await bound.run()
-            finally:
-                self._bound.remove(bound)
-                self._nurseries.remove(nursery)
                 nursery.cancel_scope.cancel()  # the workers have nobody to work for
-
-    async def _run_store(self) -> None:
-        assert self._shared is not None
-        await self._shared.run(self._delivered, self._resumed)
+        finally:
+            if bound is not None:
+                self._bound.remove(bound)
+        if not has_started and task_status is not trio.TASK_STATUS_IGNORED:
+            raise errors.InvalidState("this server was shut down before its store was reached")
 
     async def _on_request(self, request: HttpRequest) -> Response | Accept | None:
         """What is asked of each HTTP request, in the original's order."""
@@ -325,7 +346,7 @@ class Server(Hookable, ServesHealth):
         hook = self._hooks.before_upgrade
         return None if hook is None else await call_hook(hook, request)
 
-    def make_connection(
+    def _make_connection(
         self, link: Any, request: HttpRequest, answer: Accept | None, workers: Workers, peer: str
     ) -> Connection:
         """The connection of a client that was let in."""
@@ -353,30 +374,6 @@ class Server(Hookable, ServesHealth):
             peer=peer,
         )
 
-    def _delivered(self, topic: str, message: bytes) -> None:
-        if topic == CLOSED_TOPIC:
-            self._start_task(self._close_published, message.decode("utf-8", "surrogatepass"))
-        elif topic.startswith(ROOM_TOPIC):
-            Room(self, topic.removeprefix(ROOM_TOPIC)).deliver(message)
-
-    async def _close_published(self, key: str) -> None:
-        await self._sessions.close_key(key, published=True)
-
-    def _resumed(self) -> None:
-        self._start_task(self._sessions.check)
-
-    def _start_task(self, function: Callable[..., Awaitable[object]], *arguments: Any) -> None:
-        if self._nurseries:
-            self._nurseries[0].start_soon(self._run_task, function, arguments)
-
-    async def _run_task(
-        self, function: Callable[..., Awaitable[object]], arguments: tuple[Any, ...]
-    ) -> None:
-        try:
-            await function(*arguments)
-        except Exception:
-            logger.exception("a task of the server's failed")
-
     async def _tell(self, what: str, hook: Hook | None, *arguments: object) -> None:
         await tell_hook(what, hook, *arguments)
 
@@ -392,29 +389,37 @@ class Server(Hookable, ServesHealth):
 
         Handlers that run finish, and their replies go out. Meanwhile new connections get 503,
         new requests ServerShutdown, signals are dropped. Then the listeners close, and the
-        connections (1001). After *grace* seconds (None: never) what is left is cancelled. Called
-        in a handler it would wait for that one too: start it in a task of its own.
+        connections (1001). After *grace* seconds (None: never) what is left is cancelled; the
+        hook on_client_disconnected and the store then have 5 seconds more. Called in a handler it
+        would wait for that one too: start it in a task of its own.
         """
         require_seconds("grace", grace)
         if grace is not None:
             check_at_least("grace", grace, 0)
         self._stopping = True
         for connection in self.connections:
-            connection.stop()
+            connection._stop()
         with trio.move_on_after(float("inf") if grace is None else grace):
             for connection in self.connections:
-                await connection.wait_handled()
+                await connection._wait_handled()
             for bound in list(self._bound):
                 bound.stop_accepting()
             for connection in self.connections:
-                connection.close_with(CloseCode.GOING_AWAY)
+                connection._close_with(CloseCode.GOING_AWAY)
             for bound in list(self._bound):
                 await bound.wait_idle()
+        if grace:
+            self._tell_cut()
         for bound in list(self._bound):
             bound.cancel()
         if self._bound:
             await self._closed.wait()
         self._closed.set()
+
+    def _tell_cut(self) -> None:
+        cut = [each for each in self.connections if not each._handling.idle]
+        if cut:
+            logger.warning("the grace is over: handlers of %d connections are cancelled", len(cut))
 
     async def drain(self, grace: float | None = 30.0) -> None:
         """As :meth:`shutdown`, for ``wirecore_trio.drain_on_signal``."""

@@ -13,6 +13,7 @@ from wirecore.errors import (
     LocalLimitExceeded,
     RemoteError,
     RpcError,
+    kind_of,
 )
 
 __all__ = [
@@ -40,6 +41,9 @@ class RequestError(RpcError):
     """
 
     def __init__(self, code: str, message: str = "") -> None:
+        for what, value in (("code", code), ("message", message)):
+            if not isinstance(value, str):
+                raise TypeError(f"the {what} of a RequestError must be str, not {kind_of(value)}")
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
         self.message = message

@@ -38,6 +38,9 @@ MAX_BUFFER_SIZE: Final = (1 << 32) - 1
 DEFAULT_READ_TIMEOUT: Final = 60.0
 LEAST_READ_TIMEOUT: Final = 1.0
 
+#: Bytes of a reply in UTF-8 before its payload.
+_REPLY_HEAD: Final = 1 + ID_SIZE
+
 #: Bytes that the answer to a restore may have more than what told of the session as new: the id,
 #: and the digits of a second that its last lookup had none of then.
 _MORE_TO_RESTORE: Final = ID_SIZE + len(".123456")
@@ -153,6 +156,10 @@ class ServerSession:
             return
         if connection.state is State.OPEN:
             self._put(self._webwire.encode_reply(request_id, payload, encoding))
+
+    def check_reply(self, size: int) -> None:
+        """Raise :class:`BufferOverflow` where a reply of *size* bytes in UTF-8 is too long."""
+        self._check_size(_REPLY_HEAD + size)
 
     def reply_error(self, request_id: int, code: str, message: str) -> None:
         """Queue an error that a handler raised on purpose. Raises as :meth:`reply`.

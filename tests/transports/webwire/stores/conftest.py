@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 import trio
 
-from tests.transports.webwire.stores.redis_server import RedisServer
+from tests.transports.redis_server import RedisServer
 from wirecore.protocols.webwire import Session
 from wirecore_trio.webwire.stores import FileStore, MemoryStore, SessionStore, SQLiteStore
 

@@ -21,7 +21,7 @@ class Server:
     resumed: int = 0
     _news: trio.Event = field(default_factory=trio.Event)
 
-    def deliver(self, topic: str, message: bytes) -> None:
+    async def deliver(self, topic: str, message: bytes) -> None:
         """As the store wants it."""
         self.delivered.append((topic, message))
         self._tell()

@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
+from tests.transports.redis_server import RedisServer
 from tests.transports.webwire.stores.conftest import BEGIN, after, run, session
-from tests.transports.webwire.stores.redis_server import RedisServer
 from tests.transports.webwire.stores.running import Server, serving
 from wirecore.errors import InvalidOption, InvalidState
 from wirecore_trio.webwire.stores import (
     RedisStore,
     SharedStore,
     StoreDamaged,
+    StoreError,
 )
 
 # coredis leaves the buffers of a connection that couldn't be opened to the garbage collector.
@@ -110,6 +111,28 @@ def test_connections_count_on_all_servers(redis_for_all: RedisServer, prefix: st
                     nursery.start_soon(attach, here, f"here-{number}")
                     nursery.start_soon(attach, there, f"there-{number}")
             assert len(first) == 1
+
+    run(story)
+
+
+def test_a_session_goes_with_its_last_connection_on_any_server(
+    redis_for_all: RedisServer, prefix: str
+) -> None:
+    async def story() -> None:
+        async with (
+            serving(redis_for_all.url, prefix) as here,
+            serving(redis_for_all.url, prefix) as there,
+        ):
+            await here.store.create(session("key"))
+            await here.store.attach("key", "a", 0)
+            await there.store.attach("key", "b", 0)
+            assert await here.store.detach("key", "a", forget=True) == 1
+            assert await there.store.contains("key")
+            assert await there.store.detach("key", "b") == 0  # it is lost, and may come back
+            assert await here.store.contains("key")
+            await here.store.attach("key", "a", 0)
+            assert await here.store.detach("key", "a", forget=True) == 0
+            assert not await there.store.contains("key")
 
     run(story)
 
@@ -248,7 +271,7 @@ def test_a_run_that_was_cancelled_can_be_begun_again(
 
 
 def test_an_error_of_deliver_ends_it(redis_for_all: RedisServer, prefix: str) -> None:
-    def fail(topic: str, message: bytes) -> None:
+    async def fail(topic: str, message: bytes) -> None:
         raise RuntimeError("a mistake in the program")
 
     async def story() -> None:
@@ -294,8 +317,43 @@ def test_sessions_expire_at_redis(redis_for_all: RedisServer, prefix: str) -> No
     run(story)
 
 
+def test_a_close_that_redis_refuses_leaves_the_connection_counted(
+    redis_for_all: RedisServer, prefix: str
+) -> None:
+    async def story() -> None:
+        async with serving(redis_for_all.url, prefix, lease=1.0) as server:
+            store = server.store
+            await store.create(session("key"))
+            await store.attach("key", "a", 0)
+            evaluate = store._evaluate
+
+            async def refuse(*_: object) -> None:
+                raise StoreError("NOREPLICAS")
+
+            store._evaluate = refuse  # type: ignore[method-assign, assignment]
+            with pytest.raises(StoreError):
+                await store.detach("key", "a", forget=True)
+            store._evaluate = evaluate  # type: ignore[method-assign]
+            await trio.sleep(2.5)  # its lease is renewed still
+            assert await store.detach("key", "") == 1
+            assert await store.detach("key", "a", forget=True) == 0
+
+    run(story)
+
+
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1", "http://user:secret@127.0.0.1", "redis://user:secret@host:port"]
+    "url",
+    [
+        "",
+        "127.0.0.1",
+        "http://user:secret@127.0.0.1",
+        "redis://user:secret@host:port",
+        "redis://",
+        "redis://user:secret@:6379",
+        "redis://user:secret@host/zero",
+        "redis://[::1",
+        "unix://",
+    ],
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InvalidOption, match="url") as caught:

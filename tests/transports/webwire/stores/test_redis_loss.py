@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.transports.redis_server import RedisServer
 from tests.transports.webwire.stores.conftest import BEGIN, after, run, session
-from tests.transports.webwire.stores.redis_server import RedisServer
 from tests.transports.webwire.stores.running import Server, serving
 from wirecore.errors import WirecoreError
 from wirecore_trio.webwire.stores import RedisStore, StoreError, StoreUnavailable

@@ -14,7 +14,7 @@ import trio
 from tests.transports.webwire.stores.conftest import BEGIN, after, run, session
 from tests.transports.webwire.stores.killing import kill_amid, moments, run_together, start
 from tests.transports.webwire.stores.victim import INFO
-from wirecore.errors import InvalidState
+from wirecore.errors import InvalidOption, InvalidState
 from wirecore_trio.webwire.stores import SQLiteStore, StoreDamaged, StoreUnavailable
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
@@ -139,6 +139,12 @@ def test_a_store_that_is_closed_says_so(tmp_path: Path) -> None:
     run(story)
 
 
+def test_a_path_that_cant_be_a_file_is_told_at_once(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere" / "sessions.db", ""):
+        with pytest.raises(InvalidOption, match="no database can be at"):
+            SQLiteStore(path)
+
+
 def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -160,8 +166,12 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
         async with SQLiteStore(path) as store:
             with pytest.raises(StoreDamaged, match="not a database"):
                 await store.look_up("kept", BEGIN)
+        folder = tmp_path / "short-lived"
+        folder.mkdir()
+        lost = SQLiteStore(folder / "sessions.db")
+        folder.rmdir()
         with pytest.raises(StoreUnavailable, match="unable to open"):
-            await SQLiteStore(tmp_path / "nowhere" / "sessions.db").look_up("kept", BEGIN)
+            await lost.look_up("kept", BEGIN)
 
     run(story)
     assert path.read_bytes() == b"nothing of SQLite's" * 100

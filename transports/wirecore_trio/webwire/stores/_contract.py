@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -40,8 +40,8 @@ class SessionStore(Protocol):
         """Forget the session of *key*. Nothing happens where there is none."""
 
 
-#: Called, and never blocks, with the topic and the bytes of what was published.
-Deliver = Callable[[str, bytes], None]
+#: Called with the topic and the bytes of what was published, one after another; never raises.
+Deliver = Callable[[str, bytes], Awaitable[None]]
 
 
 @runtime_checkable
@@ -59,8 +59,12 @@ class SharedStore(SessionStore, Protocol):
         is what a call counted that was cancelled or raised.
         """
 
-    async def detach(self, key: str, connection: str) -> int:
-        """*connection* doesn't use it any longer; how many do, on all servers. Idempotent."""
+    async def detach(self, key: str, connection: str, *, forget: bool = False) -> int:
+        """*connection* doesn't use it any longer; how many do, on all servers. Idempotent.
+
+        *connection* is "" for who only asks that. *forget*: if none does the session is closed, in
+        the same step: nobody comes in between. Where that raises, *connection* uses it still.
+        """
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Send *message* to each server that has subscribed to *topic*, this one too."""

@@ -15,6 +15,7 @@ from wirecore.session import Backoff
 from wirecore.session.limits import check_above, check_at_least
 
 from ..._arguments import require_int, require_seconds, require_type
+from ..._redis_link import RedisAddress, RedisLink
 from ..._supervise import Redial, RetryPolicy
 from ._contract import Deliver
 from ._errors import StoreDamaged, StoreError, StoreUnavailable
@@ -27,7 +28,6 @@ from ._record import (
     time_from_number,
     time_to_number,
 )
-from ._redis_link import RedisAddress, RedisLink
 from ._redis_scripts import ATTACH, CREATE, DETACH, LOOK_UP, RENEW
 
 logger = logging.getLogger("wirecore.webwire.stores")
@@ -73,7 +73,7 @@ class RedisStore:
         for name, seconds in (("lease", lease), ("timeout", timeout)):
             require_seconds(name, seconds, optional=False)
             check_above(name, seconds, 0)
-        self._address = RedisAddress(url, timeout)
+        self._address = RedisAddress(url, timeout, StoreError, StoreUnavailable)
         self._prefix = prefix
         self._lifetime = Lifetime(lifetime)
         self._lease = lease
@@ -145,17 +145,26 @@ class RedisStore:
             self._attached.setdefault(key, set()).add(connection)
         return bool(counted)
 
-    async def detach(self, key: str, connection: str) -> int:
+    async def detach(self, key: str, connection: str, *, forget: bool = False) -> int:
         """*connection* doesn't use it any longer; how many do, on all servers. Idempotent.
 
-        Where it raises, the connection counts until its lease ends.
+        *forget*: if none does the session is forgotten, in the same step. Where it raises, the
+        connection counts until its lease ends, or, with *forget*, as before.
         """
         users = self._attached.get(key, set())
+        was_attached = connection in users
         users.discard(connection)
         if not users:
             self._attached.pop(key, None)
-        name = self._name("connections", key)
-        left: int = await self._evaluate(DETACH, [name], key_to_bytes(connection))
+        names = [self._name("connections", key)]
+        if forget:
+            names.append(self._name("session", key))
+        try:
+            left: int = await self._evaluate(DETACH, names, key_to_bytes(connection))
+        except BaseException:
+            if forget and was_attached:
+                self._attached.setdefault(key, set()).add(connection)
+            raise
         return left
 
     # --- messages ------------------------------------------------------------------------
@@ -243,10 +252,10 @@ class RedisStore:
     async def _run_connected(self, deliver: Deliver, ready: Callable[[], None]) -> None:
         """Deliver until the connection is lost, which raises StoreError."""
 
-        def take(channel: bytes, message: bytes) -> None:
+        async def take(channel: bytes, message: bytes) -> None:
             topic = self._topics.get(channel)
             if topic is not None:
-                deliver(topic, message)
+                await deliver(topic, message)
 
         # Two connections: an error of SUBSCRIBE would pass for the answer to another command.
         async with (

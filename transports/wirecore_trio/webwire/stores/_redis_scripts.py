@@ -58,13 +58,15 @@ return 1
 """
 )
 
-#: Connections; id. How many are left.
+#: Connections, and the session if it goes with the last of them; id. How many are left.
 DETACH: Final = (
     _NOW
     + b"""
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-return redis.call('ZCARD', KEYS[1])
+local left = redis.call('ZCARD', KEYS[1])
+if left == 0 and KEYS[2] then redis.call('DEL', KEYS[2]) end
+return left
 """
 )
 

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import trio
 
+from wirecore.errors import InvalidOption
 from wirecore.protocols.webwire import Session
 from wirecore.session.limits import check_above
 
@@ -59,8 +60,9 @@ class SQLiteStore:
     It opens at the first call. :meth:`aclose` closes it, or ``async with`` around its use.
 
     Raises TypeError for other types, InvalidOption for a *lifetime* or *busy_timeout* of 0 or
-    less. Later, what SQLite can't do is StoreUnavailable; StoreDamaged tells that the file is no
-    database, or is one of a newer version of this package.
+    less, or a *path* that can't be a file: a folder, or one in a folder that isn't there. Later,
+    what SQLite can't do is StoreUnavailable; StoreDamaged tells that the file is no database, or
+    is one of a newer version of this package.
     """
 
     # One connection, used by one thread at a time, in the order of the calls: SQLite writes one
@@ -77,6 +79,11 @@ class SQLiteStore:
         require_seconds("busy_timeout", busy_timeout, optional=False)
         check_above("busy_timeout", busy_timeout, 0)
         self._path = os.fspath(path)
+        folder = os.path.dirname(self._path) or "."
+        if not self._path or os.path.isdir(self._path) or not os.path.isdir(folder):
+            raise InvalidOption(
+                f"no database can be at {self._path!r}: name a file in a folder that is there"
+            )
         self._lifetime = Lifetime(lifetime)
         self._busy_timeout = busy_timeout
         self._thread = trio.CapacityLimiter(1)

@@ -23,7 +23,7 @@ def find_redis() -> str:
         pytest.skip("trio is older than the extra redis asks for")
     program = shutil.which("redis-server")
     if program is None:
-        reason = "redis-server isn't installed: nothing to share sessions by"
+        reason = "redis-server isn't installed: nothing to share by"
         if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
             pytest.fail(reason)
         pytest.skip(reason)

@@ -1,0 +1,210 @@
+"""What a program asks of a server: requests and signals, over the connection that there is."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import trio
+
+from wirecore.errors import InvalidMessage
+from wirecore.protocols.webwire import (
+    ConnectionTimeout,
+    DeadlineExceeded,
+    Encoding,
+    Payload,
+    Sendable,
+)
+from wirecore.protocols.webwire.payload import split
+from wirecore.session.limits import check_seconds
+
+from .._arguments import require_seconds
+from ._codecs import Codec, require_codec
+from ._errors import Disconnected, NotOpen
+from ._events import ClientHooks
+from ._status import Status
+
+if TYPE_CHECKING:
+    from ._channel import Channel
+    from ._options import ClientOptions
+
+_BINARY: Final = Encoding.BINARY
+
+#: Stands for the options' request_timeout.
+_DEFAULT: Any = object()
+
+
+class Asking(ClientHooks, ABC):
+    """The half of a client that asks; :class:`Client` has the one that connects."""
+
+    _autoconnect: bool
+    _changed: trio.Event
+    _channel: Channel | None
+    _failure: Exception | None
+    _options: ClientOptions
+    _status: Status
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Have a task connect, if none does."""
+
+    @overload
+    def request(
+        self,
+        name: str = ...,
+        payload: Sendable | Any = ...,
+        *,
+        timeout: float | None = ...,
+        codec: None = ...,
+        reply: None = ...,
+    ) -> Coroutine[Any, Any, Payload]: ...
+
+    @overload
+    def request(
+        self,
+        name: str = ...,
+        payload: Any = ...,
+        *,
+        timeout: float | None = ...,
+        codec: Codec[Any] | None = ...,
+        reply: Codec[Any] | None = ...,
+    ) -> Coroutine[Any, Any, Any]: ...
+
+    def request(
+        self,
+        name: str = "",
+        payload: Sendable | Any = None,
+        *,
+        timeout: float | None = _DEFAULT,
+        codec: Codec[Any] | None = None,
+        reply: Codec[Any] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Send a request and wait for its reply: ``reply = await client.request("echo", "hi")``.
+
+        *payload*: ``str`` goes as UTF-8, bytes as binary, a Payload as it says; with a *codec*
+        whatever that encodes. The reply is a :class:`Payload`, or what *reply* (None: *codec*)
+        makes of it. Name or payload must be there. *timeout*: seconds, in place of the option
+        ``request_timeout``; None: none. Cancel scopes are yours to use besides: a cancelled
+        request is forgotten.
+
+        Without connection it waits for one, or fails at once where ``autoconnect`` is off. Raises
+        RequestError, InternalError and ServerShutdown, as the server answers;
+        :class:`Disconnected`, which says what is known of the request, of which
+        :class:`TransmissionFailed` is one kind; DeadlineExceeded without a reply in time,
+        ConnectionTimeout without a connection; BufferOverflow, UnsendableMessage; InvalidMessage
+        for a reply that *reply* can't read; what ended the attempts to connect for good.
+        """
+        channel = self._channel
+        if channel is not None and timeout is _DEFAULT and codec is None and reply is None:
+            # The channel's own coroutine: one frame less to resume for every request.
+            if type(payload) is bytes:
+                return channel.request(name, payload, _BINARY)
+            return channel.request(name, *split(payload))
+        require_codec("codec", codec)
+        require_codec("reply", reply)
+        data, encoding = split(payload if codec is None else codec.encode(payload))
+        seconds = self._options.request_timeout if timeout is _DEFAULT else timeout
+        return self._request(name, data, encoding, seconds, reply or codec)
+
+    async def _request(
+        self,
+        name: str,
+        data: bytes,
+        encoding: int,
+        seconds: float | None,
+        codec: Codec[Any] | None,
+    ) -> Any:
+        require_seconds("timeout", seconds)
+        check_seconds("timeout", seconds)
+        deadline = math.inf if seconds is None else trio.current_time() + seconds
+        payload: Payload | None = None
+        while payload is None:
+            channel = self._channel or await self._wait_connected(deadline, seconds)
+            with trio.CancelScope(deadline=deadline) as scope:
+                try:
+                    payload = await channel.request(name, data, encoding, own_time=True)
+                except NotOpen:
+                    if not self._autoconnect:
+                        raise
+                    await channel.wait_ended()  # then there is room for the next
+            if scope.cancelled_caught:
+                raise DeadlineExceeded(f"no reply within {seconds:g} s")
+        if codec is None:
+            return payload
+        try:
+            return codec.decode(payload)
+        except InvalidMessage as error:
+            raise InvalidMessage(f"the reply to {name!r}: {error}") from error
+
+    async def _ask_again(self, name: str, data: bytes, encoding: int) -> Payload:
+        """See Listener."""
+        seconds = self._options.request_timeout
+        reply: Payload = await self._request(name, data, encoding, seconds, None)
+        return reply
+
+    async def _wait_connected(self, deadline: float, seconds: float | None) -> Channel:
+        """The open connection, which is waited for, and begun if autoconnect may."""
+        if not self._autoconnect or self._status is Status.CLOSED:
+            await trio.lowlevel.checkpoint()
+            raise Disconnected(self._why_not(), execution="not_sent")
+        self._begin()
+        with trio.CancelScope(deadline=deadline) as scope:
+            return await self._opened()
+        assert scope.cancelled_caught
+        raise ConnectionTimeout(f"no connection within {seconds:g} s; nothing was sent")
+
+    async def _opened(self) -> Channel:
+        while self._channel is None:
+            if self._status is Status.CLOSED:
+                raise Disconnected(self._why_not(), execution="not_sent")
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)  # in each task that waits
+            if self._status is Status.DISCONNECTED:
+                raise Disconnected(
+                    "the client was told to close, or lost its connection at once",
+                    execution="not_sent",
+                )
+            await self._changed.wait()
+        return self._channel
+
+    def _why_not(self) -> str:
+        if self._status is Status.CLOSED:
+            return "this client was left: use it within its async with"
+        return "not connected"
+
+    def signal(
+        self,
+        name: str = "",
+        payload: Sendable | Any = None,
+        *,
+        codec: Codec[Any] | None = None,
+        wait: bool = False,
+    ) -> Coroutine[Any, Any, None]:
+        """Send a signal; nothing comes back. *payload*, *codec*: as :meth:`request` has them.
+
+        Without connection it fails at once, with :class:`Disconnected`; with *wait* it waits for
+        one, up to ``request_timeout``. It waits while too much waits to be sent. Raises as
+        :meth:`request` otherwise.
+        """
+        data, encoding = split(payload if codec is None else codec.encode(payload))
+        channel = self._channel
+        if channel is not None and not wait:
+            return channel.signal(name, data, encoding)  # one frame less, as with requests
+        return self._signal_later(name, data, encoding, wait=wait)
+
+    async def _signal_later(self, name: str, data: bytes, encoding: int, *, wait: bool) -> None:
+        if not wait:
+            await trio.lowlevel.checkpoint()
+            raise Disconnected(self._why_not(), execution="not_sent")
+        seconds = self._options.request_timeout
+        deadline = math.inf if seconds is None else trio.current_time() + seconds
+        while True:
+            channel = self._channel or await self._wait_connected(deadline, seconds)
+            try:
+                return await channel.signal(name, data, encoding)
+            except NotOpen:
+                if not self._autoconnect:
+                    raise
+            await channel.wait_ended()
