@@ -20,11 +20,19 @@ MODULES: Final = (
     "envelope",
     "envelope_writer",
     "frames",
+    "gob_calls",
+    "gob_frames",
+    "gob_reader",
+    "gob_writer",
+    "json_reader",
+    "json_writer",
     "mask",
     "outbox",
+    "pool_sender",
     "stream",
     "utf8",
     "webwire",
+    "webwire_values",
     "webwire_writer",
 )
 
@@ -36,11 +44,19 @@ if TYPE_CHECKING:
         envelope,
         envelope_writer,
         frames,
+        gob_calls,
+        gob_frames,
+        gob_reader,
+        gob_writer,
+        json_reader,
+        json_writer,
         mask,
         outbox,
+        pool_sender,
         stream,
         utf8,
         webwire,
+        webwire_values,
         webwire_writer,
     )
 
@@ -73,11 +89,37 @@ if TYPE_CHECKING:
         encode_message = staticmethod(frames.encode_message)
         encode_messages = staticmethod(frames.encode_messages)
 
+    class _GobCalls:
+        CallReader = gob_calls.CallReader
+        CallWriter = gob_calls.CallWriter
+
+    class _GobFrames:
+        FrameBuffer = gob_frames.FrameBuffer
+
+    class _GobReader:
+        ReadPlan = gob_reader.ReadPlan
+        ValueReader = gob_reader.ValueReader
+
+    class _GobWriter:
+        ValueWriter = gob_writer.ValueWriter
+        WritePlan = gob_writer.WritePlan
+
+    class _JsonReader:
+        JsonPlan = json_reader.JsonPlan
+        JsonReader = json_reader.JsonReader
+
+    class _JsonWriter:
+        JsonWriter = json_writer.JsonWriter
+
     class _Mask:
         apply_mask = staticmethod(mask.apply_mask)
 
     class _Outbox:
         Outbox = outbox.Outbox
+
+    class _PoolSender:
+        AnswerSender = pool_sender.AnswerSender
+        CallSender = pool_sender.CallSender
 
     class _Stream:
         StreamDecoder = stream.StreamDecoder
@@ -92,6 +134,12 @@ if TYPE_CHECKING:
         encode_reply = staticmethod(webwire.encode_reply)
         encode_request = staticmethod(webwire.encode_request)
         encode_signal = staticmethod(webwire.encode_signal)
+
+    class _WebwireValues:
+        Payload = webwire_values.Payload
+        Request = webwire_values.Request
+        Signal = webwire_values.Signal
+        split = staticmethod(webwire_values.split)
 
     class _WebwireWriter:
         MessageWriter = webwire_writer.MessageWriter
@@ -108,11 +156,19 @@ class Backend:
         envelope: _Envelope
         envelope_writer: _EnvelopeWriter
         frames: _Frames
+        gob_calls: _GobCalls
+        gob_frames: _GobFrames
+        gob_reader: _GobReader
+        gob_writer: _GobWriter
+        json_reader: _JsonReader
+        json_writer: _JsonWriter
         mask: _Mask
         outbox: _Outbox
+        pool_sender: _PoolSender
         stream: _Stream
         utf8: _Utf8
         webwire: _Webwire
+        webwire_values: _WebwireValues
         webwire_writer: _WebwireWriter
 
     def __init__(self, name: BackendName) -> None:

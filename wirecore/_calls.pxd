@@ -19,3 +19,13 @@ cdef class CallTable:
     cdef object _find_free_id(self, object call_id)
     cdef int _remember(self, object call_id, bint answered) except -1
     cdef int _count_miss(self, object call_id) except -1
+
+
+cdef inline object call_of(object table, object call_id):
+    """The call that waits for *call_id* in a table of either backend; None where none does."""
+    return (<CallTable>table)._pending.get(call_id) if type(table) is CallTable else table.get(call_id)
+
+
+cdef inline object answer_to(object table, object call_id):
+    """The same, which waits no longer."""
+    return (<CallTable>table).answer(call_id) if type(table) is CallTable else table.answer(call_id)

@@ -59,6 +59,10 @@ cdef class CallTable:
             call_id = self._make_id()
         return call_id
 
+    def get(self, call_id):
+        """The call that waits for *call_id*, and goes on waiting; None where none does."""
+        return self._pending.get(call_id)
+
     cpdef object answer(self, object call_id):
         """Take out the call that an answer came for; None, and counted, where none waits."""
         call = self._pending.pop(call_id, MISSING)

@@ -45,6 +45,22 @@ class UnsendableMessage(InvalidOption):
     """A message can't be written as asked: its name, code or payload isn't what the wire takes."""
 
 
+class UnsendableGob(UnsendableMessage):
+    """A value can't be written as gob: it isn't what its type says, or has no type in Go."""
+
+
+class InvalidGobType(LocalError, TypeError):
+    """A type has no counterpart in gob, or is declared in a way that makes no sense."""
+
+
+class UnsendableJson(UnsendableMessage):
+    """A value can't be written as JSON: it isn't what its type says, or JSON has nothing for it."""
+
+
+class InvalidJsonType(LocalError, TypeError):
+    """A type has no counterpart in JSON, though it may have one in gob."""
+
+
 class InvalidState(LocalError):
     """The operation isn't possible in the state the object is in (say, send after close)."""
 
@@ -73,6 +89,38 @@ class ProtocolError(RemoteError):
 
 class InvalidMessage(RemoteError, ValueError):
     """The bytes of a message aren't what its format says."""
+
+
+class InvalidValue(InvalidMessage):
+    """One value can't be read as the type that was asked for. It is passed over: more may come."""
+
+
+class InvalidStream(InvalidMessage):
+    """A stream isn't what its format says: nothing more can be read from it."""
+
+
+class GobError(InvalidMessage):
+    """What came isn't gob, or isn't what it was to be read as."""
+
+
+class GobValueError(GobError, InvalidValue):
+    """One value of a gob stream can't be read as the type that was asked for."""
+
+
+class GobStreamError(GobError, InvalidStream):
+    """The stream isn't gob, or not the values that it was to be made of."""
+
+
+class JsonError(InvalidMessage):
+    """What came isn't JSON, or isn't what it was to be read as."""
+
+
+class JsonValueError(JsonError, InvalidValue):
+    """One value of a stream of JSON can't be read as the type that was asked for."""
+
+
+class JsonStreamError(JsonError, InvalidStream):
+    """The stream isn't JSON, or not the messages that it was to be made of."""
 
 
 class HandshakeError(RemoteError):
@@ -132,6 +180,22 @@ class RemoteLimitExceeded(LimitExceeded, RemoteError):
     """The peer passed a bound."""
 
     side = "remote"
+
+
+class GobValueLimitExceeded(RemoteLimitExceeded, GobValueError):
+    """One value of a gob stream passed a bound. It is passed over: more may come."""
+
+
+class GobStreamLimitExceeded(RemoteLimitExceeded, GobStreamError):
+    """A gob stream passed a bound: nothing more can be read from it."""
+
+
+class JsonValueLimitExceeded(RemoteLimitExceeded, JsonValueError):
+    """One value of a stream of JSON passed a bound. It is passed over: more may come."""
+
+
+class JsonStreamLimitExceeded(RemoteLimitExceeded, JsonStreamError):
+    """A stream of JSON passed a bound: nothing more can be read from it."""
 
 
 # --- loss --------------------------------------------------------------------------------

@@ -68,6 +68,10 @@ class CallTable(Generic[_Id, _C]):
         pending[call_id] = call
         return call_id
 
+    def get(self, call_id: _Id) -> _C | None:
+        """The call that waits for *call_id*, and goes on waiting; None where none does."""
+        return self._pending.get(call_id)
+
     def answer(self, call_id: _Id) -> _C | None:
         """Take out the call that an answer came for; None, and counted, where none waits."""
         try:

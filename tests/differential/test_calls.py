@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("open"), st.integers(0, 9)),
-        st.tuples(st.sampled_from(["answer", "forget", "contains"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["get", "answer", "forget", "contains"]), st.integers(0, 9)),
         st.tuples(st.sampled_from(["clear", "oldest", "calls"]), st.none()),
     ),
     max_size=60,

@@ -8,7 +8,7 @@ left running; and the server serves others, the client finds the next server.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -200,8 +200,9 @@ def test_a_server_that_anything_is_sent_to(
                         came.append(answer)
                     assert isinstance(answer, Close)
                     assert answer.code == malformed
-                    await client.close(answer.code)
-                    assert await client.rest() == []
+                    with suppress(trio.BrokenResourceError):  # it needn't wait for that
+                        await client.close(answer.code)
+                        assert await client.rest() == []
                 else:
                     came = [await client.next() for _ in answers]
                     assert len(came) == len(answers)

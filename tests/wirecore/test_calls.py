@@ -36,6 +36,16 @@ def test_answers_find_their_calls_in_any_order(backend: Backend) -> None:
     assert counters(table) == {"late": 0, "duplicate": 0, "unknown": 0}
 
 
+def test_a_call_that_is_looked_up_goes_on_waiting(backend: Backend) -> None:
+    table = counting_table(backend)
+    call_id = table.open("first")
+    assert table.get(call_id) == "first"
+    assert table.get(call_id + 1) is None
+    assert table.answer(call_id) == "first"
+    assert table.get(call_id) is None
+    assert counters(table) == {"late": 0, "duplicate": 0, "unknown": 0}
+
+
 def test_an_answer_to_a_forgotten_call_is_late_and_dropped(backend: Backend) -> None:
     table = counting_table(backend)
     call_id = table.open("cancelled")

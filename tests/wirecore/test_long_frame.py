@@ -85,6 +85,24 @@ def test_long_messages_arrive(
 
 
 @pytest.mark.parametrize("client", [True, False])
+@pytest.mark.parametrize("deflate", [None, DeflateParameters(threshold=0)])
+def test_long_fragments_that_are_sent_one_by_one_arrive(
+    backend: Backend, client: bool, deflate: DeflateParameters | None
+) -> None:
+    ours = Connection(client=client, deflate=deflate, backend=backend)
+    theirs = Connection(client=not client, deflate=deflate, backend=backend)
+    first = bytearray(PAYLOAD)
+    ours.send_fragment(first, last=False)
+    first[:] = bytes(len(first))
+    ours.send_fragment(PAYLOAD, last=False)
+    assert ours.send_fragment(b"", last=True) == ours.outbox.queued
+    received = theirs.receive(sent(ours), 0.0)
+    while theirs.deferred:
+        received += theirs.receive(b"", 0.0)
+    assert received == [PAYLOAD * 2]
+
+
+@pytest.mark.parametrize("client", [True, False])
 @pytest.mark.parametrize("size", [LONG, LONG + 1, 2 * LONG])
 def test_pings_overtake_the_rest_of_a_message_in_long_fragments(
     backend: Backend, client: bool, size: int

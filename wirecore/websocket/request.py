@@ -23,7 +23,7 @@ class Request:
 
     method: str
     target: str
-    headers: Fields
+    headers: Fields = field(repr=False)  # tokens and cookies are among them
     http_version: str = "1.1"
     path: str = field(init=False)
     query: str = field(init=False)

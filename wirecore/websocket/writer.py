@@ -111,13 +111,18 @@ class MessageWriter:
         size = self._frame_size(payload)
         while rest:
             piece, rest = rest[:size], rest[size:]
-            if len(piece) > LONG:
-                key = self._backend.entropy.mask_key() if self._masked else b""
-                first = (not rest) << 7 | rsv1 << 6 | opcode
-                yield LongFrame(first, piece, key, self._backend.mask.apply_mask)
-            else:
-                yield self._encode(opcode, piece, self._masked, not rest, rsv1)
+            yield self._frame(opcode, piece, not rest, rsv1)
             opcode, rsv1 = Opcode.CONTINUATION, False
+
+    def _frame(
+        self, opcode: Opcode, payload: bytes | memoryview, last: bool, rsv1: bool
+    ) -> bytes | LongFrame:
+        """One frame; of a long one *payload* mustn't change."""
+        if len(payload) <= LONG:
+            return self._encode(opcode, payload, self._masked, last, rsv1)
+        key = self._backend.entropy.mask_key() if self._masked else b""
+        first = last << 7 | rsv1 << 6 | opcode
+        return LongFrame(first, memoryview(payload), key, self._backend.mask.apply_mask)
 
     def _cut(self, opcode: Opcode, payload: bytes | memoryview, rsv1: bool) -> Iterator[bytes]:
         size = self._fragment_size
@@ -158,7 +163,9 @@ class MessageWriter:
         if begun[1] and self._deflater is not None:
             payload = self._deflater.deflate(payload, last=last)
         rsv1 = begun[1] and opcode is not Opcode.CONTINUATION
-        frame = self._encode(opcode, payload, self._masked, last, rsv1)
+        if len(payload) > LONG:
+            payload = bytes(payload)
+        frame = self._frame(opcode, payload, last, rsv1)
         self._begun = None if last else begun
         return self._outbox.put(frame)
 
