@@ -95,6 +95,23 @@ def run_sockets() -> Run:
     return lambda story: _run(story, trio.testing.MockClock(autojump_threshold=0.05))
 
 
+#: A story with reconnects that takes longer than this, in its own time, goes round in circles.
+_PATIENCE = 1000
+
+
+def bounded(run: Run) -> Run:
+    """As *run*, for stories in which a fault may show as somebody who tries again for ever."""
+
+    def run_bounded(story: Story) -> None:
+        async def patient() -> None:
+            with trio.fail_after(_PATIENCE):
+                await story()
+
+        run(patient)
+
+    return run_bounded
+
+
 @pytest.fixture
 def run_real() -> Run:
     """Run a story with sockets or threads in real time, which passes over no deadline of theirs.
@@ -349,10 +366,16 @@ class Authority:
         self.path.write_bytes(self._certificate.public_bytes(Encoding.PEM))
 
     def _issue(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *extensions: x509.ExtensionType,
+        expired: bool = False,
     ) -> x509.Certificate:
         now = datetime.datetime.now(tz=datetime.UTC)
         day = datetime.timedelta(days=1)
+        if expired:
+            now -= 2 * day
         builder = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -372,15 +395,17 @@ class Authority:
             builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256())
 
-    def certify(self, name: str) -> Path:
-        """A key and its certificate for *name*, which is also one for 127.0.0.1."""
+    def certify(self, name: str, *, local: bool = True, expired: bool = False) -> Path:
+        """A key and its certificate for *name*, which is also one for 127.0.0.1 where *local*.
+
+        *expired*: a day ago.
+        """
         path = self._folder / f"{name}.pem"
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        )
+        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))] if local else []
+        names = x509.SubjectAlternativeName([x509.DNSName(name), *addresses])
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._issue(subject, key, names)
+        certificate = self._issue(subject, key, names, expired=expired)
         path.write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             + certificate.public_bytes(Encoding.PEM)

@@ -70,6 +70,8 @@ def test_a_url_is_taken_apart(url: str, expected: Target) -> None:
         ("ws://user:secret@h:65536/", "port"),
         ("ws://user:secret@[::1/", "bracket"),
         ("ws://user:secret@a..b/", "not a host name"),
+        ("ws://user:secret@a b/", "not a host name"),
+        ("ws://user:secret@a%20b/", "not a host name"),
         ("ws://user:secret@" + "x" * 64 + "ü/", "not a host name"),
     ],
 )

@@ -1,10 +1,10 @@
 """wirecore on trio: ``wirecore_trio.websocket``, ``wirecore_trio.wsrpc``, ``wirecore_trio.tls``.
 
 Each is imported by its own name, so that nobody loads what they don't use. The names here load
-when they are first asked for. ``drain_on_signal`` stops a server in good order; the others are
-for protocols of one's own: a :class:`wirecore.Session` is run by ``run_session`` (over any
-stream), ``connect_session``, ``reconnecting_sessions`` and ``serve_session`` (over WebSocket);
-docs/protocols.md tells how.
+when they are first asked for. ``drain_on_signal`` stops a server, or a pool's provider, in good
+order; the others are for protocols of one's own: a :class:`wirecore.Session` is run by
+``run_session`` (over any stream), ``connect_session``, ``reconnecting_sessions`` and
+``serve_session`` (over WebSocket); docs/protocols.md tells how.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ __all__ = [
     "require_seconds",
     "require_type",
     "require_words",
+    "words",
 ]
 
 
@@ -111,6 +112,14 @@ def require_words(name: str, value: object) -> None:
     for item in value:
         if not isinstance(item, str):
             raise TypeError(f"{name} must be a list of str: it holds {kind_of(item)}")
+
+
+def words(name: str, value: Iterable[str]) -> frozenset[str]:
+    """What *value*, the argument *name*, holds. Raises as :func:`require_words`."""
+    # An iterable may be there once only: so it is looked at here, and no more.
+    found = value if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    require_words(name, found)
+    return frozenset(found)
 
 
 def require_known(function: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
@@ -55,6 +56,10 @@ _OTHER_SCHEMES: Final = {
 }
 
 
+#: RFC 3986's reg-name but for percent-encoding, which nobody resolves.
+_HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")
+
+
 def parse_url(url: str) -> Target:
     """Take a WebSocket URL apart, RFC 6455 section 3.
 
@@ -91,6 +96,8 @@ def parse_url(url: str) -> Target:
             host = shown = host.encode("idna").decode()
         except UnicodeError:
             raise errors.InvalidOption(f"not a host name: {host!r}") from None
+        if not _HOST.fullmatch(host):
+            raise errors.InvalidOption(f"not a host name: {host!r}")
     path = parts.path or "/"
     return Target(
         secure=secure,

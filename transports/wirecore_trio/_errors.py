@@ -26,15 +26,22 @@ class AlreadyClosed(errors.InvalidState, trio.ClosedResourceError):
     """This program closed the connection itself and then used it."""
 
 
-def require_trio() -> None:
-    """Raise LocalError outside of a trio run, where everything else fails in a puzzling way."""
+def in_trio() -> bool:
+    """Whether this is a task of a trio run; trio's own function is newer than the oldest trio."""
     try:
         trio.lowlevel.current_trio_token()
     except RuntimeError:
+        return False
+    return True
+
+
+def require_trio() -> None:
+    """Raise LocalError outside of a trio run, where everything else fails in a puzzling way."""
+    if not in_trio():
         raise errors.LocalError(
             "wirecore_trio runs on trio, and no trio run is under way: start one with "
             "trio.run(main) (asyncio can't run it)"
-        ) from None
+        )
 
 
 def unwrapped(error: BaseException) -> BaseException:

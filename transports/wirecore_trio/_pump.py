@@ -76,7 +76,7 @@ class Pump:
         "_over",
         "_owner",
         "_parked",
-        "_reading",
+        "reading",
         "_rhythm",
         "_sent_in_pass",
         "_stage",
@@ -139,7 +139,8 @@ class Pump:
         self._write_deadline = math.inf
         self._backlog: int | None = None
         self._writing = False
-        self._reading = False
+        #: Whether a read is under way: what is written meanwhile leaves at its end.
+        self.reading = False
         self._left_out = 0
         self._grown = 0  # of a message, when a full buffer was judged last
         self._at_eof = False
@@ -158,7 +159,7 @@ class Pump:
         stage = self._stage
         if stage.finished:
             return False  # whatever else comes, nobody wants it
-        self._reading = True
+        self.reading = True
         try:
             if stage.deferred:
                 self.feed(b"")
@@ -174,7 +175,7 @@ class Pump:
             self.end(error)
             return True
         finally:
-            self._reading = False
+            self.reading = False
         if self._broken is not None:
             self._read_the_rest()
         return True
@@ -300,7 +301,7 @@ class Pump:
 
         What is written while a read is being handled leaves at its end.
         """
-        if self._writing or self._reading or self.ended:
+        if self._writing or self.reading or self.ended:
             return
         if self._sent_in_pass:
             if not self._listed:
@@ -333,7 +334,7 @@ class Pump:
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
             self._took_some(self.now())
             self.arm()
-        elif self._stage.finished and not self._reading:
+        elif self._stage.finished and not self.reading:
             self._finish(self.now())
 
     def untaken(self) -> int:
@@ -342,7 +343,7 @@ class Pump:
 
     def closed(self) -> None:
         """The session may have finished by its user's doing: see to that, if no read does."""
-        if not self._reading and not self.ended:
+        if not self.reading and not self.ended:
             self._after(self.now())
 
     def push_last(self) -> None:
@@ -358,7 +359,7 @@ class Pump:
         # still lie in our receive buffer, and are worth more than "broken pipe".
         self._writing = True  # for good: nothing more can be sent
         self._broken = error
-        if not self._reading:
+        if not self.reading:
             self._read_the_rest()
 
     def _read_the_rest(self) -> None:

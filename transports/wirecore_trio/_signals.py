@@ -24,13 +24,13 @@ _UNCATCHABLE: Final = frozenset(
 
 
 class Drainable(Protocol):
-    """A server that can be stopped in good order: those of this package are."""
+    """What can be stopped in good order: this package's servers, and what a provider serves."""
 
     async def drain(self, grace: float | None = 30.0) -> None:
         """Stop in good order, within *grace* seconds."""
 
     async def wait_closed(self) -> None:
-        """Wait until the server has ended."""
+        """Wait until it has ended."""
 
 
 async def drain_on_signal(
@@ -42,19 +42,20 @@ async def drain_on_signal(
     """Drain *server* when one of *signals* comes, by default SIGTERM; a second one cuts it short.
 
     ``await nursery.start(drain_on_signal, server)``, once the server listens, is all that a
-    service needs. Returns when the server has ended, whoever ended it: the number of the signal
-    that cut it short, None where none did. From then on the signals do what they did before, which
-    for SIGTERM is to end the process. *grace*: see the server's
-    ``drain``. For the main thread only, as all of Python's signals: RuntimeError elsewhere. Raises
-    TypeError for what is no server, InvalidOption for a number that is no signal that can be
-    caught, and for a *grace* below 0.
+    service needs. *server* may also be a pool's provider that serves: the ``serving`` of ``async
+    with provider.serve(...) as serving``. Returns when it has ended, whoever ended it: the number
+    of the signal that cut it short, None where none did. From then on the signals do what they did
+    before, which for SIGTERM is to end the process. *grace*: see *server*'s ``drain``. For the main
+    thread only, as all of Python's signals: RuntimeError elsewhere. Raises TypeError for what can't
+    be drained, InvalidOption for a number that is no signal that can be caught, and for a *grace*
+    below 0.
     """
     require_trio()
     for name in ("drain", "wait_closed"):
         if not callable(getattr(server, name, None)):
             raise TypeError(
-                f"{kind_of(server)} is no server that can be drained: give the Server itself, not "
-                "what its serve reports"
+                f"{kind_of(server)} can't be drained: give the server itself, not what its serve "
+                "reports; of a provider, what async with provider.serve(...) gives"
             )
     require_seconds("grace", grace)
     if grace is not None:
@@ -84,11 +85,11 @@ class _Draining:
         """Drain at the first of the signals *received*, and stop at once at the second."""
         first = _name(await anext(received))
         patience = "however long it takes" if self._grace is None else f"{self._grace:g} s at most"
-        logger.info("%s: the server is drained, %s; once more stops it at once", first, patience)
+        logger.info("%s: draining, %s; once more stops it at once", first, patience)
         nursery.start_soon(self._server.drain, self._grace)
         async for number in received:
             self.cut_short_by = self.cut_short_by or number
-            logger.warning("%s: the server is stopped at once", _name(number))
+            logger.warning("%s: stopping at once", _name(number))
             nursery.start_soon(self._server.drain, 0)
 
 

@@ -167,8 +167,11 @@ class Accepting(Listening, ABC, Generic[C]):
         with trio.move_on_after(float("inf") if grace is None else grace) as scope:
             await self._acceptor.wait_idle()
         if scope.cancelled_caught:
-            self._acceptor.cancel_connections()
+            self._cancel_left()
             await self._acceptor.wait_idle()
+
+    def _cancel_left(self) -> None:
+        self._acceptor.cancel_connections()
 
     async def _connected(self, sock: socket.socket) -> Awaitable[None] | None:
         link: Link = SocketLink(sock)

@@ -158,8 +158,8 @@ class Dialer:
         """One attempt. Raises as :meth:`open`."""
         return websocket_of(await self.open())
 
-    async def open(self) -> Upgraded:
-        """One attempt, as far as the upgrade.
+    async def open(self, asking: Callable[[], None] | None = None) -> Upgraded:
+        """One attempt, as far as the upgrade. *asking*: called before that is asked for.
 
         Raises OSError, HandshakeError, UpgradeRejected, a LocalError.
         """
@@ -170,7 +170,7 @@ class Dialer:
                 url, headers = await self._prepared()
                 target = parse_url(url)
                 name = target.name
-                return await self._connect(target, headers)
+                return await self._connect(target, headers, asking)
         except errors.RemoteError as error:
             error.args = (f"{name}: {error}",)  # its first line is all that most logs have
             raise
@@ -188,7 +188,9 @@ class Dialer:
         require_type("what prepare returns", prepared, Prepared)
         return prepared.url, [*headers, *header_fields("headers", prepared.headers)]
 
-    async def _connect(self, target: Target, headers: list[UserField]) -> Upgraded:
+    async def _connect(
+        self, target: Target, headers: list[UserField], asking: Callable[[], None] | None
+    ) -> Upgraded:
         link: Link = await open_socket(
             target.host,
             target.port,
@@ -200,6 +202,8 @@ class Dialer:
         try:
             if target.secure:
                 link = await secure(link, self.ssl_context, self.server_hostname or target.host)
+            if asking is not None:
+                asking()
             return await self.open_over(link, target, headers, in_clear=not target.secure)
         except BaseException:
             link.close()

@@ -12,9 +12,11 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.wsrpc import Received, Session
 
+from .._admission import Admission
 from .._calling import Calling
 from .._dispatch import Threads, Workers
 from .._errors import CallLost, ConnectionClosed, NotConnected
+from .._handler_scopes import HandlerScopes
 from .._handlers import Mode
 from .._link import Link
 from .._pump import Pump
@@ -22,7 +24,6 @@ from .._waiter import Waiter
 from ._peer import Peer, check_call
 from ._registry import Registry
 from ._request import Request, run_inline
-from ._service import Method
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 
 if TYPE_CHECKING:
@@ -43,21 +44,19 @@ class Channel(Calling, Peer):
     """An open connection to the holder of *public_key*; its owner calls :meth:`run`."""
 
     __slots__ = (
+        "_admission",
         "_changed",
         "_closed_here",
-        "_handlers",
-        "_handling",
-        "_handling_bytes",
         "_options",
         "_pongs",
         "_public_key",
-        "_refusing",
         "_registry",
         "_session",
         "_stopping",
         "_threads",
         "_workers",
         "error",
+        "scopes",
     )
 
     def __init__(
@@ -77,12 +76,13 @@ class Channel(Calling, Peer):
         self._workers = workers
         self._threads = workers.threads_of(public_key)
         self._options = options
-        self._handling = 0
-        self._handling_bytes = 0
-        self._refusing = False
+        self._admission = Admission(options, public_key, logger)
         self._stopping = False
         self._pongs = 0  # answers to pings that somebody waits for
-        self._handlers: set[trio.CancelScope] = set()
+        #: The scopes that handlers run in.
+        self.scopes = HandlerScopes(
+            timeout=options.handler_timeout, cancels=options.on_disconnect == "cancel"
+        )
         # Made only when somebody waits: see _wait_for_change.
         self._changed: trio.Event | None = None
         self._closed_here = ""  # why, once it is
@@ -223,8 +223,7 @@ class Channel(Calling, Peer):
         self._tell_change()
         self._end_calls(error)
         self._session.outbox.clear()
-        for scope in self._handlers:
-            scope.cancel()
+        self.scopes.end()
 
     def _end_calls(self, error: BaseException | None = None) -> None:
         """No answer will come any more: fail what waits for one."""
@@ -253,36 +252,17 @@ class Channel(Calling, Peer):
         if method.mode is _INLINE:
             run_inline(self, method, call_id, payload)
             return
-        options = self._options
-        if self._handling >= options.max_handlers:
-            self._refuse(call_id, "max_handlers", options.max_handlers)
-        elif self._handling_bytes + len(payload) > options.max_handler_bytes and self._handling:
-            self._refuse(call_id, "max_handler_bytes", options.max_handler_bytes)
+        excess = self._admission.enter(len(payload))
+        if excess is None:
+            self._pump.woke = True
+            self._workers.start(Request(self, method, call_id, payload))
         else:
-            self._start(method, call_id, payload)
-
-    def _refuse(self, call_id: str, limit: str, bound: int) -> None:
-        # Loud once: a peer that asks too much mustn't fill the log as well.
-        level = logging.DEBUG if self._refusing else logging.WARNING
-        self._refusing = True
-        logger.log(
-            level, "requests of %s are refused: %s is %d", self._public_key.hex(), limit, bound
-        )
-        self.reply_error(call_id, overloaded_text(limit, bound))
-
-    def _start(self, method: Method, call_id: str, payload: bytes) -> None:
-        self._pump.woke = True
-        self._handling += 1
-        self._handling_bytes += len(payload)
-        self._workers.start(Request(self, method, call_id, payload))
+            self.reply_error(call_id, overloaded_text(*excess))
 
     def finished(self, request: Request) -> None:
         """A request that was started is through."""
-        self._handling -= 1
-        if self._handling * 2 < self._options.max_handlers and self._refusing:
-            self._refusing = False
-        self._handling_bytes -= len(request.payload)
-        if not self._handling:
+        self._admission.leave(len(request.payload))
+        if not self._admission.handling:
             self._tell_change()
 
     def stop_handling(self) -> None:
@@ -291,7 +271,7 @@ class Channel(Calling, Peer):
 
     async def wait_handled(self) -> None:
         """Wait until no request is being handled."""
-        while self._handling:
+        while self._admission.handling:
             await self._wait_for_change()
 
     async def finish(self) -> None:
@@ -314,25 +294,6 @@ class Channel(Calling, Peer):
         if self._changed is not None:
             self._changed.set()
             self._changed = None
-
-    def handler_scope(self) -> trio.CancelScope | None:
-        """The scope that a handler runs in, where one is needed."""
-        options = self._options
-        if options.handler_timeout is None and options.on_disconnect == "finish":
-            return None
-        timeout = options.handler_timeout
-        scope = trio.CancelScope(
-            deadline=math.inf if timeout is None else trio.current_time() + timeout
-        )
-        if options.on_disconnect == "cancel":
-            self._handlers.add(scope)
-            if self._ended:
-                scope.cancel()
-        return scope
-
-    def handler_left(self, scope: trio.CancelScope) -> None:
-        """A handler's scope was left."""
-        self._handlers.discard(scope)
 
     def reply(self, call_id: str, payload: bytes) -> None:
         """Send an answer, if there is still somebody to answer."""

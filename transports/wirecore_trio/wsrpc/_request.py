@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from wirecore import errors
-from wirecore._backend import default
 
+from .._failing import failure_text
 from .._handlers import Mode
 from ._service import Method
 
@@ -34,7 +34,7 @@ class Request:
     async def run(self) -> None:
         """Run the handler in a task or a thread. Raises nothing but cancellation."""
         channel = self._channel
-        scope = channel.handler_scope()
+        scope = channel.scopes.open()
         try:
             if scope is None:
                 reply = await self._run()
@@ -49,7 +49,7 @@ class Request:
         finally:
             channel.finished(self)
             if scope is not None:
-                channel.handler_left(scope)
+                channel.scopes.left(scope)
 
     async def _run(self) -> bytes:
         method = self._method
@@ -88,20 +88,6 @@ def _decode(method: Method, payload: bytes) -> Any:
 
 
 def _fail(channel: Channel, method: Method, call_id: str, error: Exception) -> None:
-    """Only what was raised on purpose reaches the peer; the rest is for the log."""
-    # The class may be a user's own, and lack what its base would have set.
-    if isinstance(error, errors.RpcError) and isinstance(getattr(error, "text", None), str):
-        text = error.text or "error"  # an empty text would mean success
-    elif channel.ended and isinstance(error, errors.ConnectionLost):
-        logger.debug("the handler of %s ended with its connection", method.name)
-        return
-    else:
-        number = default.entropy.uuid4_text()
-        logger.error(
-            "the handler of %s failed; the peer was told: internal error %s",
-            method.name,
-            number,
-            exc_info=error,
-        )
-        text = f"internal error {number}"
-    channel.reply_error(call_id, text)
+    text = failure_text(error, method.name, ended=channel.ended, logger=logger)
+    if text is not None:
+        channel.reply_error(call_id, text)

@@ -1,0 +1,48 @@
+"""The scopes of one connection's handlers: their time, and their end with the connection."""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+
+class HandlerScopes:
+    """Makes a scope for each handler, where one is needed.
+
+    *timeout*: seconds that each may take, None: no bound. *cancels*: whether those that still
+    run are cancelled when the connection ends.
+    """
+
+    __slots__ = ("_cancels", "_needed", "_open", "_over", "_timeout")
+
+    def __init__(self, *, timeout: float | None, cancels: bool) -> None:
+        self._timeout = math.inf if timeout is None else timeout
+        self._cancels = cancels
+        self._needed = cancels or timeout is not None
+        self._over = False
+        self._open: set[trio.CancelScope] = set()
+
+    def open(self) -> trio.CancelScope | None:
+        """The scope to run a handler in; :meth:`left` follows. None where none is needed."""
+        if not self._needed:
+            return None
+        timeout = self._timeout
+        scope = trio.CancelScope(
+            deadline=math.inf if timeout == math.inf else trio.current_time() + timeout
+        )
+        if self._cancels:
+            self._open.add(scope)
+            if self._over:
+                scope.cancel()
+        return scope
+
+    def left(self, scope: trio.CancelScope) -> None:
+        """A handler's scope was left."""
+        self._open.discard(scope)
+
+    def end(self) -> None:
+        """The connection has ended: cancel what runs, and what comes, if that was asked for."""
+        self._over = True
+        for scope in self._open:
+            scope.cancel()

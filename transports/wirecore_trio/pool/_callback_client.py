@@ -1,0 +1,141 @@
+"""The other direction: a provider that calls what its pool serves, Go's Use."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import trio
+
+from wirecore import errors
+from wirecore.session.limits import check_at_least
+
+from .._arguments import require_known, require_seconds, require_type
+from .._errors import NotConnected
+from ._calling_channel import CallingChannel
+from ._kept import Kept
+from ._line import Line
+from ._pending import PendingCall, run_next
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wirecore.protocols.pool.codec import Answer
+
+    from ..websocket._client import Dialer
+    from ..websocket._opened import Upgraded
+    from ._options import ProviderOptions
+
+T = TypeVar("T")
+
+_KEYWORDS = ("argument_type", "timeout")
+
+
+class CallbackClient(Kept[CallingChannel]):
+    """Calls to a pool, over a connection that is kept up; ``connect_callbacks`` gives it."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        options: ProviderOptions,
+        make: Callable[[Upgraded, CallbackClient], CallingChannel],
+    ) -> None:
+        super().__init__(options)
+        self._name = dialer.name
+        self._line = Line(0, dialer, options, lambda upgraded: make(upgraded, self), self._events)
+        self._lines = [self._line]
+        self._submitted: deque[PendingCall[Any]] = deque()
+
+    @overload
+    async def call(self, method: str, argument: Any, result: type[T], **keywords: Any) -> T: ...
+
+    @overload
+    async def call(
+        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+    ) -> Any: ...
+
+    async def call(
+        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+    ) -> Any:
+        """Call *method*, ``Service.Method``, of the pool's, and return its result.
+
+        *argument*, *result*, *argument_type* and *timeout* are as in :meth:`PoolServer.call`. It
+        waits for a connection, within its time. It isn't tried again.
+
+        Raises RpcError for an error that the pool answered; InvalidValue where the result is no
+        *result*; CallLost where the connection was lost; CallTimeout where nothing was answered in
+        time; and for what can't be sent UnsendableMessage, InvalidGobType, InvalidJsonType and
+        LocalLimitExceeded.
+        """
+        require_type("method", method, str)
+        require_known("call", keywords, _KEYWORDS)
+        channel = self._line.channel
+        argument_type = keywords.get("argument_type", Any)
+        if channel is not None and "timeout" not in keywords and not channel.crowded:
+            return await channel.call(method, argument, argument_type, result)
+        seconds = keywords.get("timeout", self._options.call_timeout)
+        require_seconds("timeout", seconds)
+        if seconds is not None:
+            check_at_least("timeout", seconds, 0)
+        with trio.move_on_after(math.inf if seconds is None else seconds):
+            channel = await self._connection()
+            return await channel.call(method, argument, argument_type, result, own_time=True)
+        what = "no connection to" if channel is None else "no answer of"
+        raise errors.CallTimeout(f"{what} {self._name} within {seconds:g} s")
+
+    async def _connection(self) -> CallingChannel:
+        while True:
+            channel = self._line.channel
+            if channel is None:
+                if self.closed:
+                    raise NotConnected(f"the client of {self._name} was closed")
+                await self._events.wait()
+            elif channel.crowded:
+                await channel.drained()
+            else:
+                return channel
+
+    @overload
+    def submit(
+        self, method: str, argument: Any, result: type[T], **keywords: Any
+    ) -> PendingCall[T]: ...
+
+    @overload
+    def submit(
+        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+    ) -> PendingCall[Any]: ...
+
+    def submit(
+        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+    ) -> PendingCall[Any]:
+        """Begin a call that goes on by itself; its :class:`PendingCall`. As :meth:`call`."""
+        require_type("method", method, str)
+        require_known("submit", keywords, _KEYWORDS)
+        if self.closed:
+            raise errors.InvalidState(f"the client of {self._name} was closed")
+        pending: PendingCall[Any] = PendingCall(
+            method, partial(self.call, method, argument, result, **keywords)
+        )
+        self._nursery.start_soon(run_next, self._submitted)
+        self._submitted.append(pending)
+        return pending
+
+    # --- see CallOwner --------------------------------------------------------------------------
+
+    def _answered(
+        self, channel: CallingChannel, answers: Sequence[Answer], count: int, now: float
+    ) -> None:
+        """See CallOwner: nobody counts them here."""
+
+    def _crowded(self, channel: CallingChannel) -> None:
+        """See CallOwner: each call looks for itself."""
+
+    def _leaving(self, channel: CallingChannel) -> None:
+        """See CallOwner: pools don't."""
+
+    def _gone(self, channel: CallingChannel) -> None:
+        """See CallOwner: no more calls go over it."""
+        if self._line.channel is channel:
+            self._line.channel = None

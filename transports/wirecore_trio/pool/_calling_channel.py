@@ -1,0 +1,346 @@
+"""One connection over which this end calls: a pool's to a provider, or a provider's call-backs."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+from trio.lowlevel import reschedule
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
+from wirecore.protocols.pool.codec import Answer
+
+from .._calling import Calling
+from .._errors import CallLost, ConnectionClosed, NotConnected
+from .._link import Link
+from .._pump import Pump
+from .._waiter import Waiter
+
+if TYPE_CHECKING:
+    from ._options import Options
+
+logger = logging.getLogger("wirecore.pool")
+
+#: For who has never understood his peer.
+ANOTHER_CODEC: Final = " (do both ends speak the same codec, gob or JSON?)"
+
+_CLOSED_HERE: Final = "this end closed the connection"
+
+#: The outcome of a call that was answered; the result stands beside it, and may be None.
+ANSWERED: Final = object()
+
+
+class CallWaiter(Waiter):
+    """A call: *annotation* is its result's, *result* is there once it was answered with one.
+
+    *channel*: over which it goes. *begun*: when it was made, by the channel's clock.
+    """
+
+    __slots__ = ("annotation", "begun", "channel", "result")
+
+    result: Any
+
+    def __init__(self, channel: CallingChannel, annotation: Any, begun: float) -> None:
+        # Without the base's, as that does: a frame less for each call.
+        self.task = None
+        self.outcome = None
+        self.channel = channel
+        self.annotation = annotation
+        self.begun = begun
+
+    def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self.task = None
+        self.channel.session.forget(self)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def unwrap(self) -> Any:
+        """The result; raises the call's error. A task that was woken has its turn with this."""
+        if self.task is not None:
+            self.channel._woken -= 1
+        if self.outcome is ANSWERED:
+            return self.result
+        return super().unwrap()
+
+    async def wait(self) -> Any:
+        """The same once it is there. Cancelled, the call is forgotten."""
+        if self.outcome is None:
+            self.task = trio.lowlevel.current_task()
+            return await trio.lowlevel.wait_task_rescheduled(self)
+        if self.outcome is not ANSWERED:
+            # Who tries again and again must let others run; but it is counted already.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return self.unwrap()
+
+
+class CallOwner(Protocol):
+    """Who has a channel and is told of its calls; nothing of it may block or raise."""
+
+    def _answered(
+        self, channel: CallingChannel, answers: Sequence[Answer], count: int, now: float
+    ) -> None:
+        """The peer is through with *count* calls, whether somebody waited for them or not.
+
+        *answers*: to those for whom somebody did. *now*: by the channel's clock.
+        """
+
+    def _crowded(self, channel: CallingChannel) -> None:
+        """So much waits to be sent that more calls had better wait: see ``drained``."""
+
+    def _leaving(self, channel: CallingChannel) -> None:
+        """The peer wants no more calls. Told once."""
+
+    def _gone(self, channel: CallingChannel) -> None:
+        """No call can be made over it any more. Told once, before its calls are failed."""
+
+
+class CallingChannel(Calling):
+    """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
+
+    __slots__ = (
+        "_changed",
+        "_closed_here",
+        "_heard",
+        "_late",
+        "_options",
+        "_owner",
+        "_told_gone",
+        "_told_leaving",
+        "error",
+        "now",
+        "peer",
+        "session",
+    )
+
+    def __init__(
+        self, link: Link, session: CallingSession, owner: CallOwner, options: Options, *, peer: str
+    ) -> None:
+        super().__init__(options.call_timeout)
+        self.session = session
+        self.peer = peer
+        self._owner = owner
+        self._options = options
+        self._changed: trio.Event | None = None  # made only when somebody waits
+        self._closed_here = ""  # why, once it is
+        self._late = 0  # answers that nobody waited for, of those that the owner was told
+        self._told_gone = self._told_leaving = False
+        self._heard = False  # an answer, ever
+        #: Why the connection ended; None while it is open, and where this end closed it.
+        self.error: Exception | None = None
+        session.start(trio.current_time())
+        self._pump = Pump(
+            link,
+            session,
+            self,
+            write_timeout=options.patience,
+            high_water=options.high_water,
+            eager_wait=options.eager_wait,
+            lingering=True,
+        )
+
+        #: The time in seconds, as the run's clock has it.
+        self.now = self._pump.now
+
+    async def run(self, leftover: bytes) -> None:
+        """Read, answer and wake until the connection has ended."""
+        try:
+            if leftover:
+                self._pump.feed(leftover)
+            await self._read()
+        finally:
+            self.abort()
+
+    # --- calling --------------------------------------------------------------------------------
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be sent that calls had better wait: see :meth:`drained`."""
+        return self.session.outbox.pending > self._options.high_water
+
+    def ask(
+        self,
+        method: str,
+        argument: Any,
+        argument_type: Any,
+        result: Any,
+        *,
+        own_time: bool = False,
+    ) -> CallWaiter:
+        """Send a call, for whose result, read as *result*, its caller then waits.
+
+        *own_time*: the caller sees to its time, and the option ``call_timeout`` isn't for it.
+        Raises NotConnected, and a LocalError for what can't be sent.
+        """
+        session = self.session
+        now = self.now()
+        waiter = CallWaiter(self, result, now)
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            session.call(waiter, method, argument, argument_type, now)
+        except BaseException as error:
+            self._owner._answered(self, (), 1, now)  # it was never asked
+            if isinstance(error, errors.NotConnected):
+                raise NotConnected(f"the connection to {self.peer} has ended") from None
+            raise
+        if own_time:
+            waiter.started = math.inf
+        self._asked_now(waiter, now)
+        if session.outbox.pending > self._options.high_water:
+            self._owner._crowded(self)
+        return waiter
+
+    async def call(
+        self,
+        method: str,
+        argument: Any,
+        argument_type: Any,
+        result: Any,
+        *,
+        own_time: bool = False,
+    ) -> Any:
+        """Call, and wait for the result: :meth:`ask` with all that follows.
+
+        Raises RpcError for an error that the peer answered, InvalidValue where its result is of
+        another type, CallTimeout, CallLost, and a LocalError for what can't be sent.
+        """
+        try:
+            waiter = self.ask(method, argument, argument_type, result, own_time=own_time)
+        except NotConnected:
+            await trio.lowlevel.checkpoint()
+            raise
+        return await waiter.wait()
+
+    async def drained(self) -> None:
+        """Wait until less waits to be sent, or until the end."""
+        await self._pump.drained()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self, code: int = CloseCode.NORMAL, *, why: str = _CLOSED_HERE) -> None:
+        """Begin the end in good order. Calls without an answer are told *why*. Idempotent."""
+        if not self._ended:
+            self.session.close(code)
+            self._closed_here = self._closed_here or why
+            self._tell_gone()
+            self._pump.push()
+            self._pump.closed()
+            self._pump.arm()
+
+    def abort(self) -> None:
+        """End it now; a close frame still goes first, if it can. Idempotent."""
+        if not self._ended:
+            self._closed_here = self._closed_here or _CLOSED_HERE
+            self.session.close(CloseCode.GOING_AWAY)
+            self._pump.push_last()
+            self._pump.end(None)
+
+    async def wait_ended(self) -> None:
+        """Wait until the connection is gone."""
+        while not self._ended:
+            await self._wait_for_change()
+
+    async def wait_answered(self) -> None:
+        """Wait until no call is without its answer, or until the end."""
+        while self.session.table and not self._ended:
+            await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def _tell_change(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    # --- the pump's owner, see there ------------------------------------------------------------
+
+    def received(self, happened: Answers) -> None:
+        """See the pump's Owner."""
+        if len(happened) > 1:
+            self._pump.hold()  # their callers may call again
+        self._asked = 0
+        answered = len(happened)
+        for call, value, error in happened:
+            if error is None:
+                # As _answer and finish do, without their frames.
+                call.result = value
+                call.outcome = ANSWERED
+                if call.task is not None:
+                    self._woken += 1
+                    self._pump.woke = True
+                    reschedule(call.task, call)
+            elif error is TIMED_OUT:
+                # The peer may still be at it: its answer, which comes late, is what counts.
+                self._answer(call, self._timed_out())
+                answered -= 1
+            else:
+                self._answer(call, error)
+        late = self.session.late
+        if late != self._late:
+            answered += late - self._late
+            self._late = late
+        if answered:
+            self._heard = True
+            self._owner._answered(self, happened, answered, self._pump.fed)
+        if self.session.leaving and not self._told_leaving:
+            self._told_leaving = True
+            self._owner._leaving(self)
+        if self._changed is not None and not self.session.table:
+            self._tell_change()
+
+    def _timed_out(self) -> errors.CallTimeout:
+        return errors.CallTimeout(
+            f"no answer of {self.peer} within call_timeout, {self._call_timeout:g} s"
+        )
+
+    def on_finish(self) -> None:
+        """See the pump's Owner."""
+        self._tell_gone()
+        self._fail_calls(None)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See the pump's Owner."""
+        self._ended = True
+        if self.session.problem is not None:
+            logger.warning(
+                "%s has sent what is no answer, and is closed: %s%s",
+                self.peer,
+                self.session.problem,
+                "" if self._heard else ANOTHER_CODEC,
+            )
+        self._tell_gone()
+        self._fail_calls(error)
+        self.session.outbox.clear()
+        self._tell_change()
+
+    def _tell_gone(self) -> None:
+        if not self._told_gone:
+            self._told_gone = True
+            self._owner._gone(self)
+
+    def _fail_calls(self, error: BaseException | None) -> None:
+        why = self._closed_here
+        if not why:
+            problem = self.session.problem
+            if self.error is None:
+                closed = self.session.closed_error()
+                self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+                self.error.__cause__ = problem or closed.__cause__ or error
+            told = problem or (error if error is not None else self.error)
+            why = f"the connection to {self.peer} was lost: {told}"
+            is_wrong = problem is not None or _closed_with(self.error) == CloseCode.PROTOCOL_ERROR
+            if is_wrong and not self._heard:
+                why += ANOTHER_CODEC
+        self._fail_lost(self.session.lost(), lambda execution: CallLost(why, execution=execution))
+
+
+def _closed_with(error: Exception | None) -> int | None:
+    """The code of the close frame that *error* tells of; None: it tells of none."""
+    return error.code if isinstance(error, ConnectionClosed) else None
