@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from typing import IO, NoReturn
 
 import pytest
 
+from wirecore_cli.command import run
+
 #: Seconds that a command gets on a machine with other things to do.
 PATIENCE = 60.0
 
@@ -24,6 +28,7 @@ COMMAND = (sys.executable, "-W", "error", "-m", "wirecore_cli")
 #: What a user's environment may hold and a test must not see.
 _STRANGE = (
     "WIRECORE_KEY",
+    "WIRECORE_POOL",
     "WIRECORE_SERVER_KEY",
     "WIRECORE_SESSION",
     "NO_COLOR",
@@ -99,6 +104,16 @@ class ServingWebwire(Running):
         self.url = self.said[0].removeprefix("listening on ").strip()
 
 
+class ServingPool(Running):
+    """A pool that runs, with *lines* of what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lines: int = 3) -> None:
+        super().__init__(process)
+        self.said = [self.line() for _ in range(lines)]
+        assert self.said[0], self.end().err
+        self.url = self.said[0].removeprefix("listening on ").strip()
+
+
 class Wirecore:
     """Runs commands in a folder of their own."""
 
@@ -109,6 +124,7 @@ class Wirecore:
         self.environment = {k: v for k, v in os.environ.items() if k not in _STRANGE} | {
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "settings"),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
         }
         self._stack = stack
 
@@ -155,6 +171,18 @@ class Wirecore:
         command = (*COMMAND, "webwire", "serve", "--listen", listen, *arguments)
         return ServingWebwire(self.start(*command))
 
+    def serve_pool(self, *arguments: str, lines: int = 3) -> ServingPool:
+        """The same of ``wirecore pool serve``, which says so many *lines*."""
+        command = (*COMMAND, "pool", "serve", "--listen", "127.0.0.1:0", *arguments)
+        return ServingPool(self.start(*command), lines)
+
+    def provide(self, url: str, *arguments: str) -> Running:
+        """Start ``wirecore pool provide``, and wait until it is connected."""
+        providing = self.run("pool", "provide", "--to", url, *arguments)
+        said = providing.line()
+        assert said == f"connected to {url}\n", said or providing.end().err
+        return providing
+
     def listen(self, url: str, *arguments: str) -> Running:
         """Start ``wirecore webwire listen``, and wait until it is connected."""
         listening = self.run("webwire", "listen", url, *arguments)
@@ -173,8 +201,10 @@ class Shell:
 
     def __init__(self, wirecore: Wirecore) -> None:
         self.wirecore = wirecore
+        #: The last pool that was started.
+        self.pool: ServingPool | None = None
         #: Addresses that are printed, and those of the servers that run in their place.
-        self._addresses: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
         self._listening: list[Running] = []
         programs = wirecore.folder / "programs"
         programs.mkdir()
@@ -190,15 +220,17 @@ class Shell:
 
         Who listens does so too; without a & it hears a signal, and is stopped then.
         """
-        if " serve " in line:
+        if " serve " in f"{line} ":
             return self._serve(line)
         if " webwire listen " in line:
             return self._listen(line)
+        if " pool provide " in line:
+            return self._provide(line)
         if line.startswith("wait $!; "):
             assert self._listening.pop().end().status == 0
             line = line.removeprefix("wait $!; ")
         done = subprocess.run(
-            ["sh", "-c", self._with_addresses(line)],
+            ["sh", "-c", self.with_addresses(line)],
             check=False,
             cwd=self.wirecore.folder,
             env=self.wirecore.environment,
@@ -211,25 +243,38 @@ class Shell:
         assert done.returncode == 0, f"{line}: {done.stdout}"
         return done.stdout
 
-    def _with_addresses(self, line: str) -> str:
-        for printed, real in self._addresses.items():
+    def with_addresses(self, line: str) -> str:
+        """*line* with those of the servers that run in place of printed ones."""
+        for printed, real in self.addresses.items():
             line = line.replace(printed, real)
         return line
 
     def _serve(self, line: str) -> str:
         line = re.sub(r" --listen \S+| &$", "", line)
-        line = re.sub(r"(--health \S+):\d+", r"\1:0", line)
+        line = re.sub(r"(--(?:health|metrics) \S+):\d+", r"\1:0", line)
         process = self.wirecore.start("sh", "-c", f"exec {line} --listen 127.0.0.1:0")
+        if " pool " in line:
+            self.pool = ServingPool(
+                process, 2 + max(1, line.count("--path ")) + ("--callbacks" in line)
+            )
+            self.addresses["ws://127.0.0.1:8080/"] = f"{self.pool.url}/"
+            return "".join(self.pool.said)
         if " webwire " in line:
             webwire = ServingWebwire(process)
-            self._addresses["ws://127.0.0.1:8080/"] = webwire.url
+            self.addresses["ws://127.0.0.1:8080/"] = webwire.url
             return "".join(webwire.said)
         served = Serving(process)
-        self._addresses["127.0.0.1:1337"] = served.address
+        self.addresses["127.0.0.1:1337"] = served.address
         return "".join(served.said)
 
+    def _provide(self, line: str) -> str:
+        if " --to " not in line:
+            line = line.replace(" provide ", " provide --to ws://127.0.0.1:8080/pool ")
+        command = self.with_addresses(line.removesuffix(" &"))
+        return Running(self.wirecore.start("sh", "-c", f"exec {command}")).line()
+
     def _listen(self, line: str) -> str:
-        command = self._with_addresses(line.removesuffix(" &"))
+        command = self.with_addresses(line.removesuffix(" &"))
         listening = Running(self.wirecore.start("sh", "-c", f"exec {command}"))
         connected = listening.logged("connected to ")
         if line.endswith(" &"):
@@ -260,6 +305,44 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wirecore]:
     """The command, in a folder that the tests of one file share."""
     with ExitStack() as stack:
         yield Wirecore(tmp_path_factory.mktemp("shared"), stack)
+
+
+class Here:
+    """Runs the commands of *wirecore* in this process, which is as good and costs far less."""
+
+    def __init__(
+        self, wirecore: Wirecore, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
+    ) -> None:
+        self.folder = wirecore.folder
+        self._capture = capture
+        self._patch = patch
+        patch.chdir(wirecore.folder)
+        for name in _STRANGE:
+            patch.delenv(name, raising=False)
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+            patch.setenv(name, wirecore.environment[name])
+
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> Done:
+        """Run it until it ends."""
+        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        self._capture.readouterr()
+        status = run(arguments)
+        out, err = self._capture.readouterr()
+        return Done(status, out.encode(), err)
+
+    def line(self, line: str) -> Done:
+        """Run a line of a shell: a command, or what ``echo`` says piped into one."""
+        said, _, piped = line.rpartition(" | ")
+        _, *words = shlex.split(piped)
+        return self(*words, stdin=" ".join(shlex.split(said)[1:]).encode() + b"\n")
+
+
+@pytest.fixture
+def here(
+    shared: Wirecore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Here:
+    """Runs commands in this process, in the folder of ``shared``."""
+    return Here(shared, capsys, monkeypatch)
 
 
 @pytest.fixture

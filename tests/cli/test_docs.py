@@ -18,11 +18,11 @@ BLOCK = re.compile(r"(?:`([\w.]+)`[^`]*\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL |
 
 
 def plain(text: str) -> str:
-    """*text* less what differs each time: keys, ports, times, and where the user's settings are."""
+    """*text* less what differs each time: keys, ports, times, and where the user's files are."""
     text = re.sub(r"[0-9a-f]{64}", "KEY", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", text)
     text = re.sub(r"\d+\.\d+", "TIME", text)
-    text = re.sub(r"\S+/wirecore/key", "SETTINGS/key", text)
+    text = re.sub(r"\S+/wirecore/(key|pool)", r"FOLDER/\1", text)
     return text.rstrip("\n")  # bytes of an answer come as they are, and end so
 
 

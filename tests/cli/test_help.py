@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
+from tests.cli.conftest import Here
 from wirecore_cli.command import wirecore as root
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
+
+needs_unix_sockets = pytest.mark.skipif(
+    sys.platform == "win32", reason="no Unix sockets in Python there"
+)
 
 #: What the examples with --proto need beside them, and the one that serves a module.
 FILES = {
@@ -59,6 +66,7 @@ def examples(name: str) -> list[str]:
 def test_these_are_all() -> None:
     below = {"info", "keygen", "demo", "wsrpc", "wsrpc call", "wsrpc serve", "webwire"}
     below |= {f"webwire {each}" for each in ("request", "signal", "listen", "serve")}
+    below |= {"pool"} | {f"pool {each}" for each in ("serve", "provide", "call", "top")}
     assert COMMANDS.keys() == {"wirecore"} | {f"wirecore {each}" for each in below}
 
 
@@ -67,7 +75,11 @@ def test_help_fits_a_terminal(name: str) -> None:
     assert max(len(line) for line in help_of(name).splitlines()) <= 100
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+#: Those of pools have a test of their own below.
+WITHOUT_POOLS = [name for name in COMMANDS if not name.startswith("wirecore pool")]
+
+
+@pytest.mark.parametrize("name", WITHOUT_POOLS)
 def test_examples_run_as_printed(shell: Shell, request: pytest.FixtureRequest, name: str) -> None:
     for file, text in FILES.items():
         (shell.wirecore.folder / file).write_text(text, encoding="utf-8")
@@ -109,3 +121,31 @@ def test_examples_of_calls_print_what_they_should(shell: Shell) -> None:
     assert shell.run(text) == "olleh"
     assert shell.run(piped) == "\nolleh"
     assert shell.run(in_hex) == "0a07" + b"pong hi".hex() + "\n"
+
+
+@needs_unix_sockets
+def test_examples_of_pools_run_as_printed(
+    shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One pool after the other, a provider of the last one, and calls of that."""
+    tokens = shell.wirecore.folder / "tokens.txt"
+    tokens.write_text("worker-1 a-secret\n")
+    tokens.chmod(0o600)
+    served, provided, called, watched = (
+        examples(f"wirecore pool {each}") for each in ("serve", "provide", "call", "top")
+    )
+    assert {*examples("wirecore pool")} <= {*served, *provided, *called, *watched}
+    for line in served:
+        if shell.pool is not None:  # they have one socket, and the last one is called below
+            shell.pool.signal(signal.SIGTERM)
+            assert shell.pool.end().status == 0
+        shell.run(line)
+    for line in provided:
+        assert shell.run(line).startswith("connected to ws://127.0.0.1:")
+    here = Here(shell.wirecore, capsys, monkeypatch)
+    assert [here.line(shell.with_addresses(line)).text for line in called] == [
+        *('"the object object_id-1"\n', '"the object object_id-1"\n'),
+        *("3\n", "1\n", '"event_id-1 is noted"\n'),
+    ]
+    for line in watched:
+        assert "/pool" in here.line(line).text

@@ -96,7 +96,7 @@ def test_a_signal_drains(wirecore: Wirecore, gate: socket.socket, number: signal
     calling, connection = hold(wirecore, served, "alice", gate)
     with connection:
         served.signal(number)
-        served.logged(f"{number.name}: the server is drained, 30 s at most")
+        served.logged(f"{number.name}: draining, 30 s at most")
         assert "refused the connection" in call(wirecore, served, "bob", "Same").failed(3)
         connection.sendall(b"to its end")
     done = calling.end()
@@ -115,7 +115,7 @@ def test_health_is_told_over_plain_http(wirecore: Wirecore, gate: socket.socket)
     calling, connection = hold(wirecore, served, "server", gate)
     with connection:
         served.signal(signal.SIGTERM)
-        served.logged("the server is drained")
+        served.logged("draining")
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(url)
         connection.sendall(b"to its end")
@@ -133,7 +133,7 @@ def test_a_second_signal_stops_at_once(
     calling, connection = hold(wirecore, served, "server", gate)
     with connection:
         served.signal(number)
-        served.logged("the server is drained")
+        served.logged("draining")
         served.signal(number)
         assert served.end().status == 128 + number
         assert "(maybe_executed)" in calling.end().failed(3)

@@ -152,7 +152,7 @@ def test_a_refusal_is_told_with_its_code(request_: Request) -> None:
 
 def test_a_server_that_fails_says_no_more(request_: Request) -> None:
     line = request_("fail").failed(1)
-    assert line == "the request 'fail': the server failed to handle the request"
+    assert line == "the request 'fail': the server failed to handle the request; its log says why"
 
 
 def test_no_reply_in_time(request_: Request) -> None:

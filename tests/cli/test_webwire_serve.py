@@ -91,7 +91,7 @@ def test_a_signal_drains(wirecore: Wirecore, gate: socket.socket, number: signal
     asking, connection = hold(wirecore, served, gate)
     with connection:
         served.signal(number)
-        served.logged(f"{number.name}: the server is drained, 30 s at most")
+        served.logged(f"{number.name}: draining, 30 s at most")
         assert "HTTP status 503" in ask(wirecore, served, "same").failed(3)
         connection.sendall(b"to its end")
     done = asking.end()
@@ -109,7 +109,7 @@ def test_a_second_signal_stops_at_once(
     asking, connection = hold(wirecore, served, gate)
     with connection:
         served.signal(number)
-        served.logged("the server is drained")
+        served.logged("draining")
         served.signal(number)
         assert served.end().status == 128 + number
         assert "(maybe_executed)" in asking.end().failed(3)
@@ -136,7 +136,7 @@ def test_health_is_told_over_plain_http(wirecore: Wirecore, gate: socket.socket)
     asking, connection = hold(wirecore, served, gate)
     with connection:
         served.signal(signal.SIGTERM)
-        served.logged("the server is drained")
+        served.logged("draining")
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(url)
         connection.sendall(b"to its end")

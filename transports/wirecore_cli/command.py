@@ -15,6 +15,7 @@ from .demo import demo
 from .failures import Status, describe
 from .info import info
 from .keygen import keygen
+from .pool import pool
 from .settings import Settings
 from .terminal import tell_failure
 from .webwire import webwire
@@ -29,6 +30,7 @@ Examples:
   wirecore keygen --out server
   wirecore wsrpc call --help
   wirecore webwire request --help
+  wirecore pool call --help
 
 \b
 Set NO_COLOR for a terminal without colours. Completion in bash; zsh and fish alike:
@@ -43,7 +45,7 @@ def wirecore(context: click.Context, *, debug: bool) -> None:
     context.ensure_object(Settings).debug = debug
 
 
-for each in (info, keygen, demo, wsrpc, webwire):
+for each in (info, keygen, demo, wsrpc, webwire, pool):
     wirecore.add_command(each)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+from wirecore_trio import pool
 from wirecore_trio.wsrpc import Peer
 from wirecore_trio.wsrpc.ping import PingRequest, PingResponse, PingService
 
@@ -22,3 +24,34 @@ def _reverse(data: bytes, peer: Peer) -> bytes:
 
 #: Methods on bytes, by their names.
 handlers: Final = {"Reverse": _reverse}
+
+
+@dataclass
+class Pair:
+    """Two numbers."""
+
+    a: int = 0
+    b: int = 0
+
+
+class Backend:
+    """What a provider has: ``wirecore pool provide wirecore_cli.example:Backend``."""
+
+    @pool.exported
+    async def get(self, key: str) -> str:
+        """Get what is stored as *key*."""
+        return f"the object {key}"
+
+    @pool.exported
+    async def add(self, pair: Pair) -> int:
+        """Add two numbers."""
+        return pair.a + pair.b
+
+
+class PoolSide:
+    """What a pool has for its providers, by call-backs."""
+
+    @pool.exported
+    async def notify(self, event: str) -> str:
+        """Take note of *event*."""
+        return f"{event} is noted"

@@ -41,9 +41,10 @@ class Kind:
             raise wrong(
                 f"a {self.name} is MODULE:{self.name.upper()}, as {self.example}, not {reference!r}"
             )
-        return self._made(self._find(self._load(module, folder), name, reference), reference)
+        return self._made(self._find(self.load(module, folder), name, reference), reference)
 
-    def _load(self, name: str, folder: Path) -> ModuleType:
+    def load(self, name: str, folder: Path) -> ModuleType:
+        """The module *name*, or that in the file *name*. Raises Failure."""
         # As `python -m` has it, and servers of web applications.
         _look_first_in(folder)
         try:

@@ -38,13 +38,14 @@ class Place:
     """
 
     def __init__(self, options: ServingOptions) -> None:
-        self.host, self.port = _address(options["listen"], "--listen")
+        self.host, self.port = address_of(options["listen"], "--listen")
         health = options["health"]
-        self.health = None if health is None else _address(health, "--health")
+        self.health = None if health is None else address_of(health, "--health")
         self.grace = options["grace"]
 
 
-def _address(text: str, option: str) -> tuple[str, int]:
+def address_of(text: str, option: str) -> tuple[str, int]:
+    """Host and port of *text*, which *option* gave. Raises InvalidOption, Failure."""
     if "://" in text:
         raise Failure(f"{option}: an address is HOST:PORT without a scheme", Status.USAGE)
     return parse_address(text, lowest_port=0)
