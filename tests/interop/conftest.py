@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,6 +31,8 @@ Event: TypeAlias = dict[str, Any]
 REPOSITORY = Path(__file__).parents[2]
 WSRPC_PEER = Path(__file__).parent / "go" / "wsrpcpeer"
 WEBWIRE_PEER = Path(__file__).parent / "go" / "webwirepeer"
+GOB_PEER = Path(__file__).parent / "go" / "gobpeer"
+POOL_PEER = Path(__file__).parent / "go" / "poolpeer"
 ECHO_PEER = REPOSITORY / "bench" / "peers" / "go"
 
 #: Seconds that a peer gets to report what a test waits for, and to end.
@@ -74,8 +77,20 @@ def webwire_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gob_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of ``tests/interop/go/gobpeer``."""
+    return _build(GOB_PEER, tmp_path_factory.mktemp("go") / "gobpeer")
+
+
+@pytest.fixture(scope="session")
+def pool_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of ``tests/interop/go/poolpeer``."""
+    return _build(POOL_PEER, tmp_path_factory.mktemp("go") / "poolpeer")
+
+
+@pytest.fixture(scope="session")
 def echo_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program of ``bench/peers/go``: WebSocket echo on gorilla and gws."""
+    """The program of ``bench/peers/go``: WebSocket echo on gorilla and gws, and encoding/gob."""
     return _build(ECHO_PEER, tmp_path_factory.mktemp("go") / "benchpeer")
 
 
@@ -140,6 +155,14 @@ class PeerProcess:
     def terminate(self) -> None:
         """Ask the program to end, as a service manager does."""
         self._process.terminate()
+
+    def freeze(self) -> None:
+        """Let the program do nothing, with its connections open, until :meth:`thaw`."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen program go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End the process without a chance to say goodbye."""
@@ -212,6 +235,16 @@ def webwire_peer(webwire_peer_program: Path) -> StartPeer:
 
     def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
         return _running([str(webwire_peer_program), *(str(argument) for argument in arguments)])
+
+    return start
+
+
+@pytest.fixture
+def pool_peer(pool_peer_program: Path) -> StartPeer:
+    """``async with pool_peer("pool", "--bind", "/db=Arith") as peer``; see ``poolpeer.py``."""
+
+    def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
+        return _running([str(pool_peer_program), *(str(argument) for argument in arguments)])
 
     return start
 
