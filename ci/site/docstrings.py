@@ -51,7 +51,7 @@ def _language(code: str) -> str:
 
 
 #: A constant of a module: a group of them, without a blank line, shares the words above it.
-_CONSTANT: Final = re.compile(r"[A-Z_]+: Final")
+_CONSTANT: Final = re.compile(r"[A-Z_0-9]+: Final")
 
 
 def comment_above(lines: list[str], line: int) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.examples.conftest import Run
 
 #: What a whole program has, and nothing else.
-_BEGINNINGS = ("trio.run(main)", "asyncio.run(main())", "check_session(")
+_BEGINNINGS = ("trio.run(main)", "asyncio.run(main())", "check_session(", "gob.loads(")
 
 PROGRAMS = [
     block
@@ -40,8 +40,10 @@ SAVED = [
 
 #: How many programs each page has, without those.
 PAGES = {
-    "README.md": 3,
+    "README.md": 4,
     "docs/codegen.md": 3,
+    "docs/pool-gob.md": 1,
+    "docs/pool.md": 4,
     "docs/protocols.md": 2,
     "docs/start.md": 1,
     "docs/tls.md": 2,

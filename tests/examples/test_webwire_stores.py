@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.examples.pages import blocks
-from tests.transports.webwire.stores.redis_server import RedisServer
+from tests.transports.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from tests.examples.conftest import Run
