@@ -208,8 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
     ours = [name for result in results for name in result.missing if name.startswith("wirecore")]
     if ours:
         say(
-            "wirecore itself was left out: build its compiled modules here, by",
-            "`pip install -e '.[bench]'`",
+            "wirecore itself was left out (see above): `pip install -e '.[bench]'` builds its",
+            "compiled modules here, and brings all but redis-server",
         )
     return 1 if ours or any(result.failed for result in results) else 0
 

@@ -86,11 +86,11 @@ def main() -> int:
         options=dict(option.split("=", 1) for option in arguments.option),
         version=version,
     )
-    if arguments.verb == "serve":
-        threading.Thread(target=leave_with_parent, daemon=True).start()
-        peer.serve(task)
-        return 0
     try:
+        if arguments.verb == "serve":
+            threading.Thread(target=leave_with_parent, daemon=True).start()
+            peer.serve(task)
+            return 0
         outcome = peer.drive(task)
     except CannotRun as error:
         say({"event": "missing", "needs": str(error)})

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.transports.redis_server import find_redis
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -191,6 +193,36 @@ def test_a_competitor_of_webwire_is_asked_the_same(tmp_path: Path) -> None:
         assert row["contenders"].keys() == {"JSON-RPC inline", "JSON-RPC async"}
 
 
+def test_a_pool_calls_its_providers(tmp_path: Path) -> None:
+    """The pool is the client: it tells the provider where it is. And the same with no pool."""
+    pairs = [f"{peer}:{peer}" for peer in ("wirecore_pool", "wirecore_callbacks")]
+    flags = [word for pair in pairs for word in ("--pair", pair)]
+    document = figures(tmp_path / "figures.json", "--rows", "pool_call/64-json", *flags)
+    contenders = document["rows"][0]["contenders"]
+    assert list(contenders) == pairs
+    for measured in contenders.values():
+        assert measured["checked"] >= measured["messages"] > 0
+        assert measured["versions"]["client"].startswith("wirecore ")
+
+
+def test_two_nodes_of_a_pool_share_redis(tmp_path: Path) -> None:
+    find_redis()
+    pair = "wirecore_pool_nodes:wirecore_pool_nodes"
+    document = figures(tmp_path / "figures.json", "--rows", "pool_nodes/64", "--pair", pair)
+    measured = document["rows"][0]["contenders"][pair]
+    assert measured["checked"] >= measured["messages"] > 0
+
+
+def test_gob_is_encoded_and_decoded(tmp_path: Path) -> None:
+    contenders = ("--contenders", "wirecore pure")
+    document = figures(tmp_path / "figures.json", "--rows", "gob_codec/*", *contenders)
+    assert [row["name"] for row in document["rows"]] == ["gob_codec/encode", "gob_codec/decode"]
+    for row in document["rows"]:
+        measured = row["contenders"]["wirecore pure"]
+        assert measured["messages"] % 64 == 0
+        assert measured["checked"] == 64
+
+
 def test_a_quick_run_cuts_numbers_down_and_leaves_smaller_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -219,6 +251,16 @@ def test_what_cant_be_done_is_told_before_the_run(arguments: list[str], why: str
     assert done.returncode == 2
     assert why in done.stderr
     assert "round 1/1" not in done.stderr
+
+
+def test_go_programs_of_their_own_are_where_the_harness_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    programs = import_module("bench.harness.launch").GO_PROGRAMS
+    assert programs
+    for source in programs.values():
+        assert (source / "main.go").is_file()
 
 
 def test_pairs_with_go_are_not_pinned() -> None:

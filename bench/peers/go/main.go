@@ -1,10 +1,12 @@
-// Benchpeer is the Go side of the WebSocket benchmarks: echo servers and clients on the two
-// libraries most used in Go. It speaks the command line of ../README.md:
+// Benchpeer is the Go side of the benchmarks: WebSocket echo servers and clients on the two
+// libraries most used in Go, and encoding/gob. It speaks the command line of ../README.md:
 //
 //	benchpeer gorilla|gws serve [--port N]
 //	benchpeer gorilla|gws drive --port N [--size N] [--in-flight N] [--seconds S ...]
 //
-// Compression is off and TCP_NODELAY on (Go's default). The driver writes the next message where
+//	benchpeer gob drive --option op=encode|decode [--seconds S ...]
+//
+// Gob has no server. Compression is off and TCP_NODELAY on (Go's default). The driver writes the next message where
 // it reads an answer, in one goroutine, and compares every answer with what it sent.
 package main
 
@@ -52,27 +54,35 @@ func version(module string) string {
 	return runtime.Version()
 }
 
-// keyValues collects --option KEY=VALUE; none is known here, so that a misspelt one is an error.
-type keyValues struct{}
+// keyValues collects --option KEY=VALUE; a key that isn't there already is an error.
+type keyValues map[string]string
 
-func (keyValues) String() string { return "" }
+func (o keyValues) String() string { return "" }
 
-func (keyValues) Set(text string) error {
-	key, _, _ := strings.Cut(text, "=")
-	return fmt.Errorf("this peer knows no option %q", key)
+func (o keyValues) Set(text string) error {
+	key, value, _ := strings.Cut(text, "=")
+	if _, known := o[key]; !known {
+		return fmt.Errorf("this peer knows no option %q", key)
+	}
+	o[key] = value
+	return nil
 }
 
 func run(arguments []string) error {
 	if len(arguments) < 2 {
-		return fmt.Errorf("usage: benchpeer gorilla|gws serve|drive [options]")
+		return fmt.Errorf("usage: benchpeer gorilla|gws|gob serve|drive [options]")
 	}
 	chosen, ok := libraries[arguments[0]]
-	if !ok {
+	options := keyValues{}
+	codec := arguments[0] == "gob"
+	if codec {
+		options["op"] = ""
+	} else if !ok {
 		return fmt.Errorf("unknown library %q", arguments[0])
 	}
 	set := flag.NewFlagSet(arguments[1], flag.ContinueOnError)
 	port := set.Int("port", 0, "port on 127.0.0.1 (serve: 0 takes a free one)")
-	set.Var(keyValues{}, "option", "KEY=VALUE")
+	set.Var(options, "option", "KEY=VALUE")
 	w := &window{}
 	set.IntVar(&w.size, "size", 64, "bytes of a message")
 	set.IntVar(&w.inFlight, "in-flight", 1, "messages under way at any time")
@@ -84,10 +94,12 @@ func run(arguments []string) error {
 	if err := set.Parse(arguments[2:]); err != nil {
 		return err
 	}
-	switch arguments[1] {
-	case "serve":
+	switch {
+	case codec && arguments[1] == "drive":
+		return driveGob(w, options["op"])
+	case arguments[1] == "serve" && !codec:
 		return serve(chosen, *port)
-	case "drive":
+	case arguments[1] == "drive":
 		return drive(chosen, *port, w)
 	}
 	return fmt.Errorf("unknown role %q", arguments[1])

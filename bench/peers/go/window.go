@@ -38,8 +38,8 @@ type result struct {
 	Count   int     `json:"count"`
 	Seconds float64 `json:"seconds"`
 	Checked int     `json:"checked"`
-	P50     float64 `json:"p50_us"`
-	P99     float64 `json:"p99_us"`
+	P50     float64 `json:"p50_us,omitempty"`
+	P99     float64 `json:"p99_us,omitempty"`
 	Version string  `json:"version"`
 }
 
