@@ -49,6 +49,7 @@ LEAVES = {
         "constants",
         "errors",
         "events",
+        "gob_rules",
         "long_frame",
         "protobuf",
         "rules",

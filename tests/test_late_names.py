@@ -12,6 +12,7 @@ import pytest
 
 import wirecore.websocket
 import wirecore_trio
+import wirecore_trio.pool.backends
 import wirecore_trio.websocket
 import wirecore_trio.webwire.stores
 from wirecore import _late
@@ -19,6 +20,7 @@ from wirecore import _late
 PACKAGES = (
     wirecore.websocket,
     wirecore_trio,
+    wirecore_trio.pool.backends,
     wirecore_trio.websocket,
     wirecore_trio.webwire.stores,
 )

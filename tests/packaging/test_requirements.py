@@ -58,4 +58,4 @@ def test_the_benchmarks_come_with_the_servers_that_they_measure(settings: dict[s
         re.split(r"[>\[]", each)[0]
         for each in settings["project"]["optional-dependencies"]["bench"]
     }
-    assert {"hypercorn", "uvicorn", "uvloop"} <= names
+    assert {"arq", "hypercorn", "taskiq-redis", "uvicorn", "uvloop"} <= names
