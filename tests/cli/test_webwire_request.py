@@ -56,6 +56,16 @@ def test_bytes_go_through_as_they_are(request_: Request) -> None:
     assert request_("same", "--data-hex", ALL_BYTES.hex(), "--hex").text == f"{ALL_BYTES.hex()}\n"
 
 
+def test_a_file_without_an_end(request_: Request) -> None:
+    line = request_("same", "@/dev/zero").failed(2)
+    assert line == "PAYLOAD: /dev/zero holds more than the 64 MiB that a command takes"
+
+
+def test_no_time_at_all(request_: Request) -> None:
+    line = request_("same", "text", "--timeout", "nan").failed(2)
+    assert line.startswith("Invalid value for '--timeout': 'nan' is not a number of seconds")
+
+
 @pytest.mark.parametrize(
     ("arguments", "encoding"),
     [

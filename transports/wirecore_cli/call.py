@@ -10,6 +10,7 @@ import click
 from .failures import Failure
 from .given import read_given, read_hex
 from .logs import log_nothing
+from .seconds import Seconds
 
 
 @click.command(
@@ -74,7 +75,7 @@ Examples:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    type=Seconds(min=0, min_open=True, max=86_400),
     default=10.0,
     show_default=True,
     metavar="S",

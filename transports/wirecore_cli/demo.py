@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .failures import Failure
+from .seconds import Seconds
 
 
 @click.command(
@@ -19,7 +20,7 @@ Examples:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=3.0,
     show_default=True,
     help="How long there are calls, before the crash and after it.",

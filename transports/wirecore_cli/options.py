@@ -9,6 +9,7 @@ from typing import Any, TypedDict, TypeVar
 import click
 
 from .logs import LEVELS
+from .seconds import Seconds
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -50,7 +51,7 @@ def serving_options(what_runs: str) -> Callable[[C], C]:
     return in_order(
         click.option(
             "--grace",
-            type=click.FloatRange(min=0, max=86_400),
+            type=Seconds(min=0, max=86_400),
             default=30.0,
             show_default=True,
             metavar="S",

@@ -155,9 +155,9 @@ def test_a_call_names_its_provider(open_pool: OpenPool, run_sockets: Run) -> Non
             assert set(await who(world, 4, labels=["gpu"])) == {"b", "c"}
             assert await who(world, 2, labels=["gpu", "region=us"]) == ["c", "c"]
             assert await who(world, 2, labels={"region=eu"}, provider="a") == ["a", "a"]
-            with pytest.raises(pool.NoProvider, match=r"that is 'd' at /pool"):
+            with pytest.raises(pool.NoProvider, match=r"that is 'd' is connected at /pool"):
                 await who(world, provider="d", timeout=1)
-            with pytest.raises(pool.NoProvider, match=r"has the labels cpu, gpu"):
+            with pytest.raises(pool.NoProvider, match=r"has the labels cpu, gpu is connected"):
                 await who(world, labels=["gpu", "cpu"], timeout=1)
             assert {each.identity: each.labels for each in world.server.providers} == {
                 "a": {"cpu", "region=eu"},

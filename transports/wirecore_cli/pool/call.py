@@ -8,6 +8,7 @@ from typing import Unpack
 import click
 
 from ..logs import log_nothing
+from ..seconds import Seconds
 from .options import TrustOptions, codec_option, control_option, trust_options
 
 
@@ -63,7 +64,7 @@ Examples:
 @click.option("--idempotent", is_flag=True, help="If its provider is lost, call another one.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86_400),
+    type=Seconds(min=0, min_open=True, max=86_400),
     default=10.0,
     show_default=True,
     metavar="S",

@@ -9,6 +9,7 @@ from typing import Unpack
 import click
 
 from ..logs import LEVELS, log_serving
+from ..seconds import Seconds
 from .options import TrustOptions, codec_option, trust_options
 
 
@@ -78,7 +79,7 @@ Examples:
 @click.option("--persist", is_flag=True, help="Dial on where the pool refuses it, too.")
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0, max=86_400),
+    type=Seconds(min=0, max=86_400),
     default=30.0,
     show_default=True,
     metavar="S",

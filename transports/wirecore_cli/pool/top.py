@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..logs import log_nothing
+from ..seconds import Seconds
 from .options import control_option
 
 
@@ -26,7 +27,7 @@ Examples:
 @control_option
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1, max=3600),
+    type=Seconds(min=0.1, max=3600),
     default=1.0,
     show_default=True,
     metavar="S",

@@ -8,6 +8,7 @@ from typing import TypedDict
 import click
 
 from ..options import in_order
+from ..seconds import Seconds
 
 
 class ConnectingOptions(TypedDict):
@@ -54,7 +55,7 @@ connecting_options = in_order(
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True, max=86_400),
+        type=Seconds(min=0, min_open=True, max=86_400),
         default=10.0,
         show_default=True,
         metavar="S",

@@ -328,6 +328,11 @@ class Binding:
         if wish.labels:
             wanted.append(f"has the labels {', '.join(sorted(wish.labels))}")
         who = f"that {' and '.join(wanted)} " if wanted else ""
+        if not any(
+            wish.provider in (None, slot.identity) and wish.labels <= slot.labels
+            for slot in self.dispatcher.slots
+        ):
+            return f"no provider {who}is connected at {self.path}, and none came"
         return f"no provider {who}at {self.path} was free to take the call"
 
 
