@@ -2,7 +2,7 @@
 """Calls of JSON-RPC as Go writes them, read in one step.
 
 For what is usual: Go's order of members, no spaces, no escapes, values as their types say. All
-else goes the long way (``wirecore.protocols.pool.gojson``), where it has its error; nothing was
+else goes the long way (``wirecore.gojson``), where it has its error; nothing was
 read or written then. Twin of ``wirecore_py.json_calls``.
 """
 

@@ -2,7 +2,7 @@
 """Calls of JSON-RPC as Go writes them, written in one step: twin of ``wirecore_py.json_writer``.
 
 For what is usual: values as their types say, and nothing to escape. All else goes the long way
-(``wirecore.protocols.pool.gojson``), where it has its error; nothing was written then.
+(``wirecore.gojson``), where it has its error; nothing was written then.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE

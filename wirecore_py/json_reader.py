@@ -1,7 +1,7 @@
 """Calls of JSON-RPC as Go writes them, read in one step.
 
 Not here: in Python the scanner of the standard library is the fastest way there is, so all goes
-the long way (``wirecore.protocols.pool.gojson``), which this sends it. The compiled twin, in
+the long way (``wirecore.gojson``), which this sends it. The compiled twin, in
 ``wirecore._json_reader``, gives for what is usual what that gives.
 """
 

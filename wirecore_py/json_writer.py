@@ -1,6 +1,6 @@
 """Calls of JSON-RPC as Go writes them, written in one step: twin of ``wirecore._json_writer``.
 
-Not here: all goes the long way (``wirecore.protocols.pool.gojson``), to which this sends it. The
+Not here: all goes the long way (``wirecore.gojson``), to which this sends it. The
 compiled twin gives for what is usual what that gives.
 """
 

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar, overload
 
 from wirecore.errors import InvalidGobType, InvalidJsonType, InvalidOption, kind_of
 from wirecore.gob.schema import gob_type
+from wirecore.gojson.reading import reader_of
+from wirecore.gojson.writing import writer_of
 from wirecore.protocols.pool.gob import InvalidRequest
-from wirecore.protocols.pool.gojson.reading import reader_of
-from wirecore.protocols.pool.gojson.writing import writer_of
 
 from .._arguments import require_type
 from .._handlers import Mode, forgotten_await, mode_of

@@ -6,6 +6,7 @@ sessions of both ends: one calls, the other serves, and either may be the one th
 
 from __future__ import annotations
 
+from wirecore.gojson.raw import RawJson
 from wirecore.protocols.pool.calling import TIMED_OUT, CallingSession, PoolCall
 from wirecore.protocols.pool.codec import (
     NEED_DATA,
@@ -21,7 +22,6 @@ from wirecore.protocols.pool.codec import (
 from wirecore.protocols.pool.errors import NoDefaultPath, NoProvider
 from wirecore.protocols.pool.framing import PROTOCOL
 from wirecore.protocols.pool.gob import GobCalling, GobServing
-from wirecore.protocols.pool.gojson.raw import RawJson
 from wirecore.protocols.pool.jsonrpc import JsonCalling, JsonServing
 from wirecore.protocols.pool.keepalive import UnansweredPings
 from wirecore.protocols.pool.packing import GobPacking, JsonPacking, Packing

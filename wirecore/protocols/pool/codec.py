@@ -31,7 +31,7 @@ from wirecore.gob.decoder import NEED_DATA, NeedData
 from wirecore.gob.raw import Raw
 from wirecore.gob.schema import gob_type
 from wirecore.gob_rules import Kind
-from wirecore.protocols.pool.gojson.raw import RawJson
+from wirecore.gojson.raw import RawJson
 
 if TYPE_CHECKING:
     from wirecore_py.calls import CallTable

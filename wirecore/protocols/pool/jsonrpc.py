@@ -23,6 +23,22 @@ from wirecore.errors import (
 )
 from wirecore.gob.limits import Limits
 from wirecore.gob.schema import gob_type
+from wirecore.gojson.cutting import MessageBuffer
+from wirecore.gojson.parsing import Message, Tree, fold
+from wirecore.gojson.printing import print_tree
+from wirecore.gojson.raw import RawJson
+from wirecore.gojson.reading import (
+    Budget,
+    Mismatch,
+    NeedsText,
+    Reader,
+    describe_kind,
+    read_plain,
+    reader_of,
+)
+from wirecore.gojson.text import finish, quote
+from wirecore.gojson.usual import UsualTypes
+from wirecore.gojson.writing import write
 from wirecore.protocols.pool.codec import (
     MAX_SEQ,
     NEED_DATA,
@@ -36,22 +52,6 @@ from wirecore.protocols.pool.codec import (
     error_text,
     without_nil,
 )
-from wirecore.protocols.pool.gojson.cutting import MessageBuffer
-from wirecore.protocols.pool.gojson.parsing import Message, Tree, fold
-from wirecore.protocols.pool.gojson.printing import print_tree
-from wirecore.protocols.pool.gojson.raw import RawJson
-from wirecore.protocols.pool.gojson.reading import (
-    Budget,
-    Mismatch,
-    NeedsText,
-    Reader,
-    describe_kind,
-    read_plain,
-    reader_of,
-)
-from wirecore.protocols.pool.gojson.text import finish, quote
-from wirecore.protocols.pool.gojson.usual import UsualTypes
-from wirecore.protocols.pool.gojson.writing import write
 
 if TYPE_CHECKING:
     from wirecore_py.calls import CallTable

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from wirecore import _backend, gob
 from wirecore.errors import JsonStreamError, LocalLimitExceeded
+from wirecore.gojson.raw import RawJson
+from wirecore.gojson.text import finish
+from wirecore.gojson.writing import write
 from wirecore.protocols.pool.codec import NEED_DATA, without_nil
-from wirecore.protocols.pool.gojson.raw import RawJson
-from wirecore.protocols.pool.gojson.text import finish
-from wirecore.protocols.pool.gojson.writing import write
 from wirecore.protocols.pool.jsonrpc import JsonCalling
 
 

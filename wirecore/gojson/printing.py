@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf, isinf
 
-from wirecore.protocols.pool.gojson.parsing import Number, Tree
-from wirecore.protocols.pool.gojson.text import float_text
+from wirecore.gojson.parsing import Number, Tree
+from wirecore.gojson.text import float_text
 
 
 def print_tree(value: Tree) -> str:

@@ -26,10 +26,10 @@ from wirecore.errors import (
 from wirecore.gob.opaque import ZERO_TIME
 from wirecore.gob.types import GobType, make_struct, zero_of
 from wirecore.gob_rules import Kind
-from wirecore.protocols.pool.gojson.parsing import Number, Tree, fold
-from wirecore.protocols.pool.gojson.plans import forget
-from wirecore.protocols.pool.gojson.text import round_single
-from wirecore.protocols.pool.gojson.times import parse_time
+from wirecore.gojson.parsing import Number, Tree, fold
+from wirecore.gojson.plans import forget
+from wirecore.gojson.text import round_single
+from wirecore.gojson.times import parse_time
 
 _PLAN: Final = "json, read"
 _TEXT_MARSHALER: Final = 7

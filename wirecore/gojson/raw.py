@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wirecore.errors import JsonStreamError, UnsendableJson, kind_of
 from wirecore.gob.limits import Limits
-from wirecore.protocols.pool.gojson.cutting import MessageBuffer
+from wirecore.gojson.cutting import MessageBuffer
 
 #: Elements that JSON of our own may have: it is bounded by its size.
 _ANY_NUMBER = 1 << 62

@@ -1,7 +1,7 @@
 """Writing values by their types: what Go's encoding/json makes of them, in characters.
 
 A writer takes a value and how much deeper values may be nested, and gives its text, which
-:func:`~wirecore.protocols.pool.gojson.text.finish` makes bytes of.
+:func:`~wirecore.gojson.text.finish` makes bytes of.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from wirecore.gob.registry import Named
 from wirecore.gob.schema import gob_type
 from wirecore.gob.types import GobType
 from wirecore.gob_rules import Kind
-from wirecore.protocols.pool.gojson.plans import forget
-from wirecore.protocols.pool.gojson.raw import RawJson
-from wirecore.protocols.pool.gojson.text import float_text, quote, round_single
-from wirecore.protocols.pool.gojson.times import time_text
+from wirecore.gojson.plans import forget
+from wirecore.gojson.raw import RawJson
+from wirecore.gojson.text import float_text, quote, round_single
+from wirecore.gojson.times import time_text
 
 Writer: TypeAlias = Callable[[Any, int], str]
 

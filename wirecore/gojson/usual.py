@@ -12,9 +12,9 @@ from wirecore.gob.registry import Named
 from wirecore.gob.schema import gob_type
 from wirecore.gob.types import GobType, make_struct
 from wirecore.gob_rules import Kind, Make
-from wirecore.protocols.pool.gojson.plans import forget
-from wirecore.protocols.pool.gojson.raw import RawJson
-from wirecore.protocols.pool.gojson.text import finish, quote
+from wirecore.gojson.plans import forget
+from wirecore.gojson.raw import RawJson
+from wirecore.gojson.text import finish, quote
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend

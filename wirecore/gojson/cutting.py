@@ -14,7 +14,7 @@ from typing import Final
 
 from wirecore.errors import JsonStreamError, JsonStreamLimitExceeded
 from wirecore.gob.limits import Limits
-from wirecore.protocols.pool.gojson.parsing import (
+from wirecore.gojson.parsing import (
     Decode,
     Message,
     broken,
