@@ -1,0 +1,1 @@
+"""REST over WebSocket: HTTP requests in both directions on one connection."""
