@@ -110,7 +110,7 @@ def decode_head(message: bytes) -> tuple[int, int]:
     """
     if len(message) < HEAD_SIZE:
         raise InvalidMessage("a frame is shorter than its head")
-    return _HEAD.unpack_from(message)  # type: ignore[return-value]  # two ints
+    return _HEAD.unpack_from(message)
 
 
 def decode_request(message: bytes) -> tuple[RequestHead, bytes]:

@@ -1,4 +1,4 @@
-"""The three messages that begin a connection: the client's metadata, the server's id, the client's yes.
+"""The three messages that begin a connection: a client's metadata, its id, its yes.
 
 Each is a JSON object in a message of its own, written as the original does, key by key, and read as
 leniently as it reads: text or binary, keys in any case, the last of two alike, what is unknown and
@@ -57,7 +57,7 @@ def read_metadata(message: bytes) -> Any:
 
 
 def read_connection_id(message: bytes) -> str:
-    """What the second one holds: any text; "" where it holds none. Raises as :func:`read_metadata`."""
+    """What the second one holds: any text; "" for none. Raises as :func:`read_metadata`."""
     found = _members(message, _CONNECTION_ID).get("connectionid")
     if found is None:
         return ""
@@ -91,7 +91,7 @@ def _members(message: bytes, wanted: str) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     try:
         return read_plain(value, Budget(MAX_ELEMENTS))
-    except (NeedsText, JsonValueLimitExceeded) as error:
-        raise InvalidMessage(
-            f"the metadata can't be taken: {error or 'a number beyond all'}"
-        ) from None
+    except NeedsText:
+        raise InvalidMessage("the metadata holds a number beyond all floats") from None
+    except JsonValueLimitExceeded as error:
+        raise InvalidMessage(f"the metadata is too large: {error}") from None

@@ -1,4 +1,4 @@
-"""What happens on a connection, to whom: exchanges, each a stream, and what a wire tells of them."""
+"""What happens on a connection: exchanges, each a stream, and what a wire tells of them."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Wire(Protocol):
         trailers: Fields = (),
         now: float,
     ) -> None:
-        """Queue a response, likewise; 1xx before the final one. Nothing where the stream is over."""
+        """Queue a response, likewise; 1xx before the final one. Nothing where it is over."""
 
     def send(
         self,
