@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import math
 
-from wirecore.session.limits import check_seconds
+from wirecore.constants import MAX_CONTROL_PAYLOAD
+from wirecore.session.limits import check_at_most, check_seconds
 
 
 class Heartbeat:
     """A ping every *interval* seconds from the start; dead *timeout* seconds after a pong.
 
-    The first timeout counts from the start. None turns the one or the other off. *now* is any
-    monotonic clock's reading in seconds. Raises :class:`~wirecore.errors.InvalidOption` for an
-    interval or timeout that isn't above 0.
+    The first timeout counts from the start. None turns the one or the other off. *payload*: of
+    each ping, at most 125 bytes. *now* is any monotonic clock's reading in seconds. Raises
+    :class:`~wirecore.errors.InvalidOption` for an interval or timeout that isn't above 0, and for
+    a longer payload.
     """
 
-    __slots__ = ("_anchor", "_interval", "_next_ping", "_paused_at", "_started", "_timeout")
+    __slots__ = (
+        "_anchor",
+        "_interval",
+        "_next_ping",
+        "_paused_at",
+        "_started",
+        "_timeout",
+        "payload",
+    )
 
-    def __init__(self, interval: float | None, timeout: float | None) -> None:
+    def __init__(self, interval: float | None, timeout: float | None, payload: bytes = b"") -> None:
         check_seconds("heartbeat interval", interval)
         check_seconds("heartbeat timeout", timeout)
+        check_at_most("bytes of the heartbeat's payload", len(payload), MAX_CONTROL_PAYLOAD)
+        self.payload = payload
         self._interval = math.inf if interval is None else interval
         self._timeout = math.inf if timeout is None else timeout
         self._started = math.inf

@@ -43,8 +43,9 @@ class Connection:
     for never. *close_timeout*: seconds for the rest of a closing handshake, None for no bound.
     *await_eof*: whether a client leaves it to the server to end the stream (section 7.1.1); a
     server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
-    answered ping and the time; it may be set later, before the first. *backend*: None takes the
-    process' own.
+    answered ping and the time; it may be set later, before the first. *on_control* is called with
+    each ping and pong that comes; True from it stands for the answer to a ping. *backend*: None
+    takes the process' own.
 
     Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
     *close_received*, the close frames; *failure*, what the peer did wrong; *plain*, whether frames
@@ -78,6 +79,7 @@ class Connection:
         "deferred",
         "failure",
         "finished",
+        "on_control",
         "on_pong",
         "outbox",
         "plain",
@@ -96,6 +98,7 @@ class Connection:
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
         await_eof: bool = True,
         on_pong: Callable[[bytes, float], object] | None = None,
+        on_control: Callable[[Ping | Pong], object] | None = None,
         backend: _backend.Backend | None = None,
     ) -> None:
         check_at_least("fragment_size", fragment_size, 0)
@@ -131,6 +134,7 @@ class Connection:
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.failure: Failure | None = None
+        self.on_control = on_control
         self.on_pong = on_pong
         self._deflate = deflate
         self.plain = deflate is None
@@ -239,8 +243,10 @@ class Connection:
         """See to all of *items* but the messages, which are returned; others came *behind*."""
         messages: list[Message] = []
         for item in items:
+            seen_to = isinstance(item, Ping | Pong) and self.on_control and self.on_control(item)
             if isinstance(item, Ping):
-                self._answer(item.payload)
+                if not seen_to:
+                    self._answer(item.payload)
             elif isinstance(item, Pong):
                 if self._heartbeat is not None:
                     self._heartbeat.pong(now)
@@ -441,7 +447,7 @@ class Connection:
             self._move(Trigger.TIMEOUT)
         elif heartbeat.ping_due(now):
             self._has_moved()
-            self._put_control(Opcode.PING, b"")
+            self._put_control(Opcode.PING, heartbeat.payload)
 
     def _has_moved(self) -> bool:
         """Whether a message is on its way, in or out, and more of it has gone since last asked."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wirecore.errors import InvalidOption
-from wirecore.protocols.pool.keepalive import UnansweredPings
 from wirecore.session import CallLimits, Limits
+from wirecore.session.keepalive import UnansweredPings
 from wirecore.session.limits import check_at_least, check_seconds
 
 from .._arguments import require_int, require_seconds

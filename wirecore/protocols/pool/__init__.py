@@ -23,9 +23,9 @@ from wirecore.protocols.pool.errors import NoDefaultPath, NoProvider
 from wirecore.protocols.pool.framing import PROTOCOL
 from wirecore.protocols.pool.gob import GobCalling, GobServing
 from wirecore.protocols.pool.jsonrpc import JsonCalling, JsonServing
-from wirecore.protocols.pool.keepalive import UnansweredPings
 from wirecore.protocols.pool.packing import GobPacking, JsonPacking, Packing
 from wirecore.protocols.pool.serving import Found, ServingSession
+from wirecore.session.keepalive import UnansweredPings
 
 __all__ = [
     "NEED_DATA",
