@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -11,9 +12,9 @@ import trio
 
 from wirecore import errors
 from wirecore.session import Backoff
-from wirecore.session.limits import check_at_least
+from wirecore.session.limits import check_at_least, check_seconds
 
-from ._arguments import kind_of, require_int
+from ._arguments import kind_of, require_int, require_seconds
 
 logger = logging.getLogger("wirecore.connect")
 
@@ -40,14 +41,17 @@ class RetryPolicy:
     *attempts*: how many before the last error is raised; None: for ever.
     *fatal_statuses*: HTTP statuses that end the retrying: the server was reached and said no.
     *persist*: retry those too, and refused keys and certificates.
+    *patience*: seconds without a connection after which the last error is raised; None: for ever.
 
-    Raises TypeError for other types, InvalidOption for fewer attempts than 1.
+    Raises TypeError for other types, InvalidOption for fewer attempts than 1, or a patience that
+    isn't above 0.
     """
 
     backoff: Callable[[], Backoff] = Backoff.websocket
     attempts: int | None = None
     fatal_statuses: Collection[int] = field(default_factory=fatal_statuses)
     persist: bool = False
+    patience: float | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.backoff):
@@ -61,6 +65,8 @@ class RetryPolicy:
         if self.attempts is not None:
             require_int("attempts", self.attempts)
             check_at_least("attempts", self.attempts, 1)
+        require_seconds("patience", self.patience)
+        check_seconds("patience", self.patience)
 
     def is_fatal(self, error: Exception) -> bool:
         """Whether *error* ends the retrying."""
@@ -129,6 +135,8 @@ async def dial_until_open(
     """
     schedule = backoff or policy.backoff()
     count = 0
+    begun = trio.current_time()
+    patience = math.inf if policy.patience is None else policy.patience
     while True:
         count += 1
         try:
@@ -138,6 +146,9 @@ async def dial_until_open(
                 logger.error("connecting to %s failed for good: %s", what, error)
                 raise
             delay = schedule.next_delay()
+            if trio.current_time() + delay > begun + patience:
+                logger.error("connecting to %s is given up after %g s: %s", what, patience, error)
+                raise
             logger.warning(
                 "connecting to %s failed (%s: %s); attempt %d in %.2f s",
                 what,

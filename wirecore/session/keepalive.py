@@ -18,16 +18,21 @@ class UnansweredPings(Heartbeat):
     """A ping every *interval* seconds; dead at the tick after *max_pings* that had no answer.
 
     Any pong answers all that were sent before it. By default that is 15 s after the start, or
-    within 15 s of a pong. *interval* None: no pings, and nobody is dead.
+    within 15 s of a pong. *interval* None: no pings, and nobody is dead. *payload*: see the base.
 
-    Raises :class:`~wirecore.errors.InvalidOption` for an interval that isn't above 0, and for
-    *max_pings* below 1.
+    Raises :class:`~wirecore.errors.InvalidOption` for an interval that isn't above 0, for
+    *max_pings* below 1, and as the base for the payload.
     """
 
     __slots__ = ("_max_pings", "_unanswered")
 
-    def __init__(self, interval: float | None = PING_INTERVAL, max_pings: int = MAX_PINGS) -> None:
-        super().__init__(interval, None)
+    def __init__(
+        self,
+        interval: float | None = PING_INTERVAL,
+        max_pings: int = MAX_PINGS,
+        payload: bytes = b"",
+    ) -> None:
+        super().__init__(interval, None, payload)
         check_at_least("max_pings", max_pings, 1)
         self._max_pings = max_pings
         self._unanswered = 0

@@ -113,6 +113,11 @@ class RestSession:
         return self._connection_id
 
     @property
+    def multiplexed(self) -> bool:
+        """Whether both ends have agreed on many exchanges at once."""
+        return self._multiplexed is not None
+
+    @property
     def open(self) -> bool:
         """Whether something can be sent."""
         return self._connection.state is State.OPEN

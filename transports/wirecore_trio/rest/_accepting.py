@@ -1,0 +1,151 @@
+"""One address that a server listens on: upgrades, handshakes, and attending to each connection."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from wirecore._backend import default
+from wirecore.protocols.rest.handshake import PROTOCOL
+from wirecore.protocols.rest.multiplexed import Multiplexed
+from wirecore.protocols.rest.session import MakeWire, RestSession
+
+from .._dispatch import Workers
+from ..websocket._accepting import Accepting, Serving
+from ..websocket._opened import Upgraded
+from ._channel import Channel
+from ._connection import Connection
+
+if TYPE_CHECKING:
+    from ._options import Options
+    from ._server import Server
+
+logger = logging.getLogger("wirecore.rest")
+
+
+def wire_maker(options: Options, *, client: bool) -> MakeWire:
+    """What makes the wire of our own ends."""
+    return lambda put: Multiplexed(
+        put,
+        client=client,
+        max_streams=options.max_streams,
+        max_head=options.max_head,
+        max_window=options.max_window,
+        window_budget=options.window_budget,
+    )
+
+
+class Bound(Accepting["Connection"]):
+    """What ``serve`` gives to its ``task_status``: a server's bound addresses."""
+
+    def __init__(
+        self,
+        server: Server,
+        serving: Serving,
+        listeners: Sequence[socket.socket],
+        nursery: trio.Nursery,
+    ) -> None:
+        super().__init__(serving, listeners)
+        self._server = server
+        self._nursery = nursery
+        self._workers = Workers(nursery)
+        self._leftovers: dict[Connection, bytes] = {}
+
+    def _begin(self, upgraded: Upgraded, peer: str) -> Connection | None:
+        server, opened = self._server, upgraded.opened
+        if server.draining:
+            return None
+        assert opened.request is not None, "a server has the client's request"
+        options = server.options
+        multiplexed = opened.subprotocol == PROTOCOL
+        connection = Connection(
+            options,
+            self._workers,
+            remote_address=peer,
+            host=b"localhost",
+            scheme=b"http",
+            http_request=opened.request,
+            on_ping=server.on_ping,
+            on_pong=server.on_pong,
+        )
+        connection.id = default.entropy.uuid4_text()
+        session = RestSession(
+            client=False,
+            connection_id=connection.id,
+            multiplexed=wire_maker(options, client=False) if multiplexed else None,
+            limits=options.limits(multiplexed=multiplexed),
+            heartbeat=options.heartbeat(multiplexed=multiplexed),
+            handshake_timeout=options.handshake_timeout,
+            close_timeout=options.close_timeout,
+            on_control=connection._control,
+            backend=server._backend,
+        )
+        listener = _Listener(server, self, connection)
+        connection._channel = Channel(
+            upgraded.link,
+            session,
+            listener,
+            options,
+            client=False,
+            peer=peer,
+            make_id=default.entropy.uuid4_text,
+        )
+        if upgraded.leftover:
+            self._leftovers[connection] = upgraded.leftover
+        return connection
+
+    async def _attend(self, connection: Connection, peer: str) -> None:
+        try:
+            await connection._channel.run(self._leftovers.pop(connection, b""))
+        finally:
+            self.connections.discard(connection)
+
+    def start_soon(self, function: Any, *arguments: Any) -> None:
+        """A task, which ends with the server at the latest."""
+        self._nursery.start_soon(function, *arguments)
+
+    def stop_accepting(self) -> None:
+        """Close the listeners."""
+        self._acceptor.stop_accepting()
+
+    async def wait_idle(self) -> None:
+        """Wait until no connection is open."""
+        await self._acceptor.wait_idle()
+
+    def cancel(self) -> None:
+        """Cancel all: connections, applications."""
+        self._nursery.cancel_scope.cancel()
+
+    def _cancel_left(self) -> None:
+        self.cancel()
+
+
+class _Listener:
+    """Passes on what a channel tells, to its connection and its server."""
+
+    __slots__ = ("_bound", "_connection", "_server")
+
+    def __init__(self, server: Server, bound: Bound, connection: Connection) -> None:
+        self._server = server
+        self._bound = bound
+        self._connection = connection
+
+    def _ready(self, channel: Channel, value: Any) -> None:
+        self._connection.metadata = value
+        self._server._joined(self._bound, self._connection)
+
+    def _requested(self, channel: Channel, stream: Any) -> None:
+        self._connection._requested(channel, stream)
+
+    def _leaving(self, channel: Channel) -> None:
+        self._connection._leaving(channel)
+
+    def _ended(self, channel: Channel) -> None:
+        problem = channel.session.problem
+        if problem is not None:
+            logger.warning("%r is closed: %s", self._connection, problem)
+        self._server._left(self._connection)

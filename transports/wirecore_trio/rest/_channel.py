@@ -1,0 +1,363 @@
+"""One open connection, whichever end has dialled: exchanges in and out of its session."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.protocols.rest import happenings
+from wirecore.protocols.rest.happenings import Happening, Stream, Wire
+from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
+from wirecore.protocols.rest.multiplexed import PIECE
+from wirecore.protocols.rest.session import RestSession
+
+from .._errors import ConnectionClosed, NotConnected
+from .._link import Link
+from .._owner import Owner
+from .._pausing import pause, read_on
+from .._pump import Pump
+
+if TYPE_CHECKING:
+    from ._exchange import Exchange
+    from ._options import Options
+
+logger = logging.getLogger("wirecore.rest")
+
+_REQUEST: Final = happenings.REQUEST
+_STREAMLESS: Final = frozenset({happenings.READY, happenings.IDLE, happenings.LEAVING})
+
+
+class Listener(Protocol):
+    """Whom a channel tells; nothing of it may block or raise."""
+
+    def _ready(self, channel: Channel, value: Any) -> None:
+        """The handshake is through."""
+
+    def _requested(self, channel: Channel, stream: Stream) -> None:
+        """A request came: its exchange is to be ``stream.owner``."""
+
+    def _leaving(self, channel: Channel) -> None:
+        """The peer wants no more requests."""
+
+    def _ended(self, channel: Channel) -> None:
+        """The connection is gone. Told once, when its exchanges have failed."""
+
+
+class Channel(Owner[list[Happening]]):
+    """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
+
+    __slots__ = (
+        "_changed",
+        "_client",
+        "_closed_here",
+        "_listener",
+        "_make_id",
+        "_options",
+        "_pump",
+        "_turns",
+        "ended",
+        "error",
+        "peer",
+        "session",
+    )
+
+    def __init__(
+        self,
+        link: Link,
+        session: RestSession,
+        listener: Listener,
+        options: Options,
+        *,
+        client: bool,
+        peer: str,
+        make_id: Callable[[], str],
+    ) -> None:
+        self.session = session
+        self.peer = peer
+        self._client = client
+        self._listener = listener
+        self._make_id = make_id
+        self._options = options
+        self._changed: trio.Event | None = None  # made only when somebody waits
+        self._turns: deque[trio.lowlevel.Task] = deque()  # who waits to call
+        self._closed_here = ""
+        self.ended = False
+        #: Why the connection ended; None while it is open, and where this end closed it.
+        self.error: Exception | None = None
+        session.start(trio.current_time())
+        self._pump = Pump(
+            link,
+            session,
+            self,
+            write_timeout=options.patience,
+            high_water=options.high_water,
+            eager_wait=options.eager_wait,
+            lingering=True,
+        )
+        self._pump.push()
+
+    async def run(self, leftover: bytes) -> None:
+        """Read until the connection has ended."""
+        try:
+            if leftover:
+                self._pump.feed(leftover)
+            await self._pump.run_reader()
+        finally:
+            self.abort()
+
+    # --- which wire -----------------------------------------------------------------------------
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it isn't clear yet which end calls, on a connection where only one does."""
+        return self.session.undecided
+
+    def serve_alone(self) -> None:
+        """The peer calls, and isn't ours."""
+        from wirecore.protocols.rest.sequential_serving import SequentialServing
+
+        options = self._options
+        self._use(
+            lambda put: SequentialServing(
+                put,
+                head_timeout=options.head_timeout,
+                max_head=options.max_head,
+                make_id=self._make_id,
+            )
+        )
+
+    def call_alone(self) -> None:
+        """The peer serves, and isn't ours."""
+        from wirecore.protocols.rest.sequential_calling import SequentialCalling
+
+        options = self._options
+        self._use(
+            lambda put: SequentialCalling(
+                put,
+                serving_peer="server" if self._client else "client",
+                oversize=options.oversize,
+                max_head=options.max_head,
+                make_id=self._make_id,
+            )
+        )
+
+    def _use(self, make: Callable[[Callable[[bytes], object]], Wire]) -> None:
+        self._tell(self.session.use(make, self._pump.now()))
+        read_on(self._pump)
+        self._written()
+
+    @property
+    def wire(self) -> Wire:
+        """The wire that there is. Raises NotConnected where there is none."""
+        wire = self.session.wire
+        if wire is None or self.ended:
+            raise NotConnected(f"the connection to {self.peer} has ended, or isn't open yet")
+        return wire
+
+    @property
+    def first(self) -> int:
+        """How long a body may be that goes with the head of its request."""
+        return PIECE if self.session.multiplexed else sys.maxsize
+
+    # --- out ------------------------------------------------------------------------------------
+
+    async def turn(self) -> None:
+        """Wait until a request may go. A checkpoint only where it has to wait.
+
+        Raises NotConnected where none may go any more.
+        """
+        task = trio.lowlevel.current_task()
+
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._turns.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while self.wire.busy:
+            self._turns.append(task)
+            await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def request(
+        self,
+        exchange: Exchange,
+        head: RequestHead,
+        data: bytes,
+        *,
+        end: bool,
+        trailers: Fields = (),
+    ) -> None:
+        """Send a request, whose exchange is *exchange*. Raises as Wire's, and NotConnected."""
+        exchange.begun = self.session.outbox.queued
+        try:
+            stream = self.wire.request(head, data, end=end, trailers=trailers, now=self._pump.now())
+        except errors.NotConnected:
+            raise NotConnected(f"the connection to {self.peer} has ended") from None
+        stream.owner = exchange
+        exchange._stream = stream
+        exchange.is_begun = True
+        self._written()
+
+    def respond(
+        self, stream: Stream, head: ResponseHead, data: bytes, *, end: bool, trailers: Fields
+    ) -> None:
+        """Send a response, or its beginning. Raises as Wire's; nothing where nobody waits."""
+        if not stream.over and self.session.open:
+            self.wire.respond(stream, head, data, end=end, trailers=trailers, now=self._pump.now())
+            self._written()
+
+    def send(self, stream: Stream, data: bytes, *, end: bool, trailers: Fields) -> None:
+        """Send a piece of a body. As :meth:`respond`."""
+        if not stream.over and self.session.open:
+            self.wire.send(stream, data, end=end, trailers=trailers, now=self._pump.now())
+            self._written()
+
+    def reset(self, stream: Stream, why: str) -> None:
+        """Give an exchange up."""
+        if not stream.over and self.session.open:
+            self.wire.reset(stream, why, self._pump.now())
+            self._written()
+            self._next_turn()
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        """The owner of an exchange is through with so many bytes."""
+        if self.session.open and self.session.wire is not None:
+            self.session.wire.consumed(stream, size)
+            if self.session.outbox.pending:
+                self._pump.write()
+
+    async def drained(self) -> None:
+        """Wait while too much waits to be sent. A checkpoint only where it has to wait."""
+        if self.session.outbox.pending > self._options.high_water:
+            await self._pump.drained()
+
+    def ping(self, payload: bytes | None) -> bytes:
+        """Send a ping; its token. Raises as Connection's."""
+        token = self.session.ping(payload)
+        self._pump.write()
+        return token
+
+    def pong(self, payload: bytes) -> None:
+        """Send a pong. Raises as Connection's."""
+        self.session.pong(payload)
+        self._pump.write()
+
+    def leave(self) -> None:
+        """Tell a peer of ours that no more requests are wanted."""
+        leave = getattr(self.session.wire, "leave", None)
+        if leave is not None and self.session.open:
+            leave()
+            self._pump.write()
+
+    def _written(self) -> None:
+        self._pump.write()
+        if self.session.next_deadline() < self._pump.armed:
+            self._pump.arm()
+
+    def _next_turn(self) -> None:
+        if self._turns and not self.session.wire.busy:  # type: ignore[union-attr]  # there is one
+            trio.lowlevel.reschedule(self._turns.popleft())
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "", *, why: str = "") -> None:
+        """Begin the end in good order. Exchanges under way are told *why*. Idempotent."""
+        if not self.ended:
+            read_on(self._pump)  # the peer's close frame
+            self._closed_here = self._closed_here or why or "this end closed the connection"
+            self.session.close(code, reason)
+            self._pump.push()
+            self._pump.closed()
+            self._pump.arm()
+
+    def abort(self) -> None:
+        """End it now; a close frame still goes first, if it can. Idempotent."""
+        if not self.ended:
+            self._closed_here = self._closed_here or "this end closed the connection"
+            self.session.close()
+            self._pump.push_last()
+            self._pump.end(None)
+
+    async def wait_ended(self) -> None:
+        """Wait until the connection is gone."""
+        while not self.ended:
+            await self.wait_for_change()
+
+    async def wait_for_change(self) -> None:
+        """Wait until it is ready, got a pong, or has ended."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def tell_change(self) -> None:
+        """Wake who waits for one."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    # --- the pump's owner, see there ------------------------------------------------------------
+
+    def received(self, happened: list[Happening]) -> None:
+        """See the pump's Owner."""
+        if len(happened) > 1:
+            self._pump.hold()
+        self._tell(happened)
+
+    def _tell(self, happened: list[Happening]) -> None:
+        for kind, stream, value in happened:
+            if stream is not None:
+                if kind == _REQUEST:
+                    self._listener._requested(self, stream)
+                elif stream.owner is not None:
+                    self._tell_owner(stream.owner, kind, value)
+            elif kind == happenings.READY:
+                if self.session.undecided:
+                    pause(self._pump)  # a request waits in the socket until somebody serves
+                self._listener._ready(self, value)
+                self.tell_change()
+            elif kind == happenings.LEAVING:
+                self._listener._leaving(self)
+        if self._turns and self.session.wire is not None:
+            self._next_turn()
+
+    @staticmethod
+    def _tell_owner(exchange: Exchange, kind: int, value: Any) -> None:
+        if kind == happenings.RESET:
+            exchange.fail(exchange.refused(value))
+        else:
+            exchange.happened(kind, value)
+
+    def on_finish(self) -> None:
+        """See the pump's Owner."""
+        self._fail_all(None)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """See the pump's Owner."""
+        self.ended = True
+        self._fail_all(error)
+        self.session.outbox.clear()
+        self.tell_change()
+        self._listener._ended(self)
+
+    def _fail_all(self, error: BaseException | None) -> None:
+        why = self._closed_here
+        if not why:
+            problem = self.session.problem
+            if self.error is None:
+                closed = self.session.closed_error()
+                self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+                self.error.__cause__ = problem or closed.__cause__ or error
+            told = problem or (error if error is not None else self.error)
+            why = f"the connection to {self.peer} was lost: {told}"
+        flushed = self.session.outbox.flushed
+        for stream in self.session.lost():
+            exchange = stream.owner
+            if exchange is not None:
+                exchange.fail(exchange.lost(why, is_sent=flushed > exchange.begun))
+        while self._turns:
+            trio.lowlevel.reschedule(self._turns.popleft())

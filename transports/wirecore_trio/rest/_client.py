@@ -1,0 +1,391 @@
+"""The client: a connection that is kept up, what serves on it, and requests over it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import trio
+
+from wirecore import errors
+from wirecore._backend import default
+from wirecore.protocols.rest.handshake import PROTOCOL, metadata_message
+from wirecore.protocols.rest.happenings import Stream
+from wirecore.protocols.rest.session import RestSession
+
+from .._arguments import require_async, require_known, require_type
+from .._dial import fail_after
+from .._dispatch import Workers
+from .._entered import Entered
+from .._errors import NotConnected, require_trio
+from .._supervise import dial_until_open, supervise
+from .._tasks import HiddenNursery
+from ..websocket._client import Dialer
+from ._accepting import wire_maker
+from ._asgi import AsgiHandler
+from ._channel import Channel
+from ._connection import Connection, ControlHook
+from ._lifespan import Lifespan
+from ._options import ClientOptions
+from ._requesting import Requesting
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from wirecore._backend import Backend
+    from wirecore.websocket.http import UserFields
+
+    from .._dial import SocketOption
+    from ..websocket._client import Prepare
+    from ._asgi_types import App
+
+logger = logging.getLogger("wirecore.rest")
+
+
+class Dialing(TypedDict, total=False):
+    """What :func:`connect` takes besides; see :func:`wirecore_trio.websocket.connect`."""
+
+    prepare: Prepare | None
+    headers: UserFields
+    origin: str | None
+    ssl_context: ssl.SSLContext | None
+    server_hostname: str | None
+    proxy: str | bool | None
+    unix_path: str | None
+    socket_options: Sequence[SocketOption]
+    happy_eyeballs_delay: float
+
+
+class Client(Requesting):
+    """A client; :func:`connect` makes it. Its methods may be called by any number of tasks."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        options: ClientOptions,
+        *,
+        metadata: Any,
+        host: bytes,
+        scheme: bytes,
+        on_ping: ControlHook | None,
+        on_pong: ControlHook | None,
+        backend: Backend | None,
+    ) -> None:
+        self._dialer = dialer
+        self._options: ClientOptions = options
+        self._metadata = metadata
+        self._host = host
+        self._scheme = scheme
+        self._on_ping = on_ping
+        self._on_pong = on_pong
+        self._backend = backend
+        self._handler: AsgiHandler | None = None
+        self._connection: Connection | None = None
+        self._connections = 0
+        self._closing = False
+        self._failure: Exception | None = None
+        self._changed = trio.Event()
+        self._nursery: trio.Nursery
+        self._workers: Workers
+
+    def __repr__(self) -> str:
+        return f"<rest.Client of {self._dialer.name}>"
+
+    # --- state ----------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection | None:
+        """The open connection; None while there is none. After a loss there is another one."""
+        return self._connection
+
+    @property
+    def connections(self) -> int:
+        """Connections made so far: 1 after the first, one more with each reconnect."""
+        return self._connections
+
+    @property
+    def metadata(self) -> Any:
+        """What is said of this client at each connection."""
+        return self._metadata
+
+    async def wait_connected(self) -> Connection:
+        """Wait for a connection. Raises what ended the attempts for good, or NotConnected."""
+        while self._connection is None:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            if self._closing:
+                raise NotConnected("the client was left")
+            await self._changed.wait()
+        return self._connection
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    # --- serving and calling --------------------------------------------------------------------
+
+    def serve(self, app: App, *, root_path: str = "") -> None:
+        """Answer the server's requests with *app*, on this connection and each that follows.
+
+        Raises InvalidState where there is an application already, and as ``Connection.serve``.
+        """
+        self._serve_with(AsgiHandler(app, root_path=root_path))
+
+    def _serve_with(self, handler: AsgiHandler) -> None:
+        if self._handler is not None:
+            raise errors.InvalidState("an application serves for this client already")
+        if self._connection is not None:
+            self._connection._serve_with(handler)
+        self._handler = handler
+
+    async def _acquire(self) -> Channel:
+        while True:
+            connection = self._connection or await self.wait_connected()
+            if not connection.leaving:
+                return await connection._acquire()
+            await connection.wait_closed()  # the server is about to leave: the next one, then
+
+    # --- connecting -----------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        policy = replace(self._options.retry, patience=self._options.give_up_after)
+        name = self._dialer.name
+        try:
+            first = await dial_until_open(self._attempt, policy, what=name)
+            # Once it was let in, a refusal may be a server's that is just being restarted.
+            again = replace(policy, persist=True)
+            await supervise(first, self._attend, self._attempt, again, what=name)
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits for the connection
+            self._failure = error
+            self._change()
+
+    async def _attempt(self) -> Connection:
+        """One attempt, up to the server's id."""
+        options = self._options
+        name = self._dialer.name
+        with fail_after(options.open_timeout, f"no connection to {name}"):
+            upgraded = await self._dialer.open()
+        multiplexed = upgraded.opened.subprotocol == PROTOCOL
+        connection = Connection(
+            options,
+            self._workers,
+            remote_address=name,
+            host=self._host,
+            scheme=self._scheme,
+            metadata=self._metadata,
+            on_ping=self._on_ping,
+            on_pong=self._on_pong,
+        )
+        session = RestSession(
+            client=True,
+            metadata=self._metadata,
+            multiplexed=wire_maker(options, client=True) if multiplexed else None,
+            limits=options.limits(multiplexed=multiplexed),
+            heartbeat=options.heartbeat(multiplexed=multiplexed),
+            handshake_timeout=options.handshake_timeout,
+            close_timeout=options.close_timeout,
+            on_control=connection._control,
+            backend=self._backend,
+        )
+        channel = connection._channel = Channel(
+            upgraded.link,
+            session,
+            _Listener(self, connection),
+            options,
+            client=True,
+            peer=name,
+            make_id=default.entropy.uuid4_text,
+        )
+        self._nursery.start_soon(channel.run, upgraded.leftover)
+        try:
+            while not connection.id_known:
+                if channel.ended or session.problem is not None:
+                    raise session.problem or channel.error or NotConnected("it ended at once")
+                await channel.wait_for_change()
+        except BaseException:
+            channel.abort()
+            raise
+        return connection
+
+    async def _attend(self, connection: Connection) -> bool:
+        """Use *connection* until it is lost; whether another one is wanted then."""
+        try:
+            if not self._closing and not connection.closed:
+                if self._handler is not None:
+                    connection._serve_with(self._handler)
+                else:
+                    self._nursery.start_soon(connection._refuse_late)
+                self._connection = connection
+                self._connections += 1
+                self._change()
+            await connection.wait_closed()
+        finally:
+            if self._connection is connection:
+                self._connection = None
+                self._change()
+        return not self._closing
+
+    # --- async with, see Connecting ---------------------------------------------------------------
+
+    async def _leave(self) -> None:
+        self._closing = True
+        connection = self._connection
+        if connection is not None:
+            connection.drain()
+            with trio.move_on_after(self._options.close_timeout):
+                await connection.wait_closed()
+            connection._channel.abort()
+        self._change()
+
+
+class _Listener:
+    """Passes on what a channel tells, to its connection."""
+
+    __slots__ = ("_client", "_connection")
+
+    def __init__(self, client: Client, connection: Connection) -> None:
+        self._client = client
+        self._connection = connection
+
+    def _ready(self, channel: Channel, value: str) -> None:
+        self._connection.id = value
+        self._connection.id_known = True
+
+    def _requested(self, channel: Channel, stream: Stream) -> None:
+        self._connection._requested(channel, stream)
+
+    def _leaving(self, channel: Channel) -> None:
+        self._connection._leaving(channel)
+
+    def _ended(self, channel: Channel) -> None:
+        problem = channel.session.problem
+        if problem is not None:
+            logger.warning("%r is closed: %s", self._connection, problem)
+
+
+class Connecting(Entered):
+    """What :func:`connect` returns: ``async with`` it, once."""
+
+    _use = "use async with rest.connect(...) as client"
+
+    def __init__(self, client: Client, app: App | None, root_path: str, *, wait: bool) -> None:
+        self._client = client
+        self._app = app
+        self._root_path = root_path
+        self._wait = wait
+        self._lifespan: Lifespan | None = None
+        self._entered = False
+        self._tasks = HiddenNursery()
+
+    async def __aenter__(self) -> Client:
+        require_trio()
+        if self._entered:
+            raise errors.InvalidState("this client was entered already: call connect again")
+        self._entered = True
+        client = self._client
+        if self._app is not None:
+            self._lifespan = Lifespan(self._app)
+            await self._lifespan.__aenter__()
+        try:
+            await self._tasks.enter()
+            try:
+                client._nursery = self._tasks.nursery
+                client._workers = Workers(client._nursery)
+                if self._app is not None and self._lifespan is not None:
+                    client._serve_with(
+                        AsgiHandler(
+                            self._app, root_path=self._root_path, state=self._lifespan.state
+                        )
+                    )
+                client._nursery.start_soon(client._keep_connected)
+                if self._wait:
+                    await client.wait_connected()
+            except BaseException as error:
+                client._closing = True
+                await self._tasks.leave(error)
+                raise
+        except BaseException as error:
+            if self._lifespan is not None:
+                await self._lifespan.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return client
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            try:
+                if error is None:
+                    await self._client._leave()
+            finally:
+                self._client._closing = True
+                await self._tasks.leave(error)
+        finally:
+            if self._lifespan is not None:
+                await self._lifespan.__aexit__(kind, error, traceback)
+
+
+def connect(
+    url: str | None = None,
+    app: App | None = None,
+    options: ClientOptions | None = None,
+    *,
+    metadata: Any = None,
+    host: str = "",
+    root_path: str = "",
+    wait: bool = True,
+    on_ping: ControlHook | None = None,
+    on_pong: ControlHook | None = None,
+    backend: Backend | None = None,
+    **dialing: Unpack[Dialing],
+) -> Connecting:
+    """Connect to a server: ``async with connect("ws://127.0.0.1:8080/") as client: ...``.
+
+    *url*: ``ws://`` or ``wss://``. *app*: an application of ASGI 3.0 that answers what the server
+    requests. *options*: see :class:`ClientOptions`. *metadata*: what the server is told of this
+    client: anything that JSON has. *host*: the Host of requests, by default the URL's. Entering
+    waits for the connection, trying again as ``options.retry`` says; with *wait* false it returns
+    at once, and connects in the background.
+
+    Underneath it connects again after each loss, and serves again. Leaving answers what is being
+    served, and closes the connection; an exception of the body arrives as itself. The other
+    arguments are those of :func:`wirecore_trio.websocket.connect`: *headers*, *ssl_context*,
+    *proxy*, *origin*, *prepare* and so on.
+
+    Raises InvalidOption for an URL that is none, and for metadata that JSON hasn't; TypeError for
+    arguments of a wrong type.
+    """
+    require_known("connect", dialing, Dialing.__optional_keys__)
+    require_type("options", options, ClientOptions, optional=True)
+    require_async("app", app, "scope", "receive", "send", optional=True)
+    require_type("host", host, str)
+    metadata_message(metadata)
+    options = options or ClientOptions()
+    dialer = Dialer(
+        url, subprotocols=(PROTOCOL,), options=options.websocket(), backend=backend, **dialing
+    )
+    client = Client(
+        dialer,
+        options,
+        metadata=metadata,
+        host=(host or _host_of(url)).encode("ascii"),
+        scheme=b"https" if (url or "").lower().startswith("wss:") else b"http",
+        on_ping=on_ping,
+        on_pong=on_pong,
+        backend=backend,
+    )
+    return Connecting(client, app, root_path, wait=wait)
+
+
+def _host_of(url: str | None) -> str:
+    """What stands between the slashes of a URL, without what isn't for others to see."""
+    if url is None:
+        return "localhost"
+    rest = url.partition("://")[2]
+    return rest.partition("/")[0].partition("?")[0].rpartition("@")[2] or "localhost"

@@ -1,0 +1,266 @@
+"""One connection, as its users see it at either end: calling over it, and serving on it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import trio
+
+from wirecore import errors
+from wirecore.constants import CloseCode
+from wirecore.events import Ping, Pong
+from wirecore.protocols.rest.happenings import Stream
+
+from .._arguments import require_type
+from .._dispatch import Workers
+from .._errors import NotConnected
+from ._incoming import Handler
+from ._requesting import Requesting
+from ._served import Backlog, Served
+
+if TYPE_CHECKING:
+    from wirecore.websocket import Request as HttpRequest
+
+    from ._asgi_types import App
+    from ._channel import Channel
+    from ._options import Options
+
+logger = logging.getLogger("wirecore.rest")
+
+#: Gets the payload of a ping or a pong.
+ControlHook: TypeAlias = Callable[["Connection", bytes], object]
+
+
+class Connection(Requesting):
+    """An open connection.
+
+    *id*: what its server calls it. *metadata*: what its client said of itself. *remote_address*:
+    who is there, for logs. *http_request*: the request that opened it, at a server; None at a
+    client. *multiplexed*: whether both ends are ours: then both may call, many requests at once.
+    Else the peer may be the original, and one end calls, one request at a time: which one, the
+    first request or :meth:`serve` decides.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        workers: Workers,
+        *,
+        remote_address: str,
+        host: bytes,
+        scheme: bytes,
+        metadata: Any = None,
+        http_request: HttpRequest | None = None,
+        on_ping: ControlHook | None = None,
+        on_pong: ControlHook | None = None,
+    ) -> None:
+        self._options = options
+        self._host = host
+        self._scheme = scheme
+        self._workers = workers
+        self._channel: Channel
+        self._on_ping = on_ping
+        self._on_pong = on_pong
+        self._handler: Handler | None = None
+        self._backlog = Backlog()
+        self._serving = 0
+        self._pongs: dict[bytes, float | None] = {}
+        self._peer_leaves = False
+        self._draining = False
+        self.id = ""
+        self.id_known = False
+        self.metadata = metadata
+        self.remote_address = remote_address
+        self.http_request = http_request
+
+    def __repr__(self) -> str:
+        return f"<rest.Connection {self.id or 'without an id'} to {self.remote_address}>"
+
+    @property
+    def multiplexed(self) -> bool:
+        """See the class."""
+        return self._channel.session.multiplexed
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self._channel.ended
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended; None while it is open, and where this end has closed it."""
+        return self._channel.error
+
+    # --- serving --------------------------------------------------------------------------------
+
+    def serve(
+        self, app: App, *, root_path: str = "", state: Mapping[str, Any] | None = None
+    ) -> None:
+        """Answer the peer's requests with *app*, an application of ASGI 3.0, from now on.
+
+        Those that came before wait for it. *root_path*, *state*: see :class:`AsgiHandler`. Of the
+        application's lifespan :class:`Lifespan` takes care.
+
+        Raises InvalidState where there is an application already, or where this end calls, on a
+        connection with one direction; NotConnected where the connection has ended; TypeError.
+        """
+        from ._asgi import AsgiHandler
+
+        self._serve_with(AsgiHandler(app, root_path=root_path, state=state))
+
+    def _serve_with(self, handler: Handler) -> None:
+        if self._handler is not None:
+            raise errors.InvalidState("an application serves on this connection already")
+        if self._channel.ended:
+            raise NotConnected(f"the connection to {self.remote_address} has ended")
+        if not self.multiplexed:
+            if not self._channel.undecided:
+                raise errors.InvalidState(
+                    "this end calls over this connection, which has one direction: the peer isn't "
+                    "wirecore's"
+                )
+            self._handler = handler
+            self._channel.serve_alone()
+        self._handler = handler
+        for request in self._backlog.take():
+            self._start(request, handler)
+
+    def _requested(self, channel: Channel, stream: Stream) -> None:
+        """See the channel's Listener."""
+        request = Served(channel, stream, self)
+        stream.owner = request
+        if self._handler is not None:
+            self._start(request, self._handler)
+        elif self._channel.session.multiplexed and self._options.app_timeout is not None:
+            self._backlog.add(request)
+
+    def _start(self, request: Served, handler: Handler) -> None:
+        request.handler = handler
+        self._serving += 1
+        request.on_end = self._served
+        self._workers.start(request)
+
+    def _served(self) -> None:
+        self._serving -= 1
+        if not self._serving:
+            self._channel.tell_change()
+            if self._draining:
+                self._channel.close()
+
+    # --- calling, see Requesting ----------------------------------------------------------------
+
+    async def _acquire(self) -> Channel:
+        channel = self._channel
+        if channel.undecided:
+            channel.call_alone()
+        elif not self.multiplexed and self._handler is not None:
+            raise errors.InvalidState(
+                "this end serves on this connection, which has one direction: the peer isn't "
+                "wirecore's"
+            )
+        if self._peer_leaves or channel.ended:
+            await trio.lowlevel.checkpoint()
+            raise NotConnected(
+                f"the connection to {self.remote_address} "
+                f"{'has ended' if channel.ended else 'is about to end, and takes no more requests'}"
+            )
+        return channel
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the peer takes no more requests, as it is about to leave."""
+        return self._peer_leaves
+
+    # --- pings ----------------------------------------------------------------------------------
+
+    async def ping(self, data: bytes | None = None) -> float:
+        """Send a ping, and wait for its answer; how long that took, in seconds.
+
+        *data*: 1 to 125 bytes; None for random ones. The original answers only while it reads.
+        Raises NotConnected where the connection ends before, InvalidOption for other data.
+        """
+        require_type("data", data, bytes, optional=True)
+        if self._channel.ended:
+            raise NotConnected(f"the connection to {self.remote_address} has ended")
+        token = self._channel.ping(data)
+        begun = trio.current_time()
+        self._pongs[token] = None
+        try:
+            while self._pongs[token] is None:
+                if self._channel.ended:
+                    raise NotConnected(f"the connection to {self.remote_address} has ended")
+                await self._channel.wait_for_change()
+            answered = self._pongs[token]
+        finally:
+            del self._pongs[token]
+        assert answered is not None
+        return answered - begun
+
+    def pong(self, data: bytes = b"") -> None:
+        """Send a pong nobody asked for, or the answer to a ping that a hook was given."""
+        self._channel.pong(data)
+
+    def _control(self, event: Ping | Pong) -> bool:
+        """A ping or pong came; whether it is seen to."""
+        hook = self._on_ping if isinstance(event, Ping) else self._on_pong
+        if isinstance(event, Pong) and event.payload in self._pongs:
+            self._pongs[event.payload] = trio.current_time()
+            self._channel.tell_change()
+        if hook is None:
+            return False
+        try:
+            hook(self, event.payload)
+        except Exception:
+            logger.exception("the hook for pings or pongs of %r failed", self)
+        return True
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def aclose(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
+        """Close it, and wait for its end. Requests under way, in both directions, are lost.
+
+        With 1001 by default: towards an original that calls any other code has it dial again, or
+        ends its process. Cancelled, it is closed at once. Idempotent.
+        """
+        try:
+            self._channel.close(code, reason)
+            await self._channel.wait_ended()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self._channel.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until it has ended."""
+        await self._channel.wait_ended()
+        await trio.lowlevel.checkpoint()
+
+    def drain(self) -> None:
+        """Take no more requests; close when those that run are answered."""
+        if not self._draining:
+            self._draining = True
+            self._channel.leave()
+            if not self._serving:
+                self._channel.close()
+
+    async def _wait_served(self) -> None:
+        while self._serving and not self._channel.ended:
+            await self._channel.wait_for_change()
+
+    async def _refuse_late(self) -> None:
+        """Requests that no application took in time aren't served."""
+        seconds = self._options.app_timeout
+        while self._handler is None and not self._channel.ended:
+            with trio.move_on_after(math.inf if seconds is None else seconds):
+                await self._channel.wait_for_change()
+                continue
+            self._backlog.refuse("no application serves here")
+
+    def _leaving(self, channel: Channel) -> None:
+        """See the channel's Listener."""
+        self._peer_leaves = True
+
+
+OnConnection: TypeAlias = Callable[[Connection], Awaitable[object]]
