@@ -9,7 +9,9 @@ answer, sent on purpose by a handler. A leaf: it imports nothing of the package.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 #: What is known of a call that got no answer.
 Execution: TypeAlias = Literal["not_sent", "maybe_executed"]
@@ -199,6 +201,15 @@ class JsonStreamLimitExceeded(RemoteLimitExceeded, JsonStreamError):
 
 
 # --- loss --------------------------------------------------------------------------------
+
+
+def without_frames(error: E) -> E:
+    """*error*, to be kept: its traceback would keep all that was under way when it was raised."""
+    at: BaseException | None = error
+    while at is not None and at.__traceback__ is not None:
+        at.__traceback__ = None
+        at = at.__cause__ or at.__context__
+    return error
 
 
 def printable(text: str) -> str:

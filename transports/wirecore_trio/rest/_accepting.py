@@ -93,6 +93,7 @@ class Bound(Accepting["Connection"]):
             client=False,
             peer=peer,
             make_id=default.entropy.uuid4_text,
+            nursery=self._nursery,
         )
         if upgraded.leftover:
             self._leftovers[connection] = upgraded.leftover

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _RESPONSE: Final = happenings.RESPONSE
 
+#: Seconds that a generator of a body has to come to its end.
+_LAST: Final = 1.0
+
 
 def find(fields: Fields, name: str) -> str | None:
     """The value of the field *name*, in any case; several as one list; None where it is missing."""
@@ -45,10 +48,12 @@ class Response:
 class Call(Exchange):
     """A request under way; *head* is that of its response, once it is there."""
 
-    __slots__ = ("head", "interim")
+    __slots__ = ("_uploaded", "_uploading", "head", "interim")
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel)
+        self._uploading: trio.CancelScope | None = None
+        self._uploaded: trio.Event | None = None
         self.head: ResponseHead | None = None
         #: Heads of 1xx that came before it.
         self.interim: list[ResponseHead] = []
@@ -106,22 +111,60 @@ class Call(Exchange):
                 return Response(head.status, head.fields, body, self.trailers, reason)
             await self._wait_for_more()
 
-    async def upload(self, content: AsyncIterable[bytes], trailers: Fields) -> None:
-        """Send *content* as the body, piece by piece, until the peer wants no more of it.
+    # --- a body that comes piece by piece -------------------------------------------------------
 
-        What *content* raises goes through; the exchange is given up then.
+    def upload(self, content: AsyncIterable[bytes], trailers: Fields) -> None:
+        """Send *content* as the body, in a task, until the peer wants no more of it.
+
+        What *content* raises ends the exchange, and is raised to who waits for the response.
         """
+        self._uploading = trio.CancelScope()
+        self._uploaded = trio.Event()
+        self._channel.start_soon(self._upload, content, trailers, self._uploading, self._uploaded)
+
+    async def _upload(
+        self,
+        content: AsyncIterable[bytes],
+        trailers: Fields,
+        scope: trio.CancelScope,
+        done: trio.Event,
+    ) -> None:
+        stream = self._stream
         try:
-            async for piece in content:
-                if self._stream.over or self._stream.sent_end:
-                    return  # the response is there already
-                if piece:
-                    await self.send_body(piece, end=False)
-            if not self._stream.over and not self._stream.sent_end:
-                await self.send_body(b"", end=True, trailers=trailers)
-        except BaseException:
+            with scope:
+                try:
+                    async for piece in content:
+                        if stream.over or stream.sent_end:
+                            break  # the response is there already
+                        if piece:
+                            await self.send_body(piece, end=False)
+                    else:
+                        await self.send_body(b"", end=True, trailers=trailers)
+                finally:
+                    await _close(content)
+        except Exception as error:  # noqa: BLE001 - raised to who waits for the response
             self.give_up("the request's body broke off")
-            raise
+            self.fail(error)
+        finally:
+            if not stream.over and not stream.sent_end:
+                self.give_up("the request's body broke off")
+            done.set()
+
+    async def leave(self) -> None:
+        """Give up what hasn't come and what hasn't left, and wait until nothing runs any more."""
+        if self.is_begun:
+            self.give_up("the rest of the response isn't wanted")
+        if self._uploading is not None and self._uploaded is not None:
+            self._uploading.cancel()
+            await self._uploaded.wait()
+
+
+async def _close(content: AsyncIterable[bytes]) -> None:
+    """Have a generator that wasn't read to its end run what it does at its end."""
+    close = getattr(content, "aclose", None)
+    if close is not None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _LAST):
+            await close()
 
 
 class ResponseStream:

@@ -66,6 +66,7 @@ class Channel(Owner[list[Happening]]):
         "error",
         "peer",
         "session",
+        "start_soon",
     )
 
     def __init__(
@@ -78,12 +79,15 @@ class Channel(Owner[list[Happening]]):
         client: bool,
         peer: str,
         make_id: Callable[[], str],
+        nursery: trio.Nursery,
     ) -> None:
         self.session = session
         self.peer = peer
         self._client = client
         self._listener = listener
         self._make_id = make_id
+        #: Starts a task, which may outlive the connection.
+        self.start_soon = nursery.start_soon
         self._options = options
         self._changed: trio.Event | None = None  # made only when somebody waits
         self._turns: deque[trio.lowlevel.Task] = deque()  # who waits to call

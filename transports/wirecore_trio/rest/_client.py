@@ -198,6 +198,7 @@ class Client(Requesting):
             client=True,
             peer=name,
             make_id=default.entropy.uuid4_text,
+            nursery=self._nursery,
         )
         self._nursery.start_soon(channel.run, upgraded.leftover)
         try:

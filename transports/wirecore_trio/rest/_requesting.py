@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -13,13 +13,11 @@ import trio
 from wirecore import errors
 from wirecore._backend import default
 from wirecore.protocols.rest.heads import Fields, RequestHead
-from wirecore.protocols.rest.multiplexed import PIECE
 from wirecore.session.limits import check_seconds
 from wirecore.websocket.http import UserFields, check_fields
 
 from .._arguments import kind_of, require_seconds, require_type
 from .._entered import Entered
-from .._tasks import HiddenNursery
 from ._call import Call, Response, ResponseStream
 
 if TYPE_CHECKING:
@@ -88,13 +86,12 @@ class Requesting(ABC):
                 await channel.turn()
                 await channel.drained()
                 call = Call(channel)
-                await _begin(call, head, content, trailers)
-                response = await call.read_whole(self._options.max_body_size)
+                start(call, head, content, trailers)
+                return await call.read_whole(self._options.max_body_size)
             except BaseException:
-                if call is not None and call.is_begun:
-                    call.give_up("the request was given up")
+                if call is not None:
+                    await call.leave()
                 raise
-            return response
         raise _timed_out(head, seconds, call)
 
     def stream(
@@ -174,20 +171,15 @@ class Streaming(Entered):
         self._trailers = trailers
         self._seconds = seconds
         self._call: Call | None = None
-        self._tasks: HiddenNursery | None = None
 
     async def __aenter__(self) -> ResponseStream:
         """The response, once its head is there. Raises as :meth:`Requesting.request`."""
-        content = self._content
-        if isinstance(content, AsyncIterable) or len(content) > PIECE:
-            self._tasks = HiddenNursery()
-            await self._tasks.enter()
         try:
             with trio.CancelScope(deadline=trio.current_time() + self._seconds):
                 return await self._answered()
             raise _timed_out(self._head, self._seconds, self._call)
-        except BaseException as error:
-            await self._leave(error)
+        except BaseException:
+            await self._leave()
             raise
 
     async def _answered(self) -> ResponseStream:
@@ -195,24 +187,10 @@ class Streaming(Entered):
         await channel.turn()
         await channel.drained()
         call = self._call = Call(channel)
-        content, tasks = self._content, self._tasks
-        if not isinstance(content, AsyncIterable) and (
-            tasks is None or len(content) <= channel.first
-        ):
-            call.start(self._head, bytes(content), end=True, trailers=self._trailers)
-        else:
-            assert tasks is not None, "see __aenter__"
-            call.start(self._head, b"", end=False)
-            if isinstance(content, AsyncIterable):
-                tasks.nursery.start_soon(call.upload, content, self._trailers)
-            else:
-                tasks.nursery.start_soon(self._send, call, bytes(content))
+        start(call, self._head, self._content, self._trailers)
         head = await call.answered()
         await trio.lowlevel.checkpoint()
         return ResponseStream(call, head, self._caller._options.max_body_size)
-
-    async def _send(self, call: Call, content: bytes) -> None:
-        await call.send_body(content, end=True, trailers=self._trailers)
 
     async def __aexit__(
         self,
@@ -220,23 +198,27 @@ class Streaming(Entered):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._leave(error)
+        await self._leave()
 
-    async def _leave(self, error: BaseException | None) -> None:
-        if self._call is not None and self._call.is_begun:
-            self._call.give_up("the rest of the response isn't wanted")
-        if self._tasks is not None:
-            tasks, self._tasks = self._tasks, None
-            await tasks.leave(error)
+    async def _leave(self) -> None:
+        if self._call is not None:
+            await self._call.leave()
 
 
-async def _begin(call: Call, head: RequestHead, content: bytes, trailers: Fields) -> None:
-    """Send a request with all of its body, while there is no response."""
-    if len(content) <= call.first:
-        call.start(head, content, end=True, trailers=trailers)
+def start(call: Call, head: RequestHead, content: Content, trailers: Fields) -> None:
+    """Send a request, and have its body follow where it is long, or comes piece by piece."""
+    if isinstance(content, AsyncIterable):
+        call.start(head, b"", end=False)
+        call.upload(content, trailers)
+    elif len(content) <= call.first:
+        call.start(head, bytes(content), end=True, trailers=trailers)
     else:
         call.start(head, b"", end=False)
-        await call.send_body(content, end=True, trailers=trailers)
+        call.upload(_pieces(bytes(content)), trailers)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content  # cut where it is sent
 
 
 def _checked(content: object) -> bytes | bytearray | memoryview:

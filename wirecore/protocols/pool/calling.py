@@ -18,6 +18,7 @@ from wirecore.errors import (
     LocalLimitExceeded,
     RpcError,
     printable,
+    without_frames,
 )
 from wirecore.events import RawText
 from wirecore.protocols.pool.codec import (
@@ -26,7 +27,6 @@ from wirecore.protocols.pool.codec import (
     CallingCodec,
     Response,
     check_annotation,
-    without_frames,
 )
 from wirecore.protocols.pool.framing import WriteSender, says_leave
 from wirecore.protocols.pool.stage import BATCH, BatchStage

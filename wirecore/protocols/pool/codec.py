@@ -23,7 +23,6 @@ from typing import (
     NamedTuple,
     Protocol,
     TypeAlias,
-    TypeVar,
 )
 
 from wirecore.errors import InvalidState
@@ -43,8 +42,6 @@ NO_ERROR_TEXT: Final = "unspecified error"
 MAX_SEQ: Final = (1 << 64) - 1
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-
-E = TypeVar("E", bound=BaseException)
 
 
 class Request(NamedTuple):
@@ -219,15 +216,6 @@ def error_text(text: str) -> str:
     return text or NO_ERROR_TEXT
 
 
-def without_frames(error: E) -> E:
-    """*error*, to be kept: its traceback would keep all that was under way when it was raised."""
-    at: BaseException | None = error
-    while at is not None and at.__traceback__ is not None:
-        at.__traceback__ = None
-        at = at.__cause__ or at.__context__
-    return error
-
-
 __all__ = [
     "MAX_SEQ",
     "NEED_DATA",
@@ -243,6 +231,5 @@ __all__ = [
     "Turn",
     "check_annotation",
     "error_text",
-    "without_frames",
     "without_nil",
 ]

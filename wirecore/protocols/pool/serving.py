@@ -14,6 +14,7 @@ from wirecore.errors import (
     LocalError,
     LocalLimitExceeded,
     printable,
+    without_frames,
 )
 from wirecore.events import RawText
 from wirecore.protocols.pool.codec import (
@@ -21,7 +22,6 @@ from wirecore.protocols.pool.codec import (
     Incoming,
     Request,
     ServingCodec,
-    without_frames,
 )
 from wirecore.protocols.pool.framing import WriteSender
 from wirecore.protocols.pool.stage import BATCH, BatchStage

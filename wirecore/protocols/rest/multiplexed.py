@@ -13,6 +13,7 @@ from wirecore.errors import (
     LocalLimitExceeded,
     RemoteLimitExceeded,
     printable,
+    without_frames,
 )
 from wirecore.protocols.rest import frames, happenings
 from wirecore.protocols.rest.errors import Aborted
@@ -240,7 +241,7 @@ class Multiplexed:
                         raise InvalidMessage("a text message came where frames are binary")
                     self._take(message, happened)
             except (InvalidMessage, RemoteLimitExceeded) as error:
-                self.problem = error.with_traceback(None)
+                self.problem = without_frames(error)
         return happened
 
     def _take(self, message: bytes, happened: list[Happening]) -> None:

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from wirecore import _backend
 from wirecore.constants import CloseCode
-from wirecore.errors import ConnectionClosed, InvalidMessage, InvalidState, NotConnected, printable
+from wirecore.errors import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidState,
+    NotConnected,
+    printable,
+    without_frames,
+)
 from wirecore.events import Ping, Pong, RawText
 from wirecore.protocols.rest import happenings
 from wirecore.protocols.rest.handshake import (
@@ -181,8 +188,8 @@ class RestSession:
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Happening]:
         """Bytes came: what happened, in order. What breaks a rule ends the connection."""
         messages: list[Any] = self._connection.receive(data, now)
-        if not messages or self.problem is not None:
-            return []
+        if not messages or self._connection.state is not State.OPEN:
+            return []  # what comes behind our own goodbye can't be answered any more
         if self._expect is None:
             return self._pass_on(messages, now)
         happened: list[Happening] = []
@@ -193,7 +200,7 @@ class RestSession:
                     break
                 happened += self._expect(bytes(message))
         except InvalidMessage as error:
-            self._fail(error.with_traceback(None), CloseCode.PROTOCOL_ERROR)
+            self._fail(without_frames(error), CloseCode.PROTOCOL_ERROR)
         return happened
 
     def _pass_on(self, messages: list[Any], now: float) -> list[Happening]:

@@ -1,0 +1,156 @@
+"""httpx2 and httpx over a connection: one transport for both, as their classes are alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from wirecore import errors
+from wirecore._backend import default
+from wirecore.protocols.rest.errors import Aborted
+from wirecore.protocols.rest.heads import RequestHead
+
+from .._arguments import require_type
+from .._errors import NotConnected
+from ._call import Call
+from ._requesting import CORRELATION_ID, Content, Requesting, start
+
+if TYPE_CHECKING:
+    from wirecore.protocols.rest.heads import Fields
+
+#: What is between two ends of HTTP/1.1, and not the request's: RFC 9110 section 7.6.1.
+_HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+
+#: A body that is known, and no longer than this, goes with its head.
+_SHORT: Final = 64 * 1024
+
+
+def make_transport(library: ModuleType) -> type[Any]:
+    """The class ``Transport`` for *library*, which is httpx2 or httpx."""
+
+    class Body(library.AsyncByteStream):  # type: ignore[misc,name-defined]  # of either library
+        """The body of a response."""
+
+        def __init__(self, call: Call, seconds: float) -> None:
+            self._call = call
+            self._seconds = seconds
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                piece: bytes | None = None
+                with (
+                    _mapped(library),
+                    trio.CancelScope(deadline=trio.current_time() + self._seconds) as scope,
+                ):
+                    piece = await self._call.receive()
+                if scope.cancelled_caught:
+                    raise library.ReadTimeout("the response's body didn't go on in time")
+                if piece is None:
+                    return
+                yield piece
+
+        async def aclose(self) -> None:
+            await self._call.leave()
+
+    class Transport(library.AsyncBaseTransport):  # type: ignore[misc,name-defined]
+        """Sends requests over *connection*: a connection of this package's, or a client.
+
+        Timeouts are the library's own, as far as they have a meaning here: "connect" for waiting
+        until there is a connection, "pool" until a request may go, "read" for the head of the
+        response and each piece of its body, "write" for each piece of the request's. Its errors
+        are the library's too. To close it closes nothing: the connection is its owner's.
+
+        Raises TypeError for another *connection*.
+        """
+
+        def __init__(self, connection: Requesting) -> None:
+            require_type("connection", connection, Requesting)
+            self._connection = connection
+
+        async def handle_async_request(self, request: Any) -> Any:
+            """See the library."""
+            timeouts = request.extensions.get("timeout", {})
+            head = _head(request)
+            content: Content = request.stream
+            length = request.headers.get("content-length")
+            if length is not None and length.isdigit() and int(length) <= _SHORT:
+                content = b"".join([piece async for piece in request.stream])
+            with _mapped(library):
+                call = await self._sent(head, content, timeouts)
+                try:
+                    response = await self._answered(call, timeouts)
+                except BaseException:
+                    await call.leave()
+                    raise
+            return library.Response(
+                response.status,
+                headers=list(response.fields),
+                stream=Body(call, _seconds(timeouts, "read")),
+                extensions={"http_version": b"HTTP/1.1", "reason_phrase": response.reason},
+            )
+
+        async def _sent(self, head: RequestHead, content: Content, timeouts: Any) -> Call:
+            with trio.move_on_after(_seconds(timeouts, "connect")) as scope:
+                channel = await self._connection._acquire()
+            if scope.cancelled_caught:
+                raise library.ConnectTimeout("there was no connection in time")
+            with trio.move_on_after(_seconds(timeouts, "pool")) as scope:
+                await channel.turn()
+            if scope.cancelled_caught:
+                raise library.PoolTimeout("too many requests were under way for all the time")
+            with trio.move_on_after(_seconds(timeouts, "write")) as scope:
+                await channel.drained()
+            if scope.cancelled_caught:
+                raise library.WriteTimeout("the peer takes nothing")
+            call = Call(channel)
+            start(call, head, content, ())
+            return call
+
+        async def _answered(self, call: Call, timeouts: Any) -> Any:
+            with trio.move_on_after(_seconds(timeouts, "read")) as scope:
+                return await call.answered()
+            assert scope.cancelled_caught
+            raise library.ReadTimeout("no answer came in time")
+
+    Transport.__module__ = f"wirecore_trio.rest.{library.__name__}"
+    Transport.__qualname__ = "Transport"
+    return Transport
+
+
+def _head(request: Any) -> RequestHead:
+    fields: Fields = [
+        (name, value) for name, value in request.headers.raw if name.lower() not in _HOP_BY_HOP
+    ]
+    if not any(name.lower() == CORRELATION_ID for name, _ in fields):
+        fields = [*fields, (b"X-Correlation-Id", default.entropy.uuid4_text().encode("ascii"))]
+    url = request.url
+    return RequestHead(
+        request.method.encode("ascii"), url.raw_path, fields, url.scheme.encode("ascii")
+    )
+
+
+def _seconds(timeouts: Any, kind: str) -> float:
+    seconds = timeouts.get(kind)
+    return math.inf if seconds is None else seconds
+
+
+@contextmanager
+def _mapped(library: ModuleType) -> Iterator[None]:
+    """Have errors be the library's."""
+    try:
+        yield
+    except NotConnected as error:
+        raise library.ConnectError(str(error)) from error
+    except errors.ConnectionLost as error:
+        raise library.ReadError(str(error)) from error
+    except (Aborted, errors.RemoteError) as error:
+        raise library.RemoteProtocolError(str(error)) from error
+    except errors.LocalError as error:
+        raise library.LocalProtocolError(str(error)) from error
