@@ -6,6 +6,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
@@ -32,6 +33,11 @@ logger = logging.getLogger("wirecore.rest")
 
 _REQUEST: Final = happenings.REQUEST
 _STREAMLESS: Final = frozenset({happenings.READY, happenings.IDLE, happenings.LEAVING})
+
+
+def http_date() -> bytes:
+    """The time, as a Date says it: RFC 9110 section 5.6.7."""
+    return formatdate(usegmt=True).encode("ascii")
 
 
 class Listener(Protocol):
@@ -133,7 +139,7 @@ class Channel(Owner[list[Happening]]):
                 put,
                 head_timeout=options.head_timeout,
                 max_head=options.max_head,
-                make_id=self._make_id,
+                make_date=http_date,
             )
         )
 
