@@ -13,7 +13,8 @@ import trio
 from wirecore import errors
 from wirecore._backend import default
 from wirecore.protocols.rest.errors import Aborted
-from wirecore.protocols.rest.heads import RequestHead
+from wirecore.protocols.rest.heads import RequestHead, ResponseHead
+from wirecore.protocols.rest.multiplexed import PIECE
 
 from .._arguments import require_type
 from .._errors import NotConnected
@@ -28,100 +29,103 @@ _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
 
-#: A body that is known, and no longer than this, goes with its head.
-_SHORT: Final = 64 * 1024
+
+class _Body:
+    """The body of a response. *seconds*: that each piece of it may take."""
+
+    _library: Any
+
+    def __init__(self, call: Call, seconds: float) -> None:
+        self._call = call
+        self._seconds = seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await self._next()) is not None:
+            yield piece
+
+    async def _next(self) -> bytes | None:
+        with _mapped(self._library), trio.move_on_after(self._seconds):
+            return await self._call.receive()
+        raise self._library.ReadTimeout("the response's body didn't go on in time")
+
+    async def aclose(self) -> None:
+        await self._call.leave()
+
+
+class _Transport:
+    """Sends requests over *connection*: a connection of this package's, or a client.
+
+    Timeouts are the library's own, as far as they have a meaning here: "connect" for waiting until
+    there is a connection, "pool" until a request may go, "read" for the head of the response and
+    each piece of its body, "write" until the request may be queued. Its errors are the library's
+    too. To close it closes nothing: the connection is its owner's.
+
+    Raises TypeError for another *connection*.
+    """
+
+    _library: Any
+    _body: Any
+
+    def __init__(self, connection: Requesting) -> None:
+        require_type("connection", connection, Requesting)
+        self._connection = connection
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """See the library."""
+        timeouts = request.extensions.get("timeout", {})
+        head = _head(request)
+        content: Content = request.stream
+        length = request.headers.get("content-length")
+        if length is not None and length.isdigit() and int(length) <= PIECE:
+            content = b"".join([piece async for piece in request.stream])
+        with _mapped(self._library):
+            call = await self._sent(head, content, timeouts)
+            try:
+                response = await self._answered(call, timeouts)
+            except BaseException:
+                await call.leave()
+                raise
+        extensions = {"http_version": b"HTTP/1.1"}
+        if response.reason:
+            extensions["reason_phrase"] = response.reason
+        return self._library.Response(
+            response.status,
+            headers=list(response.fields),
+            stream=self._body(call, _seconds(timeouts, "read")),
+            extensions=extensions,
+        )
+
+    async def _sent(self, head: RequestHead, content: Content, timeouts: Any) -> Call:
+        library = self._library
+        with trio.move_on_after(_seconds(timeouts, "connect")) as scope:
+            channel = await self._connection._acquire()
+        if scope.cancelled_caught:
+            raise library.ConnectTimeout("there was no connection in time")
+        with trio.move_on_after(_seconds(timeouts, "pool")) as scope:
+            await channel.turn()
+        if scope.cancelled_caught:
+            raise library.PoolTimeout("too many requests were under way for all the time")
+        with trio.move_on_after(_seconds(timeouts, "write")) as scope:
+            await channel.drained()
+        if scope.cancelled_caught:
+            raise library.WriteTimeout("the peer takes nothing")
+        call = Call(channel)
+        start(call, head, content, ())
+        return call
+
+    async def _answered(self, call: Call, timeouts: Any) -> ResponseHead:
+        with trio.move_on_after(_seconds(timeouts, "read")):
+            return await call.answered()
+        raise self._library.ReadTimeout("no answer came in time")
 
 
 def make_transport(library: ModuleType) -> type[Any]:
     """The class ``Transport`` for *library*, which is httpx2 or httpx."""
-
-    class Body(library.AsyncByteStream):  # type: ignore[misc,name-defined]  # of either library
-        """The body of a response."""
-
-        def __init__(self, call: Call, seconds: float) -> None:
-            self._call = call
-            self._seconds = seconds
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            while True:
-                piece: bytes | None = None
-                with (
-                    _mapped(library),
-                    trio.CancelScope(deadline=trio.current_time() + self._seconds) as scope,
-                ):
-                    piece = await self._call.receive()
-                if scope.cancelled_caught:
-                    raise library.ReadTimeout("the response's body didn't go on in time")
-                if piece is None:
-                    return
-                yield piece
-
-        async def aclose(self) -> None:
-            await self._call.leave()
-
-    class Transport(library.AsyncBaseTransport):  # type: ignore[misc,name-defined]
-        """Sends requests over *connection*: a connection of this package's, or a client.
-
-        Timeouts are the library's own, as far as they have a meaning here: "connect" for waiting
-        until there is a connection, "pool" until a request may go, "read" for the head of the
-        response and each piece of its body, "write" for each piece of the request's. Its errors
-        are the library's too. To close it closes nothing: the connection is its owner's.
-
-        Raises TypeError for another *connection*.
-        """
-
-        def __init__(self, connection: Requesting) -> None:
-            require_type("connection", connection, Requesting)
-            self._connection = connection
-
-        async def handle_async_request(self, request: Any) -> Any:
-            """See the library."""
-            timeouts = request.extensions.get("timeout", {})
-            head = _head(request)
-            content: Content = request.stream
-            length = request.headers.get("content-length")
-            if length is not None and length.isdigit() and int(length) <= _SHORT:
-                content = b"".join([piece async for piece in request.stream])
-            with _mapped(library):
-                call = await self._sent(head, content, timeouts)
-                try:
-                    response = await self._answered(call, timeouts)
-                except BaseException:
-                    await call.leave()
-                    raise
-            return library.Response(
-                response.status,
-                headers=list(response.fields),
-                stream=Body(call, _seconds(timeouts, "read")),
-                extensions={"http_version": b"HTTP/1.1", "reason_phrase": response.reason},
-            )
-
-        async def _sent(self, head: RequestHead, content: Content, timeouts: Any) -> Call:
-            with trio.move_on_after(_seconds(timeouts, "connect")) as scope:
-                channel = await self._connection._acquire()
-            if scope.cancelled_caught:
-                raise library.ConnectTimeout("there was no connection in time")
-            with trio.move_on_after(_seconds(timeouts, "pool")) as scope:
-                await channel.turn()
-            if scope.cancelled_caught:
-                raise library.PoolTimeout("too many requests were under way for all the time")
-            with trio.move_on_after(_seconds(timeouts, "write")) as scope:
-                await channel.drained()
-            if scope.cancelled_caught:
-                raise library.WriteTimeout("the peer takes nothing")
-            call = Call(channel)
-            start(call, head, content, ())
-            return call
-
-        async def _answered(self, call: Call, timeouts: Any) -> Any:
-            with trio.move_on_after(_seconds(timeouts, "read")) as scope:
-                return await call.answered()
-            assert scope.cancelled_caught
-            raise library.ReadTimeout("no answer came in time")
-
-    Transport.__module__ = f"wirecore_trio.rest.{library.__name__}"
-    Transport.__qualname__ = "Transport"
-    return Transport
+    body = type("Body", (_Body, library.AsyncByteStream), {"_library": library})
+    members = {"_library": library, "_body": body, "__doc__": _Transport.__doc__}
+    transport = type("Transport", (_Transport, library.AsyncBaseTransport), members)
+    transport.__module__ = f"wirecore_trio.rest.{library.__name__}"
+    return transport
 
 
 def _head(request: Any) -> RequestHead:
