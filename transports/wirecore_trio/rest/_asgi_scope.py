@@ -1,0 +1,106 @@
+"""The scope of ASGI 3.0: what an application learns of a request before it does anything.
+
+The HTTP specification 2.4 of ASGI. A scope of type ``websocket`` would be made here too, and differ
+in its type, its scheme and its subprotocols; none is, as neither wire carries WebSockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from wirecore.protocols.rest.heads import RequestHead
+
+from ._asgi_types import Scope
+from ._incoming import Caller, Incoming
+
+#: The key of ``scope["extensions"]`` with the connection's ``id`` and ``metadata``.
+EXTENSION: Final = "wirecore.rest"
+
+#: 2.4 is the first that has ``send`` raise an OSError when the caller has gone.
+_ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
+_HTTP_SCHEMES: Final = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def http_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) -> Scope:
+    """The scope of *incoming*; *state* is copied, not deeply.
+
+    ``path`` is what the caller asked for, without *root_path* put before it: frameworks take that
+    off where it is there.
+    """
+    head = incoming.head
+    scheme = _HTTP_SCHEMES.get(head.scheme, "http")
+    raw_path, _, query = _origin_form(head).partition(b"?")
+    return {
+        "type": "http",
+        "asgi": dict(_ASGI),
+        # Others are answered in 1.1.
+        "http_version": "1.0" if head.version == b"1.0" else "1.1",
+        "method": head.method.decode("ascii").upper(),
+        "scheme": scheme,
+        "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": root_path,
+        "headers": [(name.lower(), value) for name, value in head.fields],
+        "client": client_of(incoming.connection),
+        "server": server_of(head, _PORTS[scheme]),
+        "state": dict(state),
+        "extensions": _extensions(incoming),
+    }
+
+
+def _extensions(incoming: Incoming) -> dict[str, Any]:
+    caller = incoming.connection
+    offered: dict[str, Any] = {EXTENSION: {"id": caller.id, "metadata": caller.metadata}}
+    if has_trailers(incoming.head):
+        offered["http.response.trailers"] = {}
+    return offered
+
+
+def has_trailers(head: RequestHead) -> bool:
+    """Whether a response to *head* may have trailers: HTTP/1.0 has no chunks for them to follow."""
+    return head.version != b"1.0"
+
+
+def _origin_form(head: RequestHead) -> bytes:
+    """The target without scheme and authority, which HTTP/1.1 lets it have (RFC 9112, 3.2)."""
+    target = head.target
+    if target.startswith(b"/") or target == b"*":
+        return target
+    if head.method == b"CONNECT":
+        return b""
+    _, scheme, rest = target.partition(b"://")
+    if not scheme:
+        return target
+    ends = [at for at in map(rest.find, (b"/", b"?")) if at >= 0]
+    path = rest[min(ends) :] if ends else b""
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def client_of(caller: Caller) -> tuple[str, int] | None:
+    """Host and port of *caller*; None where it has none, as on a Unix socket."""
+    host, _, port = caller.remote_address.rpartition(":")
+    if not host or not _is_number(port):
+        return None
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def server_of(head: RequestHead, default_port: int) -> tuple[str, int] | None:
+    """Host and port that the caller asked, as the field Host says; None without one."""
+    value = next((value for name, value in head.fields if name.lower() == b"host"), b"")
+    text = value.decode("latin-1")
+    # A colon within brackets is one of IPv6's (RFC 3986 section 3.2.2).
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, ""
+    host = host.removeprefix("[").removesuffix("]")
+    if not host:
+        return None
+    return host, int(port) if _is_number(port) else default_port
+
+
+def _is_number(port: str) -> bool:
+    return port.isascii() and port.isdecimal() and len(port) <= 5
