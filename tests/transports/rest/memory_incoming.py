@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import trio
 
@@ -225,9 +225,9 @@ class MemoryIncoming:
             self._misuse("a body where there is none")
         self._size += len(data)
         declared = [int(v) for n, v in self._sent.fields if n.lower() == b"content-length"]
-        if declared and not bodiless:
-            if self._size > declared[0] or (end and self._size < declared[0]):
-                self._misuse("a body of another length than declared")
+        wrong = declared and (self._size > declared[0] or (end and self._size < declared[0]))
+        if wrong and not bodiless:
+            self._misuse("a body of another length than declared")
         if any(name.lower() == b"transfer-encoding" for name, _ in self._sent.fields):
             self._misuse("Transfer-Encoding is the wire's")
         self._torn = True
@@ -274,7 +274,7 @@ class MemoryIncoming:
         finally:
             self._busy.discard(what)
 
-    def _misuse(self, text: str) -> Any:
+    def _misuse(self, text: str) -> NoReturn:
         self.misused.append(text)
         raise Misuse(text)
 
