@@ -1,6 +1,7 @@
 """Serving an application of ASGI 3.0, such as Starlette's and FastAPI's: one request.
 
-The HTTP specification 2.4 of ASGI, with ``http.response.trailers``.
+The HTTP specification 2.3 of ASGI, with ``http.response.trailers``, and with an OSError from
+``send`` as 2.4 has it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class AsgiHandler:
     TypeError for an asyncio future that it is to wait for; the caller gets 500, and the log says
     why.
 
-    *root_path*: of the scope; what the caller asked for is in ``path`` and ``raw_path`` as it came.
+    *root_path*: where the application is mounted for its callers, if what they ask for here lacks
+    that: it is put before ``path``, as uvicorn does, and not before ``raw_path``.
     *grace*: seconds that the application may go on, 0 at least, when its caller has gone or has all
     that it gets; then it is cancelled; None: it never is. It learns of that from ``receive``, which
     gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its response is
