@@ -397,6 +397,7 @@ def test_an_endless_body_that_nobody_gets_is_cancelled(
             await send(start())
             await send(body(b"tick", more=True))
             got.append((await receive())["type"])
+            assert trio.current_time() - began == 1
             while True:
                 await trio.sleep(1)
                 await send(body(b"tick", more=True))
@@ -404,12 +405,38 @@ def test_an_endless_body_that_nobody_gets_is_cancelled(
         incoming = MemoryIncoming("HEAD")
         began = trio.current_time()
         await serve(AsgiHandler(app, grace=3), incoming)
-        assert trio.current_time() - began == 3
+        assert trio.current_time() - began == 4
         assert got == ["http.disconnect"]
         assert incoming.happened == [("head", 200, []), ("end", ())]
 
     run(story)
     assert "it sent on and on" in caplog.text
+
+
+def test_a_body_that_nobody_gets_is_no_reason_to_stop_at_once(run: Run) -> None:
+    async def story() -> None:
+        got: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            async def listen() -> None:
+                await receive()
+                got.append((await receive())["type"])
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                await send(start())
+                for _ in range(3):
+                    await send(body(b"piece", more=True))
+                    await trio.sleep(0.1)
+                assert got == []
+                await send(body())
+
+        incoming = MemoryIncoming("HEAD")
+        await serve(AsgiHandler(app), incoming)
+        assert got == ["http.disconnect"]
+        assert incoming.happened == [("head", 200, []), ("end", ())]
+
+    run(story)
 
 
 def test_trailers_follow_the_body(run: Run) -> None:

@@ -24,26 +24,29 @@ from ._incoming import Gone, Incoming
 
 logger = logging.getLogger("wirecore.rest")
 
-_DISCONNECT: Final = "http.disconnect"
+#: Seconds for a body that nobody gets, of a response to HEAD for one: most are through long before.
+#: Then the application is told that its caller has gone, or it might go on for ever.
+_PATIENCE: Final = 1.0
 
 
 class AsgiHandler:
     """A handler of requests that calls *app*, an application of ASGI 3.0, for each.
 
     The application runs on trio. Functions without ``async`` that Starlette and FastAPI run in
-    threads work as they do elsewhere, and so does whatever stands on anyio. An application that
-    needs asyncio, such as Quart or most drivers of databases that FastAPI is used with, can't run
-    here: asyncio's functions raise RuntimeError ("no running event loop") on trio, or trio raises
+    threads work as they do elsewhere, and so does whatever stands on anyio (its releases each ask
+    for a trio of their time, which is newer than what wirecore asks for). An application that needs
+    asyncio, such as Quart or most drivers of databases that FastAPI is used with, can't run here:
+    asyncio's functions raise RuntimeError ("no running event loop") on trio, or trio raises
     TypeError for an asyncio future that it is to wait for; the caller gets 500, and the log says
     why.
 
     *root_path*: where the application is mounted for its callers, if what they ask for here lacks
-    that: it is put before ``path``, as uvicorn does, and not before ``raw_path``.
-    *grace*: seconds that the application may go on, 0 at least, when its caller has gone or has all
-    that it gets; then it is cancelled; None: it never is. It learns of that from ``receive``, which
-    gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its response is
-    through it may run as long as it likes. *state*: what each ``scope["state"]`` is a copy of;
-    :attr:`Lifespan.state`, for one.
+    that: it is put before ``path``, as uvicorn does, and not before ``raw_path``. *grace*: seconds,
+    0 at least, that the application may go on when its caller has gone, or when a body that nobody
+    gets has no end; then it is cancelled; None: it never is. It learns of that from ``receive``,
+    which gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its
+    response is through it may run as long as it likes. *state*: what each ``scope["state"]`` is a
+    copy of; :attr:`Lifespan.state`, for one.
 
     Raises TypeError and InvalidOption for arguments that make no sense. To call it raises nothing
     but what ends programs and cancellation: an application that fails before it answered has its
@@ -97,13 +100,13 @@ class _Exchange:
     def __init__(self, incoming: Incoming, grace: float | None) -> None:
         self._incoming = incoming
         self._grace = grace
-        self._response = AsgiResponse(incoming, self._set_over)
+        self._response = AsgiResponse(incoming)
         #: What the application runs in, and what it raised.
         self._app_scope = trio.CancelScope()
         self._failure: BaseException | None = None
         #: The caller has gone, and the response wasn't whole.
         self._gone = False
-        #: The caller has gone, or has all that it gets.
+        #: The application is told that nothing more comes of it.
         self._over = trio.Event()
         self._watching = trio.CancelScope()
         self._reading: trio.CancelScope | None = None
@@ -141,6 +144,10 @@ class _Exchange:
             await self._incoming.wait_gone()
             self._lost()
         through = self._response.through
+        if not self._over.is_set():  # the caller has all that it gets
+            with trio.move_on_after(_PATIENCE):
+                await through.wait()
+            self._set_over()
         if self._grace is None or through.is_set():
             return
         with trio.move_on_after(self._grace):
@@ -236,7 +243,7 @@ class _Exchange:
                             "more_body": piece is not None,
                         }
             await self._over.wait()
-            return {"type": _DISCONNECT}
+            return {"type": "http.disconnect"}
         finally:
             self._reading = None
             self._receiving.release()
@@ -247,7 +254,12 @@ class _Exchange:
         try:
             if self._gone:
                 raise Gone
-            await self._response.send(message)
+            response = self._response
+            await response.send(message)
+            if response.through.is_set():
+                self._set_over()
+            elif response.ended:
+                self._watching.cancel()
         except Gone:
             self._lost()
             raise

@@ -6,7 +6,6 @@ What it may send when (the HTTP specification of ASGI), and what of that leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -20,7 +19,7 @@ from ._incoming import Incoming
 
 
 class AsgiResponse:
-    """The response to *incoming*; *on_end* is called when the caller has all that it gets.
+    """The response to *incoming*.
 
     *started*: whether the application has answered; *sent*: whether any of that left; *ended*:
     whether the caller has the whole response; *through*: set when the application has sent its
@@ -34,7 +33,6 @@ class AsgiResponse:
         "_expected",
         "_head",
         "_incoming",
-        "_on_end",
         "_size",
         "_trailers",
         "ended",
@@ -42,9 +40,8 @@ class AsgiResponse:
         "through",
     )
 
-    def __init__(self, incoming: Incoming, on_end: Callable[[], object]) -> None:
+    def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
-        self._on_end = on_end
         self.sent = False
         self.ended = False
         self.through = trio.Event()
@@ -198,7 +195,6 @@ class AsgiResponse:
         self._broken = False
         if end:
             self.ended = True
-            self._on_end()
 
 
 def _fields(given: Any) -> list[tuple[bytes, bytes]]:
