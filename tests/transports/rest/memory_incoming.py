@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import trio
 
+from wirecore.errors import LocalLimitExceeded
 from wirecore.protocols.rest.heads import (
     Fields,
     RequestHead,
@@ -41,6 +42,8 @@ class MemoryCaller:
 class MemoryIncoming:
     """One request, *body* whole if not None; *room*: bytes that may be sent before :meth:`widen`.
 
+    *max_head*: bytes that names and values of a response's fields may have.
+
     *happened*: what the handler did that the caller sees: ``("head", status, fields)``,
     ``("data", bytes)``, ``("end", trailers)`` and ``("reset", why)``. *misused*: what it did that
     it may not.
@@ -56,6 +59,7 @@ class MemoryIncoming:
         scheme: bytes = b"http",
         version: bytes = b"1.1",
         room: float = math.inf,
+        max_head: int = 65536,
         caller: MemoryCaller | None = None,
     ) -> None:
         self.head = RequestHead(method.encode(), target.encode(), fields, scheme, version)
@@ -71,11 +75,13 @@ class MemoryIncoming:
         self._trailers: Fields | None = None
         self._read_all = False
         self._room = room
+        self._max_head = max_head
         self._sent: ResponseHead | None = None
         self._size = 0
         self._over = False
         self._torn = False
         self._is_gone = trio.Event()
+        self._callback: Callable[[], object] | None = None
         self._busy: set[str] = set()
         self._lot = trio.lowlevel.ParkingLot()
         if body is not None:
@@ -104,6 +110,8 @@ class MemoryIncoming:
             self._over = True
             self._is_gone.set()
             self._lot.unpark_all()
+            if self._callback is not None:
+                self._callback()
 
     def widen(self, size: int) -> None:
         """The caller takes *size* more bytes."""
@@ -186,6 +194,9 @@ class MemoryIncoming:
             check_trailers(trailers)
             if not 200 <= status <= 999:
                 self._misuse(f"a status of {status}")
+            size = sum(len(name) + len(value) for name, value in fields)
+            if size > self._max_head:
+                raise LocalLimitExceeded("max_head", size, self._max_head)
             self._sent = head
             await self._put(data, end, trailers, ("head", status, head.fields))
 
@@ -206,11 +217,20 @@ class MemoryIncoming:
             self._misuse("a reset without a reason")
         if not self._over:
             self._over = True
+            self._callback = None
             self._note("reset", why)
 
     async def wait_gone(self) -> None:
         """See Incoming."""
         await self._is_gone.wait()
+
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        """See Incoming."""
+        if self._callback is not None:
+            self._misuse("two callbacks")
+        self._callback = callback
+        if self._is_gone.is_set():
+            callback()
 
     # --- rules ----------------------------------------------------------------------------------
 
@@ -246,6 +266,7 @@ class MemoryIncoming:
         self._torn = False
         if end:
             self._over = True
+            self._callback = None
             self._note("end", tuple(trailers))
 
     def _raise_gone(self) -> None:

@@ -7,6 +7,7 @@ The HTTP specification 2.3 of ASGI, with ``http.response.trailers``, and with an
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from wirecore._backend import default
 from wirecore.errors import InvalidOption, LocalError
 
 from .._arguments import require_async, require_seconds, require_type
-from .._errors import alone, unwrapped
+from .._clock import Timer, current_clock
+from .._errors import unwrapped
 from ._asgi_response import AsgiResponse
 from ._asgi_scope import http_scope
 from ._asgi_types import App, Message, Scope, asyncio_hint
@@ -94,7 +96,7 @@ class _Exchange:
         "_receiving",
         "_response",
         "_sending",
-        "_watching",
+        "_timer",
     )
 
     def __init__(self, incoming: Incoming, grace: float | None) -> None:
@@ -108,7 +110,7 @@ class _Exchange:
         self._gone = False
         #: The application is told that nothing more comes of it.
         self._over = trio.Event()
-        self._watching = trio.CancelScope()
+        self._timer: Timer | None = None
         self._reading: trio.CancelScope | None = None
         self._received_end = False
         # Applications may call from more than one task.
@@ -120,13 +122,12 @@ class _Exchange:
     async def serve(self, app: App, scope: Scope) -> None:
         """Call *app*, and end what it didn't."""
         try:
-            with alone():
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch)
-                    await self._run(app, scope)
-                    nursery.cancel_scope.cancel()
+            self._incoming.on_gone(self._lost)
+            await self._run(app, scope)
             await self._finish()
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             if not self._response.ended and not self._gone:
                 self._incoming.reset("the server gave the request up")
 
@@ -137,23 +138,6 @@ class _Exchange:
                 await app(scope, self.receive, self.send)
         except* Exception as group:  # noqa: BLE001 - whatever it is, it is reported
             self._failure = unwrapped(group)
-
-    async def _watch(self) -> None:
-        """Notice that the caller has gone, and cancel what nobody waits for."""
-        with self._watching:
-            await self._incoming.wait_gone()
-            self._lost()
-        through = self._response.through
-        if not self._over.is_set():  # the caller has all that it gets
-            with trio.move_on_after(_PATIENCE):
-                await through.wait()
-            self._set_over()
-        if self._grace is None or through.is_set():
-            return
-        with trio.move_on_after(self._grace):
-            await through.wait()
-        if not through.is_set():
-            self._app_scope.cancel()
 
     async def _finish(self) -> None:
         error = self._failure
@@ -213,13 +197,25 @@ class _Exchange:
         return ascii(f"{head.method.decode('latin-1')} {path.decode('latin-1'):.200}")[1:-1]
 
     def _lost(self) -> None:
+        """The caller has gone."""
         if not self._response.ended:
             self._gone = True
+            self._limit(0)
             self._set_over()
+
+    def _body_is_left_out(self) -> None:
+        """The caller has all that it gets, and the application still makes a body."""
+        if self._timer is None:
+            self._limit(_PATIENCE)
+            deadline = trio.current_time() + _PATIENCE
+            self._timer = current_clock().call_at(deadline, lambda _: self._set_over())
+
+    def _limit(self, seconds: float) -> None:
+        if self._grace is not None and self._app_scope.deadline == math.inf:
+            self._app_scope.deadline = trio.current_time() + seconds + self._grace
 
     def _set_over(self) -> None:
         self._over.set()
-        self._watching.cancel()
         if self._reading is not None:
             self._reading.cancel()
 
@@ -256,10 +252,11 @@ class _Exchange:
                 raise Gone
             response = self._response
             await response.send(message)
-            if response.through.is_set():
+            if response.through:
+                self._app_scope.deadline = math.inf
                 self._set_over()
             elif response.ended:
-                self._watching.cancel()
+                self._body_is_left_out()
         except Gone:
             self._lost()
             raise

@@ -22,8 +22,8 @@ class AsgiResponse:
     """The response to *incoming*.
 
     *started*: whether the application has answered; *sent*: whether any of that left; *ended*:
-    whether the caller has the whole response; *through*: set when the application has sent its
-    last message, which may be later, as there are responses without bodies.
+    whether the caller has the whole response; *through*: whether the application has sent its last
+    message, which may be later, as there are responses without bodies.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class AsgiResponse:
         self._incoming = incoming
         self.sent = False
         self.ended = False
-        self.through = trio.Event()
+        self.through = False
         #: Kept until the body begins: ASGI wants it so, and 500 remains possible.
         self._head: ResponseHead | None = None
         #: A message went out in part.
@@ -70,7 +70,7 @@ class AsgiResponse:
         LocalLimitExceeded as :class:`Incoming` does. Nothing of such a message is sent.
         """
         kind = message["type"]
-        if self.through.is_set():
+        if self.through:
             raise AsgiViolation(f"{kind!r} came after the response's end")
         if self._broken:
             raise AsgiViolation(
@@ -129,7 +129,7 @@ class AsgiResponse:
         if not more:
             self._body_ended = True
             if self._trailers is None:
-                self.through.set()
+                self.through = True
 
     def _check_length(self, size: int, more: bool) -> None:
         if self._expected is None:
@@ -170,11 +170,14 @@ class AsgiResponse:
             return
         if not self._bodiless:
             await self._put(b"", end=True)
-        self.through.set()
+        self.through = True
 
     async def _put(self, data: bytes, *, end: bool) -> None:
         """Have *data* leave, behind the head where that hasn't left."""
         assert self._head is not None
+        if self.sent and not data and not end:
+            await trio.lowlevel.checkpoint()
+            return
         incoming = self._incoming
         trailers = self._trailers or () if end else ()
         was_sent = self.sent
@@ -184,10 +187,8 @@ class AsgiResponse:
             if not was_sent:
                 head = self._head
                 await incoming.respond(head.status, head.fields, data, end=end, trailers=trailers)
-            elif data or end:
-                await incoming.send(data, end=end, trailers=trailers)
             else:
-                await trio.lowlevel.checkpoint()
+                await incoming.send(data, end=end, trailers=trailers)
         except LocalError:
             self.sent = was_sent
             self._broken = False

@@ -235,7 +235,6 @@ class Lifespan:
         if "shutdown" in self._answers:
             self._scope.cancel()  # it has said that it is through, and nothing more comes
         await trio.sleep_forever()
-        raise AssertionError("unreachable")
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
