@@ -1,11 +1,13 @@
 """Serving an application of ASGI 3.0, such as Starlette's and FastAPI's: one request.
 
-The HTTP specification 2.4 of ASGI, with ``http.response.trailers``.
+The HTTP specification 2.3 of ASGI, with ``http.response.trailers``, and with an OSError from
+``send`` as 2.4 has it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,7 +17,8 @@ from wirecore._backend import default
 from wirecore.errors import InvalidOption, LocalError
 
 from .._arguments import require_async, require_seconds, require_type
-from .._errors import alone, unwrapped
+from .._clock import Timer, current_clock
+from .._errors import unwrapped
 from ._asgi_response import AsgiResponse
 from ._asgi_scope import http_scope
 from ._asgi_types import App, Message, Scope, asyncio_hint
@@ -23,25 +26,29 @@ from ._incoming import Gone, Incoming
 
 logger = logging.getLogger("wirecore.rest")
 
-_DISCONNECT: Final = "http.disconnect"
+#: Seconds for a body that nobody gets, of a response to HEAD for one: most are through long before.
+#: Then the application is told that its caller has gone, or it might go on for ever.
+_PATIENCE: Final = 1.0
 
 
 class AsgiHandler:
     """A handler of requests that calls *app*, an application of ASGI 3.0, for each.
 
     The application runs on trio. Functions without ``async`` that Starlette and FastAPI run in
-    threads work as they do elsewhere, and so does whatever stands on anyio. An application that
-    needs asyncio, such as Quart or most drivers of databases that FastAPI is used with, can't run
-    here: asyncio's functions raise RuntimeError ("no running event loop") on trio, or trio raises
+    threads work as they do elsewhere, and so does whatever stands on anyio (its releases each ask
+    for a trio of their time, which is newer than what wirecore asks for). An application that needs
+    asyncio, such as Quart or most drivers of databases that FastAPI is used with, can't run here:
+    asyncio's functions raise RuntimeError ("no running event loop") on trio, or trio raises
     TypeError for an asyncio future that it is to wait for; the caller gets 500, and the log says
     why.
 
-    *root_path*: of the scope; what the caller asked for is in ``path`` and ``raw_path`` as it came.
-    *grace*: seconds that the application may go on, 0 at least, when its caller has gone or has all
-    that it gets; then it is cancelled; None: it never is. It learns of that from ``receive``, which
-    gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its response is
-    through it may run as long as it likes. *state*: what each ``scope["state"]`` is a copy of;
-    :attr:`Lifespan.state`, for one.
+    *root_path*: where the application is mounted for its callers, if what they ask for here lacks
+    that: it is put before ``path``, as uvicorn does, and not before ``raw_path``. *grace*: seconds,
+    0 at least, that the application may go on when its caller has gone, or when a body that nobody
+    gets has no end; then it is cancelled; None: it never is. It learns of that from ``receive``,
+    which gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its
+    response is through it may run as long as it likes. *state*: what each ``scope["state"]`` is a
+    copy of; :attr:`Lifespan.state`, for one.
 
     Raises TypeError and InvalidOption for arguments that make no sense. To call it raises nothing
     but what ends programs and cancellation: an application that fails before it answered has its
@@ -89,21 +96,21 @@ class _Exchange:
         "_receiving",
         "_response",
         "_sending",
-        "_watching",
+        "_timer",
     )
 
     def __init__(self, incoming: Incoming, grace: float | None) -> None:
         self._incoming = incoming
         self._grace = grace
-        self._response = AsgiResponse(incoming, self._set_over)
+        self._response = AsgiResponse(incoming)
         #: What the application runs in, and what it raised.
         self._app_scope = trio.CancelScope()
         self._failure: BaseException | None = None
         #: The caller has gone, and the response wasn't whole.
         self._gone = False
-        #: The caller has gone, or has all that it gets.
+        #: The application is told that nothing more comes of it.
         self._over = trio.Event()
-        self._watching = trio.CancelScope()
+        self._timer: Timer | None = None
         self._reading: trio.CancelScope | None = None
         self._received_end = False
         # Applications may call from more than one task.
@@ -115,13 +122,12 @@ class _Exchange:
     async def serve(self, app: App, scope: Scope) -> None:
         """Call *app*, and end what it didn't."""
         try:
-            with alone():
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch)
-                    await self._run(app, scope)
-                    nursery.cancel_scope.cancel()
+            self._incoming.on_gone(self._lost)
+            await self._run(app, scope)
             await self._finish()
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             if not self._response.ended and not self._gone:
                 self._incoming.reset("the server gave the request up")
 
@@ -132,19 +138,6 @@ class _Exchange:
                 await app(scope, self.receive, self.send)
         except* Exception as group:  # noqa: BLE001 - whatever it is, it is reported
             self._failure = unwrapped(group)
-
-    async def _watch(self) -> None:
-        """Notice that the caller has gone, and cancel what nobody waits for."""
-        with self._watching:
-            await self._incoming.wait_gone()
-            self._lost()
-        through = self._response.through
-        if self._grace is None or through.is_set():
-            return
-        with trio.move_on_after(self._grace):
-            await through.wait()
-        if not through.is_set():
-            self._app_scope.cancel()
 
     async def _finish(self) -> None:
         error = self._failure
@@ -204,13 +197,25 @@ class _Exchange:
         return ascii(f"{head.method.decode('latin-1')} {path.decode('latin-1'):.200}")[1:-1]
 
     def _lost(self) -> None:
+        """The caller has gone."""
         if not self._response.ended:
             self._gone = True
+            self._limit(0)
             self._set_over()
+
+    def _body_is_left_out(self) -> None:
+        """The caller has all that it gets, and the application still makes a body."""
+        if self._timer is None:
+            self._limit(_PATIENCE)
+            deadline = trio.current_time() + _PATIENCE
+            self._timer = current_clock().call_at(deadline, lambda _: self._set_over())
+
+    def _limit(self, seconds: float) -> None:
+        if self._grace is not None and self._app_scope.deadline == math.inf:
+            self._app_scope.deadline = trio.current_time() + seconds + self._grace
 
     def _set_over(self) -> None:
         self._over.set()
-        self._watching.cancel()
         if self._reading is not None:
             self._reading.cancel()
 
@@ -234,7 +239,7 @@ class _Exchange:
                             "more_body": piece is not None,
                         }
             await self._over.wait()
-            return {"type": _DISCONNECT}
+            return {"type": "http.disconnect"}
         finally:
             self._reading = None
             self._receiving.release()
@@ -245,7 +250,13 @@ class _Exchange:
         try:
             if self._gone:
                 raise Gone
-            await self._response.send(message)
+            response = self._response
+            await response.send(message)
+            if response.through:
+                self._app_scope.deadline = math.inf
+                self._set_over()
+            elif response.ended:
+                self._body_is_left_out()
         except Gone:
             self._lost()
             raise

@@ -6,7 +6,6 @@ What it may send when (the HTTP specification of ASGI), and what of that leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -20,11 +19,11 @@ from ._incoming import Incoming
 
 
 class AsgiResponse:
-    """The response to *incoming*; *on_end* is called when the caller has all that it gets.
+    """The response to *incoming*.
 
     *started*: whether the application has answered; *sent*: whether any of that left; *ended*:
-    whether the caller has the whole response; *through*: set when the application has sent its
-    last message, which may be later, as there are responses without bodies.
+    whether the caller has the whole response; *through*: whether the application has sent its last
+    message, which may be later, as there are responses without bodies.
     """
 
     __slots__ = (
@@ -34,7 +33,6 @@ class AsgiResponse:
         "_expected",
         "_head",
         "_incoming",
-        "_on_end",
         "_size",
         "_trailers",
         "ended",
@@ -42,12 +40,11 @@ class AsgiResponse:
         "through",
     )
 
-    def __init__(self, incoming: Incoming, on_end: Callable[[], object]) -> None:
+    def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
-        self._on_end = on_end
         self.sent = False
         self.ended = False
-        self.through = trio.Event()
+        self.through = False
         #: Kept until the body begins: ASGI wants it so, and 500 remains possible.
         self._head: ResponseHead | None = None
         #: A message went out in part.
@@ -73,7 +70,7 @@ class AsgiResponse:
         LocalLimitExceeded as :class:`Incoming` does. Nothing of such a message is sent.
         """
         kind = message["type"]
-        if self.through.is_set():
+        if self.through:
             raise AsgiViolation(f"{kind!r} came after the response's end")
         if self._broken:
             raise AsgiViolation(
@@ -132,7 +129,7 @@ class AsgiResponse:
         if not more:
             self._body_ended = True
             if self._trailers is None:
-                self.through.set()
+                self.through = True
 
     def _check_length(self, size: int, more: bool) -> None:
         if self._expected is None:
@@ -173,11 +170,14 @@ class AsgiResponse:
             return
         if not self._bodiless:
             await self._put(b"", end=True)
-        self.through.set()
+        self.through = True
 
     async def _put(self, data: bytes, *, end: bool) -> None:
         """Have *data* leave, behind the head where that hasn't left."""
         assert self._head is not None
+        if self.sent and not data and not end:
+            await trio.lowlevel.checkpoint()
+            return
         incoming = self._incoming
         trailers = self._trailers or () if end else ()
         was_sent = self.sent
@@ -187,10 +187,8 @@ class AsgiResponse:
             if not was_sent:
                 head = self._head
                 await incoming.respond(head.status, head.fields, data, end=end, trailers=trailers)
-            elif data or end:
-                await incoming.send(data, end=end, trailers=trailers)
             else:
-                await trio.lowlevel.checkpoint()
+                await incoming.send(data, end=end, trailers=trailers)
         except LocalError:
             self.sent = was_sent
             self._broken = False
@@ -198,7 +196,6 @@ class AsgiResponse:
         self._broken = False
         if end:
             self.ended = True
-            self._on_end()
 
 
 def _fields(given: Any) -> list[tuple[bytes, bytes]]:

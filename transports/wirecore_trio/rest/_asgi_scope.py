@@ -1,6 +1,6 @@
 """The scope of ASGI 3.0: what an application learns of a request before it does anything.
 
-The HTTP specification 2.4 of ASGI. A scope of type ``websocket`` would be made here too, and differ
+The HTTP specification 2.3 of ASGI. A scope of type ``websocket`` would be made here too, and differ
 in its type, its scheme and its subprotocols; none is, as neither wire carries WebSockets.
 """
 
@@ -18,8 +18,11 @@ from ._incoming import Caller, Incoming
 #: The key of ``scope["extensions"]`` with the connection's ``id`` and ``metadata``.
 EXTENSION: Final = "wirecore.rest"
 
-#: 2.4 is the first that has ``send`` raise an OSError when the caller has gone.
-_ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
+#: ``send`` raises an OSError when the caller has gone, which is what 2.4 adds. But Starlette, where
+#: it reads of 2.4, notices that with its next piece alone, which may be hours away, and leaves the
+#: generator that makes them to the garbage collector; where it reads of 2.3, it cancels that at
+#: once.
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _HTTP_SCHEMES: Final = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -27,8 +30,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 def http_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) -> Scope:
     """The scope of *incoming*; *state* is copied, not deeply.
 
-    ``path`` is what the caller asked for, without *root_path* put before it: frameworks take that
-    off where it is there.
+    ``path`` is what the caller asked for, behind *root_path*: frameworks look for that and take it
+    off. ``raw_path`` is what came.
     """
     head = incoming.head
     scheme = _HTTP_SCHEMES.get(head.scheme, "http")
@@ -40,7 +43,7 @@ def http_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) 
         "http_version": "1.0" if head.version == b"1.0" else "1.1",
         "method": head.method.decode("ascii").upper(),
         "scheme": scheme,
-        "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
+        "path": root_path + unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
         "query_string": query,
         "root_path": root_path,

@@ -98,6 +98,13 @@ class Incoming(Protocol):
     async def wait_gone(self) -> None:
         """Wait until the caller has gone or given up; without end where that can't be any more."""
 
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        """Have *callback* called once, when :meth:`wait_gone` would return; now if it would now.
+
+        For who serves many requests: it costs no task. It mustn't raise. One callback a request;
+        it is let go when the exchange is over.
+        """
+
 
 #: Serves one request. When it returns or raises, and the exchange isn't over, it is reset.
 Handler: TypeAlias = Callable[[Incoming], Awaitable[None]]

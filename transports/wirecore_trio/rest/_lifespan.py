@@ -131,16 +131,12 @@ class Lifespan:
         with trio.CancelScope(shield=True):
             problem = await self._stop()
         self._scope.cancel()
-        try:
-            await self._tasks.leave(error)
-        except BaseException as left:
-            error = left
-            raise
-        finally:
-            if problem is not None and error is not None:
-                logger.error("%s", problem, exc_info=self._failure)
-        if problem is not None and error is None:
+        await self._tasks.leave(error)
+        if problem is None:
+            return
+        if error is None:
             raise problem from self._failure
+        logger.error("%s", problem, exc_info=self._failure)
 
     async def _start(self) -> None:
         seconds = self._startup_timeout
@@ -239,7 +235,6 @@ class Lifespan:
         if "shutdown" in self._answers:
             self._scope.cancel()  # it has said that it is through, and nothing more comes
         await trio.sleep_forever()
-        raise AssertionError("unreachable")
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
