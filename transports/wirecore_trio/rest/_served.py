@@ -26,12 +26,13 @@ class Served(Exchange):
     It is the job of a worker, too, once *handler* is set.
     """
 
-    __slots__ = ("_gone", "connection", "handler", "head", "on_end")
+    __slots__ = ("_callback", "_gone", "connection", "handler", "head", "on_end")
 
     def __init__(self, channel: Channel, stream: Stream, connection: Caller) -> None:
         super().__init__(channel)
         self._stream = stream
         self._gone: trio.Event | None = None
+        self._callback: Callable[[], object] | None = None
         self.connection = connection
         self.handler: Handler
         self.on_end: Callable[[], None]
@@ -52,6 +53,9 @@ class Served(Exchange):
         super().fail(error)
         if self._gone is not None:
             self._gone.set()
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
     # --- see Incoming -----------------------------------------------------------------------------
 
@@ -107,6 +111,13 @@ class Served(Exchange):
             await self._gone.wait()
         await trio.lowlevel.checkpoint()
 
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        """See Incoming."""
+        if self.error is None:
+            self._callback = callback
+        else:
+            callback()
+
     # --- see Job ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -119,6 +130,7 @@ class Served(Exchange):
             if not self._stream.sent_end:
                 self.give_up("the request wasn't served to its end")
             self._pieces.clear()
+            self._callback = None
             self.on_end()
 
 
