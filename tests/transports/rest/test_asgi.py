@@ -13,6 +13,7 @@ import trio.testing
 
 from tests.transports.rest.memory_incoming import MemoryCaller, MemoryIncoming, serve
 from wirecore.errors import InvalidOption
+from wirecore_trio._clock import current_clock
 from wirecore_trio.rest._asgi import AsgiHandler
 from wirecore_trio.rest._asgi_types import AsgiViolation
 from wirecore_trio.rest._incoming import Gone
@@ -389,6 +390,10 @@ def test_204_and_304_have_no_body(run: Run, status: int, kept: list[Any]) -> Non
         await serve(AsgiHandler(app), incoming)
         assert incoming.happened == [("head", status, kept), ("end", ())]
 
+        incoming = MemoryIncoming("HEAD")
+        await serve(AsgiHandler(sends(start(status), body(b"12345"))), incoming)
+        assert incoming.happened == [("head", status, []), ("end", ())]
+
     run(story)
 
 
@@ -443,6 +448,22 @@ def test_a_body_that_nobody_gets_is_no_reason_to_stop_at_once(run: Run) -> None:
         await serve(AsgiHandler(app), incoming)
         assert got == ["http.disconnect"]
         assert incoming.happened == [("head", 200, []), ("end", ())]
+        assert [timer for timer in current_clock()._heap if timer.callback is not None] == []
+
+    run(story)
+
+
+def test_work_behind_a_body_that_nobody_gets_takes_its_time(run: Run) -> None:
+    async def story() -> None:
+        done: list[str] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await sends(start(), body(b"1", more=True), body(b"2"))(scope, receive, send)
+            await trio.sleep(1000)
+            done.append("work")
+
+        await serve(AsgiHandler(app, grace=3), MemoryIncoming("HEAD"))
+        assert done == ["work"]
 
     run(story)
 
@@ -462,6 +483,16 @@ def test_trailers_follow_the_body(run: Run) -> None:
 
         await serve(AsgiHandler(app), incoming)
         assert incoming.happened[2:] == [("end", ((b"x-sum", b"6"), (b"x-more", b"7")))]
+
+        async def bad(scope: Any, receive: Any, send: Any) -> None:
+            await sends(start(trailers=True), body(b"abc"))(scope, receive, send)
+            with pytest.raises(InvalidOption):  # at once, and not with the last of them
+                await send({"type": TRAILERS, "headers": [(b"a", b"\n")], "more_trailers": True})
+            await send({"type": TRAILERS, "headers": []})
+
+        incoming = MemoryIncoming()
+        await serve(AsgiHandler(bad), incoming)
+        assert incoming.happened[-1] == ("end", ())
 
         incoming = MemoryIncoming("HEAD")
         app_of_get = sends(start(trailers=True), body(b"abc"), {"type": TRAILERS, "headers": []})
@@ -762,6 +793,32 @@ def test_without_a_bound_it_runs_to_its_end(run: Run, caplog: pytest.LogCaptureF
 
     run(story)
     assert caplog.records == []  # what it raised is a consequence: for who debugs
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_becomes_of_that_in_an_application_is_no_fault_of_its(
+    run: Run, caplog: pytest.LogCaptureFixture, wrapped: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def story() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            incoming.go()
+            if not wrapped:
+                raise ValueError("of its own")
+            try:
+                await send(start())
+            except OSError:
+                raise ValueError("a consequence")  # noqa: B904 - as frameworks do
+
+        incoming = MemoryIncoming()
+        await AsgiHandler(app)(incoming)
+        assert incoming.happened == []
+
+    run(story)
+    assert ("of its own" in caplog.text) is not wrapped
+    assert "a consequence" not in caplog.text
+    assert all(record.levelno == logging.INFO for record in caplog.records)
 
 
 def test_a_send_that_waits_for_room_ends_when_the_caller_goes(run: Run) -> None:
