@@ -161,7 +161,6 @@ class Lifespan:
 
     def _unsupported(self) -> None:
         error = self._failure
-        self._failure = None
         if error is not None and self._asked_startup:
             # It may have been meant as a failure; ASGI has a message for those.
             hint = asyncio_hint(error)
@@ -229,12 +228,12 @@ class Lifespan:
             self._asked_startup = True
             return {"type": "lifespan.startup"}
         await self._leaving.wait()
-        if not self._left.is_set():
-            self._left.set()
-            return {"type": "lifespan.shutdown"}
-        if "shutdown" in self._answers:
-            self._scope.cancel()  # it has said that it is through, and nothing more comes
-        await trio.sleep_forever()
+        if self._left.is_set():
+            if "shutdown" in self._answers:
+                self._scope.cancel()  # it has said that it is through, and nothing more comes
+            await trio.sleep_forever()
+        self._left.set()
+        return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
