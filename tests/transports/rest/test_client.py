@@ -142,8 +142,8 @@ def test_its_application_starts_up_and_shuts_down(
         async with open_server() as world, world.connect(app):
             assert told == ["startup"]
         assert told == ["startup", "shutdown"]
+        options = rest.ClientOptions(give_up_after=1)
         with pytest.raises(OSError, match=r".*"):
-            options = rest.ClientOptions(give_up_after=1)
             async with rest.connect("ws://127.0.0.1:1/", app, options):
                 raise AssertionError("nobody is there")
         assert told == ["startup", "shutdown"] * 2
@@ -174,9 +174,10 @@ def test_arguments_of_wrong_types() -> None:
         rest.connect("http://127.0.0.1/")
     with pytest.raises(errors.UnsendableMessage):
         rest.connect(url, metadata=float("nan"))
+    wrong: dict[str, Any]
     for wrong in {"app": 5}, {"options": rest.Options()}, {"host": 5}:
         with pytest.raises(TypeError, match=next(iter(wrong))):
-            rest.connect(url, **wrong)  # type: ignore[arg-type]
+            rest.connect(url, **wrong)
     with pytest.raises(TypeError, match="subprotocols"):
         rest.connect(url, subprotocols=["a"])  # type: ignore[call-arg]
 

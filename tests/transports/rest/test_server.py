@@ -28,7 +28,9 @@ def test_connections_are_found_by_id_and_by_metadata(
         ):
             server = world.server
             await world.joined(4)
-            assert server.connection(one.connection.id).metadata == {"name": "a", "n": [1, 2.0]}
+            found = server.connection(one.connection.id)
+            assert found is not None
+            assert found.metadata == {"name": "a", "n": [1, 2.0]}
             assert server.connection("nobody") is None
             assert len(server.find({"n": [1.0, 2], "name": "a"})) == 1
             assert len(server.find("b")) == 2
@@ -224,9 +226,11 @@ def test_an_application_starts_before_its_server_listens(
 
 
 def test_arguments_of_wrong_types() -> None:
-    for wrong in {"app": 5}, {"options": 5}, {"on_connection": 5}, {"on_request": 5}:
-        with pytest.raises(TypeError, match=next(iter(wrong))):
+    for name in "app", "options", "on_connection", "on_request":
+        wrong: dict[str, Any] = {name: 5}
+        with pytest.raises(TypeError, match=name):
             rest.Server(**wrong)
+    options: dict[str, Any]
     for options in (
         {"max_streams": 0},
         {"ping_interval": 0},
@@ -237,6 +241,6 @@ def test_arguments_of_wrong_types() -> None:
         {"ping_data": bytes(126)},
     ):
         with pytest.raises(errors.InvalidOption):
-            rest.Options(**options)  # type: ignore[arg-type]
+            rest.Options(**options)
     with pytest.raises(TypeError):
         rest.Options(ping_data="text")  # type: ignore[arg-type]

@@ -12,12 +12,15 @@ from tests.transports.conftest import RawPeer
 from tests.transports.pool.world import until
 from wirecore._backend import Backend
 from wirecore.constants import Opcode
+from wirecore.events import Ping
 from wirecore.protocols.rest.handshake import ack_message, metadata_message
 from wirecore_trio import rest, websocket
 from wirecore_trio._listening import Listening
 
 #: Where it is opened: ``async with open_server(app) as world``.
 OpenServer: TypeAlias = Callable[..., AbstractAsyncContextManager["World"]]
+
+AT_ONCE = rest.RetryPolicy(backoff=lambda: rest.Backoff(0.02, 1.0, 0.0, 0.02))
 
 _HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -36,9 +39,9 @@ async def read(receive: Any) -> bytes:
     """The whole body of a request."""
     body = b""
     while True:
-        message = await receive()
+        message: dict[str, Any] = await receive()
         assert message["type"] == "http.request", message
-        body += message["body"]
+        body += bytes(message["body"])
         if not message["more_body"]:
             return body
 
@@ -96,10 +99,16 @@ class Original(RawPeer):
         assert isinstance(second, str)
         return second.encode()
 
+    async def next(self) -> Any:
+        """The next thing that came but pings, which the original doesn't answer between calls."""
+        while isinstance(item := await super().next(), Ping):
+            pass
+        return item
+
     async def answer(self) -> bytes:
         """The next message."""
         item = await self.next()
-        return item.encode() if isinstance(item, str) else item
+        return item.encode() if isinstance(item, str) else bytes(item)
 
 
 class World:
@@ -121,9 +130,13 @@ class World:
         return f"ws://127.0.0.1:{self.port}/"
 
     def connect(self, app: Any = None, **more: Any) -> Any:
-        """``async with world.connect(app, metadata=...) as client``; options by their names."""
+        """``async with world.connect(app, metadata=...) as client``; options by their names.
+
+        It comes back at once.
+        """
         own = {"metadata", "host", "wait", "root_path", "on_ping", "on_pong"}
         options = {name: more.pop(name) for name in [*more] if name not in own}
+        options.setdefault("retry", AT_ONCE)
         return rest.connect(
             self.url, app, rest.ClientOptions(**options), backend=self.backend, **more
         )

@@ -7,7 +7,9 @@ directions; with the Go original it is one at a time, in one.
 
 from wirecore.protocols.rest.errors import Aborted
 from wirecore.protocols.rest.heads import Fields, RequestHead
+from wirecore.session import Backoff
 
+from .._supervise import RetryPolicy
 from ._asgi import AsgiHandler
 from ._asgi_types import AsgiViolation
 from ._call import Response, ResponseStream
@@ -23,6 +25,7 @@ __all__ = [
     "Aborted",
     "AsgiHandler",
     "AsgiViolation",
+    "Backoff",
     "Client",
     "ClientOptions",
     "Connection",
@@ -40,6 +43,7 @@ __all__ = [
     "RequestHead",
     "Response",
     "ResponseStream",
+    "RetryPolicy",
     "Server",
     "connect",
 ]
