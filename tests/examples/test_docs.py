@@ -40,11 +40,12 @@ SAVED = [
 
 #: How many programs each page has, without those.
 PAGES = {
-    "README.md": 4,
+    "README.md": 5,
     "docs/codegen.md": 3,
     "docs/pool-gob.md": 1,
     "docs/pool.md": 4,
     "docs/protocols.md": 2,
+    "docs/rest.md": 4,
     "docs/start.md": 1,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,
