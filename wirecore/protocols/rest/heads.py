@@ -21,8 +21,8 @@ Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 MAX_FIELDS: Final = 1000
 
 _TOKEN: Final = re.compile(TOKEN)
-#: No spaces and no control characters; what browsers send beside ASCII passes.
-_TARGET: Final = re.compile(rb"[\x21-\x7e\x80-\xff]+")
+#: Visible ASCII, as h11 has it: all else is percent-encoded.
+_TARGET: Final = re.compile(rb"[\x21-\x7e]+")
 #: No spaces around it: in HTTP, nobody could tell whose they are. No control character but tabs.
 _VALUE: Final = re.compile(
     rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
@@ -77,7 +77,7 @@ def problem_of_request(head: RequestHead) -> str:
     if not _TOKEN.fullmatch(head.method):
         return f"a request's method is no token: {head.method[:50]!r}"
     if not _TARGET.fullmatch(head.target):
-        return "a request's target is empty, or holds spaces or control characters"
+        return "a request's target is empty, or holds what must be percent-encoded"
     if not (head.target.startswith(b"/") or head.target == b"*" or head.method == b"CONNECT"):
         return "a request's target is no path, which begins with a slash"
     if head.scheme not in _SCHEMES:

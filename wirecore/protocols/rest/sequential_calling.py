@@ -28,6 +28,9 @@ from wirecore.protocols.rest.heads import (
     ResponseHead,
     check_request,
     check_trailers,
+    problem_of_fields,
+    problem_of_response,
+    received,
 )
 
 #: How long a whole request may be that the original is sure to read, head and body together, by
@@ -217,7 +220,9 @@ class SequentialCalling:
             if data and not self._abandoned:
                 happened.append((happenings.DATA, stream, data))
         elif isinstance(event, h11.EndOfMessage):
-            self._end(stream, tuple(event.headers.raw_items()), happened)
+            trailers = tuple(event.headers.raw_items())
+            received(problem_of_fields(trailers))
+            self._end(stream, trailers, happened)
         elif isinstance(event, h11.InformationalResponse | h11.Response):
             self._head(stream, event, happened)
 
@@ -231,6 +236,7 @@ class SequentialCalling:
         head = ResponseHead(
             event.status_code, fields, bytes(event.reason), bytes(event.http_version)
         )
+        received(problem_of_response(head))
         if isinstance(event, h11.Response):
             ids = values_of(fields, CORRELATION_ID)
             asked = values_of(stream.request.fields, CORRELATION_ID)[0]

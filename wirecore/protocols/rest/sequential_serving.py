@@ -32,7 +32,9 @@ from wirecore.protocols.rest.heads import (
     ResponseHead,
     check_response,
     check_trailers,
+    problem_of_fields,
     problem_of_request,
+    received,
 )
 
 #: Requests that may wait for the one before them to be answered. The original sends none.
@@ -321,10 +323,9 @@ def read_request(message: bytes, max_head: int) -> tuple[RequestHead, bytes, Fie
     if not isinstance(event, h11.EndOfMessage):
         raise InvalidMessage("the request's body isn't whole")
     found = _head_of(request, version)
-    problem = problem_of_request(found)
-    if problem:
-        raise InvalidMessage(problem)
-    return found, b"".join(body), tuple(event.headers.raw_items())
+    trailers = tuple(event.headers.raw_items())
+    received(problem_of_request(found) or problem_of_fields(trailers))
+    return found, b"".join(body), trailers
 
 
 def _head_of(request: h11.Request, version: bytes) -> RequestHead:
