@@ -193,6 +193,14 @@ def test_a_competitor_of_webwire_is_asked_the_same(tmp_path: Path) -> None:
         assert row["contenders"].keys() == {"JSON-RPC inline", "JSON-RPC async"}
 
 
+@pytest.mark.parametrize("peer", ["wirecore_rest", "httpx2_uvicorn"])
+def test_requests_over_websocket_and_over_http(tmp_path: Path, peer: str) -> None:
+    pair = f"{peer}:{peer}"
+    document = figures(tmp_path / "figures.json", "--rows", "rest_request/100", "--pair", pair)
+    measured = document["rows"][0]["contenders"][pair]
+    assert measured["checked"] >= measured["messages"] > 0
+
+
 def test_a_pool_calls_its_providers(tmp_path: Path) -> None:
     """The pool is the client: it tells the provider where it is. And the same with no pool."""
     pairs = [f"{peer}:{peer}" for peer in ("wirecore_pool", "wirecore_callbacks")]
