@@ -45,7 +45,7 @@ PAGES = {
     "docs/pool-gob.md": 1,
     "docs/pool.md": 4,
     "docs/protocols.md": 2,
-    "docs/rest.md": 4,
+    "docs/rest.md": 5,
     "docs/start.md": 1,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,

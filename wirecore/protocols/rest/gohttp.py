@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from wirecore.errors import InvalidMessage
 from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
 
 CORRELATION_ID: Final = b"x-correlation-id"
@@ -27,6 +28,16 @@ _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 def canonical(name: bytes) -> bytes:
     """*name* as Go has it: ``x-correlation-id`` becomes ``X-Correlation-Id``."""
     return b"-".join([part[:1].upper() + part[1:].lower() for part in name.split(b"-")])
+
+
+def check_size(fields: Fields, most: int) -> None:
+    """Raise InvalidMessage where *fields* that came have more than *most* bytes.
+
+    h11 bounds a head only while it isn't whole.
+    """
+    size = sum([len(name) + len(value) + 4 for name, value in fields])
+    if size > most:
+        raise InvalidMessage(f"a head has {size} bytes, and {most} are allowed (max_head)")
 
 
 def values_of(fields: Fields, name: bytes) -> list[bytes]:

@@ -14,13 +14,19 @@ import h11
 
 from wirecore.errors import (
     InvalidMessage,
+    InvalidOption,
     InvalidState,
     LocalLimitExceeded,
     without_frames,
 )
 from wirecore.protocols.rest import happenings
 from wirecore.protocols.rest.errors import Aborted
-from wirecore.protocols.rest.gohttp import CORRELATION_ID, request_bytes, values_of
+from wirecore.protocols.rest.gohttp import (
+    CORRELATION_ID,
+    check_size,
+    request_bytes,
+    values_of,
+)
 from wirecore.protocols.rest.happenings import Happening, Stream
 from wirecore.protocols.rest.heads import (
     Fields,
@@ -109,6 +115,8 @@ class SequentialCalling:
         if self._stream is not None:
             raise InvalidState("a request is under way, and the peer takes one at a time")
         check_request(head)
+        if head.method == b"CONNECT":
+            raise InvalidOption("CONNECT makes a tunnel of a connection, which this one can't be")
         if not values_of(head.fields, CORRELATION_ID):
             own = (b"X-Correlation-Id", self._make_id().encode("ascii"))
             head = RequestHead(head.method, head.target, (*head.fields, own), head.scheme)
@@ -201,9 +209,10 @@ class SequentialCalling:
             raise InvalidMessage("a message came, and no request is under way")
         if not self._begun:
             # h11 would wait for the end of its first line.
-            if not (message.startswith(_START) or _START.startswith(message)):
+            start = bytes(parser.trailing_data[0]) + message[: len(_START)]
+            if not (start.startswith(_START) or _START.startswith(start)):
                 raise InvalidMessage("what came in place of a response is no HTTP")
-            self._begun = len(message) >= len(_START)
+            self._begun = len(start) >= len(_START)
         parser.receive_data(message)
         while self._parser is parser:
             try:
@@ -237,6 +246,7 @@ class SequentialCalling:
             event.status_code, fields, bytes(event.reason), bytes(event.http_version)
         )
         received(problem_of_response(head))
+        check_size(head.fields, self._max_head)
         if isinstance(event, h11.Response):
             ids = values_of(fields, CORRELATION_ID)
             asked = values_of(stream.request.fields, CORRELATION_ID)[0]
@@ -292,7 +302,7 @@ def _parser_for(request: RequestHead, max_head: int) -> h11.Connection:
     """What reads the response to *request*: a parser of its own, as none survives a mistake."""
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head)
     # All that decides how a response is read is the method; it is written elsewhere.
-    method = request.method if request.method in (b"HEAD", b"CONNECT") else b"GET"
+    method = b"HEAD" if request.method == b"HEAD" else b"GET"
     parser.send(h11.Request(method=method, target=b"/", headers=[(b"Host", b"")]))
     parser.send(h11.EndOfMessage())
     return parser

@@ -14,12 +14,19 @@ from typing import Any, Final
 
 import h11
 
-from wirecore.errors import InvalidMessage, InvalidState, RemoteLimitExceeded, without_frames
+from wirecore.errors import (
+    InvalidMessage,
+    InvalidOption,
+    InvalidState,
+    RemoteLimitExceeded,
+    without_frames,
+)
 from wirecore.protocols.rest import happenings
 from wirecore.protocols.rest.errors import Aborted
 from wirecore.protocols.rest.gohttp import (
     CORRELATION_ID,
     KNOWN_LENGTH,
+    check_size,
     chunk,
     last_chunk,
     response_start,
@@ -44,7 +51,7 @@ _ROOM: Final = 1 << 62
 _TEXT: Final = (b"Content-Type", b"text/plain; charset=utf-8")
 
 #: The first line of a request and what may be told of its head without parsing it.
-_FIRST: Final = re.compile(rb"(?:\r?\n)*([^\r\n]*?)[ ]+HTTP/([0-9])\.([0-9])[ ]*(\r?\n)")
+_FIRST: Final = re.compile(rb"(?:\r?\n)*([^\r\n]*?)(?<! )[ ]+HTTP/([0-9])\.([0-9])[ ]*(\r?\n)")
 _HOST: Final = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?|wss?)://)([^/?#]*)([^#]*)")
@@ -63,6 +70,7 @@ class SequentialServing:
         "_deadline",
         "_due",
         "_head_timeout",
+        "_left",
         "_make_date",
         "_max_head",
         "_put",
@@ -90,6 +98,7 @@ class SequentialServing:
         self._deadline = math.inf  # of the response's head
         self._chunked = False
         self._sends_body = True
+        self._left = math.inf  # bytes of the body that its head has announced
         self.problem: Exception | None = None
 
     @property
@@ -173,7 +182,7 @@ class SequentialServing:
         if head.status < 200:
             return
         start = self._start(stream, head, data, trailers, end=end)
-        body = self._carried(data)
+        body = self._carried(data, end=end)
         if end and self._chunked:
             body += last_chunk(trailers)
         self._put(start + body)
@@ -199,6 +208,7 @@ class SequentialServing:
             length = len(data) if self._sends_body or data else None
         elif not told and self._sends_body and not is_old:
             self._chunked = True
+        self._left = _announced(head) if told and self._sends_body else math.inf
         ids = values_of(request.fields, CORRELATION_ID)
         return response_start(
             ResponseHead(head.status, head.fields, head.reason, b"1.0" if is_old else b"1.1"),
@@ -209,9 +219,13 @@ class SequentialServing:
             correlation_id=ids[0] if ids else None,
         )
 
-    def _carried(self, data: bytes) -> bytes:
+    def _carried(self, data: bytes, *, end: bool) -> bytes:
         if not self._sends_body:
             return b""
+        left = self._left - len(data)
+        if left < 0 or (end and 0 < left < math.inf):
+            raise InvalidOption("a body isn't as long as its Content-Length says")
+        self._left = left
         return chunk(data) if self._chunked else data
 
     def send(
@@ -224,7 +238,7 @@ class SequentialServing:
             raise InvalidState("a body has its place between the head and the end of a response")
         if trailers:
             check_trailers(trailers)
-        message = self._carried(data)
+        message = self._carried(data, end=end)
         if end and self._chunked:
             message += last_chunk(trailers)
         if message:
@@ -288,6 +302,15 @@ class SequentialServing:
         return [stream]
 
 
+def _announced(head: ResponseHead) -> float:
+    """What a Content-Length says. Raises InvalidOption where that isn't one number."""
+    values = set(values_of(head.fields, b"content-length"))
+    value = values.pop()
+    if values or not value.isdigit() or len(value) > 18:
+        raise InvalidOption("a Content-Length is one number")
+    return int(value)
+
+
 def read_request(message: bytes, max_head: int) -> tuple[RequestHead, bytes, Fields]:
     """The request that is in *message*, its body and its trailers; what follows it is dropped.
 
@@ -325,6 +348,7 @@ def read_request(message: bytes, max_head: int) -> tuple[RequestHead, bytes, Fie
     found = _head_of(request, version)
     trailers = tuple(event.headers.raw_items())
     received(problem_of_request(found) or problem_of_fields(trailers))
+    check_size(found.fields, max_head)
     return found, b"".join(body), trailers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -82,7 +83,9 @@ def test_a_recorded_call(name: str) -> None:
         assert [(status, len(body)) for status, body in read] == [(200, 6), (200, 16)]
         return
     assert [status for status, _ in read] == [int(each["status"][:3]) for each in results]
-    assert [len(body) for _, body in read] == [each["body_len"] for each in results]
+    for (_, body), result in zip(read, results, strict=True):
+        assert len(body) == result["body_len"]
+        assert not body or sha256(body).hexdigest() == result["body_sha256"]
 
 
 #: What comes of the first request's odd response. Where the original waits, dies, or reads another
@@ -242,10 +245,29 @@ def test_the_answer_to_head_has_no_body() -> None:
     assert [kind for kind, _ in caller.get(ANSWER[:-2])] == [RESPONSE, END, IDLE]
 
 
+@pytest.mark.parametrize("cut", range(1, len(ANSWER)))
+def test_a_response_may_be_cut_anywhere(cut: int) -> None:
+    caller = Caller()
+    caller.call()
+    told = caller.get(ANSWER[:cut]) + caller.get(ANSWER[cut:])
+    assert caller.wire.problem is None
+    assert b"".join(value for kind, value in told if kind == DATA) == b"ok"
+    assert not caller.wire.busy
+
+
+def test_a_head_that_is_too_long() -> None:
+    caller = Caller(max_head=2000)
+    caller.call()
+    caller.get(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 3000 + b"\r\nContent-Length: 0\r\n\r\n")
+    assert "max_head" in str(caller.wire.problem)
+
+
 def test_what_this_end_mustnt_do() -> None:
     caller = Caller()
     with pytest.raises(InvalidOption):
         caller.call(RequestHead(b"GET", b"/\r\n", GET.fields))
+    with pytest.raises(InvalidOption, match="CONNECT"):
+        caller.call(RequestHead(b"CONNECT", b"a:1", GET.fields))
     stream = caller.call()
     with pytest.raises(InvalidState, match="one direction"):
         caller.wire.respond(stream, ResponseHead(200, ()), now=0.0)

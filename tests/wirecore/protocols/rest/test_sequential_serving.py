@@ -8,11 +8,11 @@ import pytest
 
 from tests.wirecore.protocols.rest.recorded import named
 from tests.wirecore.protocols.rest.test_sequential_calling import requests_of
-from wirecore.errors import InvalidOption, InvalidState
+from wirecore.errors import InvalidMessage, InvalidOption, InvalidState
 from wirecore.protocols.rest.errors import Aborted
 from wirecore.protocols.rest.happenings import DATA, END, REQUEST, RESET, Stream
 from wirecore.protocols.rest.heads import RequestHead, ResponseHead
-from wirecore.protocols.rest.sequential_serving import MAX_WAITING, SequentialServing
+from wirecore.protocols.rest.sequential_serving import MAX_WAITING, SequentialServing, read_request
 
 ASKED = b"GET /a HTTP/1.1\r\nHost: localhost\r\nX-Correlation-Id: 1\r\n\r\n"
 DATE = b"Fri, 20 Nov 2026 23:26:12 GMT"
@@ -293,6 +293,33 @@ def test_what_this_end_mustnt_do() -> None:
     server.wire.respond(stream, ResponseHead(200, ()), now=0.0)
     with pytest.raises(InvalidState):
         server.wire.respond(stream, ResponseHead(200, ()), now=0.0)
+
+
+@pytest.mark.parametrize("pieces", [[b"four"], [b"to", b"o"], [b"fo", b"ur"], [b""]])
+def test_a_body_is_as_long_as_was_announced(pieces: list[bytes]) -> None:
+    server = Server()
+    fields = ((b"Content-Length", b"3"),)
+    if sum(map(len, pieces)) == 3:
+        assert server.answer(server.asked(), *pieces, fields=fields).endswith(b"\r\n\r\ntoo")
+        return
+    with pytest.raises(InvalidOption, match="Content-Length"):
+        server.answer(server.asked(), *pieces, fields=fields)
+
+
+@pytest.mark.parametrize("values", [[b"1", b"2"], [b"x"], [b"-1"]])
+def test_a_length_is_one_number(values: list[bytes]) -> None:
+    server = Server()
+    fields = [(b"Content-Length", value) for value in values]
+    with pytest.raises(InvalidOption, match="one number"):
+        server.answer(server.asked(), b"a", fields=fields)
+
+
+def test_long_lines_and_long_heads_take_no_time_and_no_room() -> None:
+    with pytest.raises(InvalidMessage):
+        read_request(b"GET" + b" " * 1_000_000 + b"x\r\n\r\n", 1 << 16)
+    long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 70_000 + b"\r\n\r\n"
+    with pytest.raises(InvalidMessage, match="max_head"):
+        read_request(long, 1 << 16)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Who publishes: which connections a name has, who may take one, and whose turn it is."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from wirecore.constants import CloseCode
+from wirecore.websocket import Request as HttpRequest
+from wirecore.websocket import Response
+
+from ..._arguments import require_type
+from ._routes import name_of
+
+if TYPE_CHECKING:
+    from .._connection import Connection
+    from .._server import Server
+    from ._routes import Route
+
+logger = logging.getLogger("wirecore.rest.gateway")
+
+_ASK = (("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bearer"))
+
+
+class Tokens:
+    """The secrets of publishers, and which names each may publish.
+
+    *names*: from a token to names; ``"*"`` among these stands for all. Raises TypeError for another
+    type, ValueError for a token that is empty or no ASCII.
+    """
+
+    def __init__(self, names: Mapping[str, Collection[str]]) -> None:
+        require_type("names", names, Mapping)
+        self._names: dict[bytes, frozenset[str]] = {}
+        for token, allowed in names.items():
+            require_type("a token", token, str)
+            if not token or not token.isascii():
+                raise ValueError("a token is text of ASCII, and not empty")
+            if isinstance(allowed, str):
+                raise TypeError("a token's names are several, as in ['api'], and no single text")
+            self._names[token.encode("ascii")] = frozenset(allowed)
+
+    def names_of(self, request: HttpRequest | None) -> frozenset[str] | None:
+        """What the token of *request* may publish; None: it shows none that is known.
+
+        All are compared, each in the same time: how long it takes tells nothing.
+        """
+        given = b"" if request is None else request.header("authorization") or b""
+        scheme, _, token = given.partition(b" ")
+        found = None
+        for known, names in self._names.items():
+            if hmac.compare_digest(known, token.strip()) and scheme.lower() == b"bearer":
+                found = names
+        return found
+
+    async def admit(self, request: HttpRequest) -> Response | None:
+        """An ``on_request`` for a server: 401 for who shows no token that is known."""
+        if self.names_of(request) is None:
+            return Response(401, _ASK, b"a publisher's token is needed\n")
+        return None
+
+    def may_publish(self, connection: Connection) -> bool:
+        """Whether the client of *connection* may call itself what it does."""
+        names = self.names_of(connection.http_request) or frozenset()
+        return "*" in names or name_of(connection.metadata) in names
+
+    async def welcome(self, connection: Connection) -> None:
+        """An ``on_connection`` for a server: who may not publish its name is sent away."""
+        if not self.may_publish(connection):
+            logger.warning("%r may not publish its name: it is closed", connection)
+            await connection.aclose(CloseCode.POLICY_VIOLATION, "this token is for other names")
+
+
+class Publishers:
+    """The connections of *server*, as routes find them. *tokens*: None lets everybody publish."""
+
+    def __init__(self, server: Server, tokens: Tokens | None) -> None:
+        self._server = server
+        self._tokens = tokens
+        self._under_way: dict[str, int] = {}
+
+    def choose(self, route: Route, tried: Collection[str]) -> Connection | None:
+        """The one with the fewest requests under way, of those not *tried*; None: there is none."""
+        found = [
+            each
+            for each in self._server.connections
+            if route.wants(each.metadata)
+            and each.id not in tried
+            and not each.leaving
+            and not each.closed
+            and (self._tokens is None or self._tokens.may_publish(each))
+        ]
+        return min(found, key=lambda each: self._under_way.get(each.id, 0), default=None)
+
+    def begin(self, connection: Connection) -> None:
+        """It gets a request."""
+        self._under_way[connection.id] = self._under_way.get(connection.id, 0) + 1
+
+    def end(self, connection: Connection) -> None:
+        """It is through with one."""
+        left = self._under_way[connection.id] - 1
+        if left:
+            self._under_way[connection.id] = left
+        else:
+            del self._under_way[connection.id]

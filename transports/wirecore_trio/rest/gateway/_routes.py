@@ -1,0 +1,96 @@
+"""Which publisher gets a request: by its Host, by the beginning of its path, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wirecore.errors import InvalidOption
+
+from ..._arguments import require_type
+
+_ANY: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Requests that are alike go to publishers of one name.
+
+    *name*: what the publishers call themselves, see :func:`name_of`; or *metadata*: just what they
+    said of themselves. *host*: the Host of the requests, without its port, in any case; one that
+    begins with ``*.`` stands for all names below it; None: any. *prefix*: the path that theirs
+    begins with, as ``/api``, which is no part of ``/apis``; None: any. *strip*: whether the
+    publisher gets the path without it; it learns of it in ``X-Forwarded-Prefix``.
+
+    Raises InvalidOption for what makes no sense, TypeError for arguments of other types.
+    """
+
+    name: str | None = None
+    metadata: Any = _ANY
+    host: str | None = None
+    prefix: str | None = None
+    strip: bool = False
+
+    def __post_init__(self) -> None:
+        for option in ("name", "host", "prefix"):
+            require_type(option, getattr(self, option), str, optional=True)
+        if (self.name is None) == (self.metadata is _ANY):
+            raise InvalidOption("a route has a name or metadata, and not both")
+        if self.prefix is not None and (
+            not self.prefix.startswith("/") or self.prefix.endswith("/")
+        ):
+            raise InvalidOption("prefix begins with a slash, and doesn't end with one")
+        if self.strip and self.prefix is None:
+            raise InvalidOption("strip takes a prefix off, and there is none")
+
+    def wants(self, metadata: Any) -> bool:
+        """Whether a publisher with this *metadata* is one for it."""
+        if self.name is not None:
+            return name_of(metadata) == self.name
+        return type(metadata) is type(self.metadata) and bool(metadata == self.metadata)
+
+    def fits(self, host: str, path: str) -> bool:
+        """Whether it is the route of such a request."""
+        return self._fits_host(host) and self._fits_path(path)
+
+    def _fits_host(self, host: str) -> bool:
+        if self.host is None:
+            return True
+        wanted, host = self.host.lower(), host.lower()
+        if wanted.startswith("*."):
+            return host.endswith(wanted[1:]) and len(host) > len(wanted) - 1
+        return host == wanted
+
+    def _fits_path(self, path: str) -> bool:
+        prefix = self.prefix
+        return prefix is None or path == prefix or path.startswith(f"{prefix}/")
+
+    @property
+    def weight(self) -> tuple[int, int, int]:
+        """How much it says: of two that fit, the one that says more counts."""
+        host = self.host or ""
+        return (len(self.prefix or ""), int(bool(host) and not host.startswith("*.")), len(host))
+
+
+def name_of(metadata: Any) -> str | None:
+    """What a publisher calls itself: its metadata, where that is a text, or its member "name"."""
+    if isinstance(metadata, dict):
+        metadata = metadata.get("name")
+    return metadata if isinstance(metadata, str) else None
+
+
+class Routes:
+    """The routes of a gateway, the most telling first."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        for route in routes:
+            require_type("a route", route, Route)
+        self._routes = sorted(routes, key=lambda route: route.weight, reverse=True)
+
+    def find(self, host: str, path: str) -> Route | None:
+        """The route of a request; None: it has none."""
+        for route in self._routes:
+            if route.fits(host, path):
+                return route
+        return None
