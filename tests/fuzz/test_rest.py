@@ -142,7 +142,7 @@ class Play:
 
     def ask(self, end: End) -> None:
         """A request begins."""
-        if not end.wire.busy:
+        if end.wire.free:
             stream = end.request(POST, end=False)
             self.live[end][stream.id] = stream
 

@@ -251,6 +251,51 @@ def test_a_request_waits_for_an_application(open_server: OpenServer, run_sockets
     run_sockets(story)
 
 
+def test_a_turn_that_isnt_used_is_the_next_ones(open_server: OpenServer, run_sockets: Run) -> None:
+    """Who waited for it, and then can't send, holds nobody up."""
+    parked = Parked()
+
+    async def story() -> None:
+        statuses: list[int] = []
+
+        async def ask(path: str, **more: Any) -> None:
+            statuses.append((await client.request("GET", path, **more)).status)
+
+        async def ask_in_vain() -> None:
+            with pytest.raises(errors.LocalLimitExceeded):
+                await client.request("GET", "/", headers={"X": "y" * 70_000})
+
+        async with open_server(parked) as world, world.connect(max_streams=1) as client:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, "/1")
+                await parked.wait_for("/1")
+                nursery.start_soon(ask_in_vain)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(ask, "/2")
+                await trio.testing.wait_all_tasks_blocked()
+                parked.waiting["/1"].set()
+                await parked.wait_for("/2")
+                parked.waiting["/2"].set()
+            assert statuses == [200, 200]
+
+    run_sockets(story)
+
+
+def test_a_request_whose_caller_goes_while_it_waits(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def story() -> None:
+        async with open_server(app_timeout=None) as world, world.connect() as client:
+            [theirs] = await world.joined()
+            with trio.move_on_after(1):
+                await client.request("GET", "/gone")
+            await until(lambda: not theirs._backlog._requests)
+            theirs.serve(echo)
+            assert (await client.request("GET", "/")).body == b"GET / "
+
+    run_sockets(story)
+
+
 def test_nobody_serves(open_server: OpenServer, run_sockets: Run) -> None:
     async def story() -> None:
         async with open_server(app_timeout=5) as world, world.connect() as client:

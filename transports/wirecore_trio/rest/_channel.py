@@ -179,9 +179,9 @@ class Channel(Owner[list[Happening]]):
     # --- out ------------------------------------------------------------------------------------
 
     async def turn(self) -> None:
-        """Wait until a request may go. A checkpoint only where it has to wait.
+        """Wait until a request may go: send it then, before anything else is awaited.
 
-        Raises NotConnected where none may go any more.
+        A checkpoint only where it has to wait. Raises NotConnected where none may go any more.
         """
         task = trio.lowlevel.current_task()
 
@@ -189,9 +189,17 @@ class Channel(Owner[list[Happening]]):
             self._turns.remove(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        while self.wire.busy:
-            self._turns.append(task)
-            await trio.lowlevel.wait_task_rescheduled(abort)
+        while True:
+            while not self.wire.free:
+                self._turns.append(task)
+                await trio.lowlevel.wait_task_rescheduled(abort)
+            if self.session.outbox.pending <= self._options.high_water:
+                return
+            try:
+                await self._pump.drained()
+            except BaseException:
+                self._next_turns()  # it was ours, and is another's
+                raise
 
     def request(
         self,
@@ -208,6 +216,9 @@ class Channel(Owner[list[Happening]]):
             stream = self.wire.request(head, data, end=end, trailers=trailers, now=self._pump.now())
         except errors.NotConnected:
             raise NotConnected(f"the connection to {self.peer} has ended") from None
+        except BaseException:
+            self._next_turns()  # nothing was sent
+            raise
         stream.owner = exchange
         exchange._stream = stream
         exchange.is_begun = True
@@ -232,7 +243,7 @@ class Channel(Owner[list[Happening]]):
         if not stream.over and self.session.open:
             self.wire.reset(stream, why, self._pump.now())
             self._written()
-            self._next_turn()
+            self._next_turns()
 
     def consumed(self, stream: Stream, size: int) -> None:
         """The owner of an exchange is through with so many bytes."""
@@ -269,9 +280,10 @@ class Channel(Owner[list[Happening]]):
         if self.session.next_deadline() < self._pump.armed:
             self._pump.arm()
 
-    def _next_turn(self) -> None:
-        if self._turns and not self.session.wire.busy:  # type: ignore[union-attr]  # there is one
-            trio.lowlevel.reschedule(self._turns.popleft())
+    def _next_turns(self) -> None:
+        if self._turns and self.session.wire is not None:
+            for _ in range(min(len(self._turns), self.session.wire.free)):
+                trio.lowlevel.reschedule(self._turns.popleft())
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -332,8 +344,8 @@ class Channel(Owner[list[Happening]]):
                 self.tell_change()
             elif kind == happenings.LEAVING:
                 self._listener._leaving(self)
-        if self._turns and self.session.wire is not None:
-            self._next_turn()
+        if self._turns:
+            self._next_turns()
 
     @staticmethod
     def _tell_owner(exchange: Exchange, kind: int, value: Any) -> None:

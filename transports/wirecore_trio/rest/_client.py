@@ -217,8 +217,6 @@ class Client(Requesting):
             if not self._closing and not connection.closed:
                 if self._handler is not None:
                     connection._serve_with(self._handler)
-                else:
-                    self._nursery.start_soon(connection._refuse_late)
                 self._connection = connection
                 self._connections += 1
                 self._change()

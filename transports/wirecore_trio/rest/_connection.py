@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -134,8 +133,9 @@ class Connection(Requesting):
         stream.owner = request
         if self._handler is not None:
             self._start(request, self._handler)
-        elif self._channel.session.multiplexed and self._options.app_timeout is not None:
+        else:
             self._backlog.add(request)
+            channel.start_soon(self._backlog.wait, request, self._options.app_timeout)
 
     def _start(self, request: Served, handler: Handler) -> None:
         request.handler = handler
@@ -244,19 +244,6 @@ class Connection(Requesting):
             self._channel.leave()
             if not self._serving:
                 self._channel.close()
-
-    async def _wait_served(self) -> None:
-        while self._serving and not self._channel.ended:
-            await self._channel.wait_for_change()
-
-    async def _refuse_late(self) -> None:
-        """Requests that no application took in time aren't served."""
-        seconds = self._options.app_timeout
-        while self._handler is None and not self._channel.ended:
-            with trio.move_on_after(math.inf if seconds is None else seconds):
-                await self._channel.wait_for_change()
-                continue
-            self._backlog.refuse("no application serves here")
 
     def _leaving(self, channel: Channel) -> None:
         """See the channel's Listener."""

@@ -57,8 +57,8 @@ class _Transport:
 
     Timeouts are the library's own, as far as they have a meaning here: "connect" for waiting until
     there is a connection, "pool" until a request may go, "read" for the head of the response and
-    each piece of its body, "write" until the request may be queued. Its errors are the library's
-    too. To close it closes nothing: the connection is its owner's.
+    each piece of its body; "write" has none. Its errors are the library's too. To close it closes
+    nothing: the connection is its owner's.
 
     Raises TypeError for another *connection*.
     """
@@ -104,11 +104,7 @@ class _Transport:
         with trio.move_on_after(_seconds(timeouts, "pool")) as scope:
             await channel.turn()
         if scope.cancelled_caught:
-            raise library.PoolTimeout("too many requests were under way for all the time")
-        with trio.move_on_after(_seconds(timeouts, "write")) as scope:
-            await channel.drained()
-        if scope.cancelled_caught:
-            raise library.WriteTimeout("the peer takes nothing")
+            raise library.PoolTimeout("no request could go in time: too many are under way")
         call = Call(channel)
         start(call, head, content, ())
         return call

@@ -84,7 +84,6 @@ class Requesting(ABC):
             try:
                 channel = await self._acquire()
                 await channel.turn()
-                await channel.drained()
                 call = Call(channel)
                 start(call, head, content, trailers)
                 return await call.read_whole(self._options.max_body_size)
@@ -185,7 +184,6 @@ class Streaming(Entered):
     async def _answered(self) -> ResponseStream:
         channel = await self._caller._acquire()
         await channel.turn()
-        await channel.drained()
         call = self._call = Call(channel)
         start(call, self._head, self._content, self._trailers)
         head = await call.answered()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -140,18 +141,25 @@ class Backlog:
     __slots__ = ("_requests",)
 
     def __init__(self) -> None:
-        self._requests: list[Served] = []
+        self._requests: dict[Served, trio.CancelScope] = {}
 
     def add(self, request: Served) -> None:
-        """It came."""
-        self._requests.append(request)
+        """*request* came; somebody is to :meth:`wait` with it."""
+        scope = self._requests[request] = trio.CancelScope()
+        request.on_gone(scope.cancel)
+
+    async def wait(self, request: Served, seconds: float | None) -> None:
+        """Give *request* up when none takes it in time."""
+        scope = self._requests.get(request)
+        if scope is not None:  # else it was taken already
+            with scope:
+                await trio.sleep(math.inf if seconds is None else seconds)
+        if self._requests.pop(request, None) is not None:
+            request.give_up("no application serves here")
 
     def take(self) -> list[Served]:
         """Those that nobody gave up, and that aren't here any more."""
-        requests, self._requests = self._requests, []
+        requests, self._requests = self._requests, {}
+        for scope in requests.values():
+            scope.cancel()
         return [request for request in requests if request.error is None]
-
-    def refuse(self, why: str) -> None:
-        """Nobody will serve them."""
-        for request in self.take():
-            request.give_up(why)

@@ -126,8 +126,6 @@ class Server(ServesHealth):
         self._events.tell(Kind.RECEIVED, connection)
         if self._handler is not None:
             connection._serve_with(self._handler)
-        else:
-            bound.start_soon(connection._refuse_late)
         if self._on_connection is not None:
             bound.start_soon(self._welcome, self._on_connection, connection)
 

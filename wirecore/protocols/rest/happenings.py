@@ -79,8 +79,8 @@ class Wire(Protocol):
         """What the peer did wrong, once it did."""
 
     @property
-    def busy(self) -> bool:
-        """Whether a request would have to wait: for the one before it, or for fewer of them."""
+    def free(self) -> int:
+        """How many requests may be made now; 0: they wait, for those before them."""
 
     def receive(self, messages: Sequence[Any], now: float) -> list[Happening]:
         """Messages came: ``str``, ``bytes`` or :class:`~wirecore.events.RawText`."""
@@ -91,7 +91,7 @@ class Wire(Protocol):
         """Queue a request, with the beginning of its body, all of it where that is the *end*.
 
         Raises InvalidOption for what can't be sent, LocalLimitExceeded for what is too long,
-        InvalidState where it is *busy*, or this end serves alone.
+        InvalidState where none is *free*, or this end serves alone.
         """
 
     def respond(

@@ -90,9 +90,9 @@ class Multiplexed:
         self.problem: Exception | None = None
 
     @property
-    def busy(self) -> bool:
+    def free(self) -> int:
         """See Wire."""
-        return len(self._ours) >= self._max_streams
+        return self._max_streams - len(self._ours)
 
     # --- out ------------------------------------------------------------------------------------
 

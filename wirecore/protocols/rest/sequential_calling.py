@@ -102,9 +102,9 @@ class SequentialCalling:
         self.problem: Exception | None = None
 
     @property
-    def busy(self) -> bool:
+    def free(self) -> int:
         """See Wire."""
-        return self._stream is not None
+        return int(self._stream is None)
 
     # --- out ------------------------------------------------------------------------------------
 

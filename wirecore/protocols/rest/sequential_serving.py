@@ -102,9 +102,9 @@ class SequentialServing:
         self.problem: Exception | None = None
 
     @property
-    def busy(self) -> bool:
-        """See Wire. Nothing can be called."""
-        return False
+    def free(self) -> int:
+        """See Wire. Who calls is told that this end doesn't."""
+        return 1
 
     # --- in -------------------------------------------------------------------------------------
 

@@ -181,7 +181,7 @@ def test_a_long_body_is_cut_so_that_others_have_their_turn() -> None:
 def test_requests_are_bounded_at_both_ends() -> None:
     wires = Wires(max_streams=2)
     first, second = wires.client.request(), wires.client.request()
-    assert wires.client.wire.busy
+    assert wires.client.wire.free < 1
     with pytest.raises(InvalidState, match="2 requests"):
         wires.client.request()
     wires.carry()
@@ -190,7 +190,7 @@ def test_requests_are_bounded_at_both_ends() -> None:
     wires.server.respond(theirs)
     wires.carry()
     assert first.over
-    assert not wires.client.wire.busy
+    assert wires.client.wire.free == 1
 
     # A peer that counts otherwise has the one too many refused, and no other.
     third, fourth = (frames.encode_request(number, GET, end=True) for number in (5, 7))

@@ -73,7 +73,7 @@ def test_a_recorded_call(name: str) -> None:
             caller.call(head, body, **more)
         assert caller.sent.pop() == message
         told: list[tuple[int, Any]] = []
-        while caller.wire.busy:
+        while not caller.wire.free:
             told += caller.get(next(waiting))
         assert caller.wire.problem is None
         [status] = [value.status for kind, value in told if kind == RESPONSE]
@@ -130,19 +130,19 @@ def test_a_recorded_odd_response(name: str) -> None:
     told = []
     for message in answers:
         told += caller.get(message)
-        if not caller.wire.busy:
+        if caller.wire.free:
             break
     expected = ODD[name]
     if isinstance(expected, str):
         assert expected in str(caller.wire.problem)
         assert caller.wire.lost() == [stream]
     elif expected is None:
-        assert caller.wire.busy
+        assert not caller.wire.free
         assert caller.wire.problem is None
     else:
         assert b"".join(value for kind, value in told if kind == DATA) == expected
         assert told[-2:] == [(END, ()), (IDLE, None)]
-        assert not caller.wire.busy
+        assert caller.wire.free
 
 
 def test_every_odd_response_that_was_recorded_is_tried() -> None:
@@ -178,12 +178,12 @@ def test_no_request_beyond_what_the_original_is_sure_to_read(serving_peer: Any) 
     caller.get(ANSWER)
     with pytest.raises(LocalLimitExceeded, match=f"the original's {serving_peer} .*{most}"):
         caller.call(POST, body + b"12")
-    assert not caller.wire.busy
+    assert caller.wire.free
     stream = caller.call(POST, b"", end=False)
     with pytest.raises(LocalLimitExceeded):
         caller.wire.send(stream, bytes(most + 1), now=0.0)
     caller.wire.reset(stream, "it is too long", 0.0)
-    assert not caller.wire.busy
+    assert caller.wire.free
     assert caller.sent == []
 
     insisting = Caller(serving_peer=serving_peer, oversize="send")
@@ -220,7 +220,7 @@ def test_what_nobody_waits_for_is_read_and_dropped() -> None:
     stream = caller.call()
     caller.get(ANSWER[:-1])
     caller.wire.reset(stream, "nobody waits", 5.0)
-    assert caller.wire.busy
+    assert not caller.wire.free
     assert caller.wire.next_deadline() == 15.0
     assert caller.get(b"k") == [(IDLE, None)]
     assert caller.wire.next_deadline() == float("inf")
@@ -252,7 +252,7 @@ def test_a_response_may_be_cut_anywhere(cut: int) -> None:
     told = caller.get(ANSWER[:cut]) + caller.get(ANSWER[cut:])
     assert caller.wire.problem is None
     assert b"".join(value for kind, value in told if kind == DATA) == b"ok"
-    assert not caller.wire.busy
+    assert caller.wire.free
 
 
 def test_a_head_that_is_too_long() -> None:
