@@ -94,9 +94,6 @@ func trail(w http.ResponseWriter, _ *http.Request) {
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	sum := sha256.Sum256(body)
-	if kind := r.Header.Get("Content-Type"); kind != "" {
-		w.Header().Set("Content-Type", kind)
-	}
 	w.Header().Set("X-Read", strconv.Itoa(len(body)))
 	w.Header().Set("X-Sha256", hex.EncodeToString(sum[:]))
 	if err != nil {
