@@ -33,6 +33,7 @@ WSRPC_PEER = Path(__file__).parent / "go" / "wsrpcpeer"
 WEBWIRE_PEER = Path(__file__).parent / "go" / "webwirepeer"
 GOB_PEER = Path(__file__).parent / "go" / "gobpeer"
 POOL_PEER = Path(__file__).parent / "go" / "poolpeer"
+REST_PEER = Path(__file__).parent / "go" / "restpeer"
 ECHO_PEER = REPOSITORY / "bench" / "peers" / "go"
 
 #: Seconds that a peer gets to report what a test waits for, and to end.
@@ -86,6 +87,12 @@ def gob_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pool_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of ``tests/interop/go/poolpeer``."""
     return _build(POOL_PEER, tmp_path_factory.mktemp("go") / "poolpeer")
+
+
+@pytest.fixture(scope="session")
+def rest_peer_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of ``tests/interop/go/restpeer``."""
+    return _build(REST_PEER, tmp_path_factory.mktemp("go") / "restpeer")
 
 
 @pytest.fixture(scope="session")
@@ -245,6 +252,16 @@ def pool_peer(pool_peer_program: Path) -> StartPeer:
 
     def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
         return _running([str(pool_peer_program), *(str(argument) for argument in arguments)])
+
+    return start
+
+
+@pytest.fixture
+def rest_peer(rest_peer_program: Path) -> StartPeer:
+    """``async with rest_peer("server", "call", "--watch") as peer``; see ``restpeer.py``."""
+
+    def start(*arguments: object) -> AbstractAsyncContextManager[PeerProcess]:
+        return _running([str(rest_peer_program), *(str(argument) for argument in arguments)])
 
     return start
 
