@@ -277,6 +277,9 @@ class Channel(Owner[list[Happening]]):
 
     def _written(self) -> None:
         self._pump.write()
+        self._keep_time()
+
+    def _keep_time(self) -> None:
         if self.session.next_deadline() < self._pump.armed:
             self._pump.arm()
 
@@ -329,6 +332,8 @@ class Channel(Owner[list[Happening]]):
         if len(happened) > 1:
             self._pump.hold()
         self._tell(happened)
+        if not self.session.multiplexed:
+            self._keep_time()  # a request that came is to be answered in time
 
     def _tell(self, happened: list[Happening]) -> None:
         for kind, stream, value in happened:
