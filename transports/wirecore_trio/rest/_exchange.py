@@ -112,7 +112,7 @@ class Exchange:
                 await trio.lowlevel.checkpoint()
                 raise self.error.with_traceback(None)
             if self._pieces:
-                # No checkpoint, but for who gets one piece after the other without a wait.
+                # Others have their turn, and no cancellation: it would lose the piece.
                 piece = self._pieces.popleft()
                 self._taken = len(piece)
                 await trio.lowlevel.cancel_shielded_checkpoint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -46,6 +47,8 @@ class Stream:
         "response",
         "room",
         "sent_end",
+        "to_come",
+        "to_send",
         "unread",
         "window",
     )
@@ -62,6 +65,8 @@ class Stream:
         #: Bytes of body that the peer may send yet, and that the owner has read beyond those.
         self.window = window
         self.unread = 0
+        #: What of the bodies is left, of those whose length was told; else infinite.
+        self.to_send = self.to_come = math.inf
 
 
 Happening: TypeAlias = tuple[int, Stream | None, Any]

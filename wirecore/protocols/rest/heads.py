@@ -57,6 +57,20 @@ class ResponseHead:
     version: bytes = b"1.1"
 
 
+def announced_length(fields: Fields) -> int | None:
+    """What Content-Length says; None: nothing.
+
+    Raises ValueError where it isn't one number: RFC 9110 section 8.6.
+    """
+    values = {value for name, value in fields if name.lower() == b"content-length"}
+    if not values:
+        return None
+    value = values.pop()
+    if values or not value.isdigit() or len(value) > 18:
+        raise ValueError("a Content-Length is one number")
+    return int(value)
+
+
 def problem_of_fields(fields: Fields) -> str:
     """What no header has, of *fields*; "" where all is well. No value is quoted."""
     if len(fields) > MAX_FIELDS:
@@ -69,6 +83,11 @@ def problem_of_fields(fields: Fields) -> str:
                 f"the value of the header field {name[:50].decode('ascii')} holds a line break or "
                 "another control character, or has spaces around it"
             )
+        if name.lower() == b"content-length":
+            try:
+                announced_length(fields)
+            except ValueError as error:
+                return str(error)
     return ""
 
 

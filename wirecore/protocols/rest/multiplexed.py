@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from wirecore.errors import (
     InvalidMessage,
+    InvalidOption,
     InvalidState,
     LocalLimitExceeded,
     RemoteLimitExceeded,
@@ -22,6 +23,7 @@ from wirecore.protocols.rest.heads import (
     Fields,
     RequestHead,
     ResponseHead,
+    announced_length,
     check_request,
     check_response,
     check_trailers,
@@ -113,6 +115,8 @@ class Multiplexed:
         frame = frames.encode_request(number, head, first, end=last)
         self._check_head(len(frame) - len(first))
         stream = Stream(number, head, INITIAL - len(first), INITIAL)
+        stream.to_send = _length(head.fields)
+        _count_sent(stream, len(first), end=last)
         self._put(frame)
         self._next += 2
         self._ours[number] = stream
@@ -144,6 +148,9 @@ class Multiplexed:
         last = end and not trailers and len(first) == len(data)
         frame = frames.encode_response(stream.id, head, first, end=last)
         self._check_head(len(frame) - len(first))
+        if head.status >= 200 and not _is_bodiless(stream, head):
+            stream.to_send = _length(head.fields)
+        _count_sent(stream, len(first), end=last)
         self._put(frame)
         if head.status >= 200 or head.status == 101:
             stream.response = head
@@ -164,6 +171,7 @@ class Multiplexed:
         size = len(data)
         if size > stream.room:
             raise LocalLimitExceeded("the window", size, stream.room)
+        _count_sent(stream, size, end=end)
         if trailers:
             check_trailers(trailers)
             tail = frames.encode_trailers(stream.id, trailers)
@@ -291,6 +299,7 @@ class Multiplexed:
             self._put(frames.encode_reset(number, "too many requests at once"))
             return
         stream = Stream(number, head, INITIAL, INITIAL)
+        stream.to_come = _length(head.fields)
         self._theirs[number] = stream
         happened.append((happenings.REQUEST, stream, None))
         if data or end:
@@ -305,6 +314,8 @@ class Multiplexed:
         self._check_size(message, len(data))
         if head.status >= 200 or head.status == 101:
             stream.response = head
+            if not _is_bodiless(stream, head):
+                stream.to_come = _length(head.fields)
         elif data or end:
             raise InvalidMessage("a response that isn't the final one has a body")
         happened.append((happenings.RESPONSE, stream, head))
@@ -320,6 +331,9 @@ class Multiplexed:
         if size > stream.window:
             raise RemoteLimitExceeded("the window", size, stream.window)
         stream.window -= size
+        stream.to_come -= size
+        if stream.to_come < 0:
+            raise InvalidMessage("a body is longer than its Content-Length says")
         if stream.sent_end and stream.id in self._theirs:
             data = b""  # the response is out, and nobody reads the request any more
         if data:
@@ -330,6 +344,8 @@ class Multiplexed:
     def _end(self, stream: Stream, trailers: Fields, happened: list[Happening]) -> None:
         if stream.received_end:
             raise InvalidMessage("a body has a second end")
+        if 0 < stream.to_come < math.inf:
+            raise InvalidMessage("a body is shorter than its Content-Length says")
         if stream.id in self._ours:
             if stream.response is None:
                 raise InvalidMessage("a body ended before the head of its response")
@@ -388,3 +404,22 @@ class Multiplexed:
         self._ours.clear()
         self._theirs.clear()
         return streams
+
+
+def _length(fields: Fields) -> float:
+    """How long a body is to be, as its head says, which was checked."""
+    length = announced_length(fields)
+    return math.inf if length is None else length
+
+
+def _is_bodiless(stream: Stream, head: ResponseHead) -> bool:
+    """Whether a length tells what another request would get: RFC 9110 section 8.6."""
+    return stream.request.method == b"HEAD" or head.status in (204, 304)
+
+
+def _count_sent(stream: Stream, size: int, *, end: bool) -> None:
+    """Raise InvalidOption where a body won't be as long as was told; nothing was sent then."""
+    left = stream.to_send - size
+    if left < 0 or (end and 0 < left < math.inf):
+        raise InvalidOption("a body isn't as long as its Content-Length says")
+    stream.to_send = left

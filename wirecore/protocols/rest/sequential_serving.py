@@ -37,6 +37,7 @@ from wirecore.protocols.rest.heads import (
     Fields,
     RequestHead,
     ResponseHead,
+    announced_length,
     check_response,
     check_trailers,
     problem_of_fields,
@@ -208,7 +209,8 @@ class SequentialServing:
             length = len(data) if self._sends_body or data else None
         elif not told and self._sends_body and not is_old:
             self._chunked = True
-        self._left = _announced(head) if told and self._sends_body else math.inf
+        length_told = announced_length(head.fields) if self._sends_body else None
+        self._left = math.inf if length_told is None else length_told
         ids = values_of(request.fields, CORRELATION_ID)
         return response_start(
             ResponseHead(head.status, head.fields, head.reason, b"1.0" if is_old else b"1.1"),
@@ -300,15 +302,6 @@ class SequentialServing:
             return []
         stream.over = True
         return [stream]
-
-
-def _announced(head: ResponseHead) -> float:
-    """What a Content-Length says. Raises InvalidOption where that isn't one number."""
-    values = set(values_of(head.fields, b"content-length"))
-    value = values.pop()
-    if values or not value.isdigit() or len(value) > 18:
-        raise InvalidOption("a Content-Length is one number")
-    return int(value)
 
 
 def read_request(message: bytes, max_head: int) -> tuple[RequestHead, bytes, Fields]:

@@ -333,6 +333,50 @@ def test_what_a_server_mustnt_send_is_the_end(messages: list[Any]) -> None:
     assert isinstance(wires.client.wire.problem, InvalidMessage)
 
 
+def with_length(length: bytes, head: RequestHead = POST) -> RequestHead:
+    return replace(head, fields=(*head.fields, (b"Content-Length", length)))
+
+
+@pytest.mark.parametrize(("length", "pieces"), [(b"3", [b"four"]), (b"3", [b"to"]), (b"3", [])])
+def test_a_body_is_as_long_as_was_told(length: bytes, pieces: list[bytes]) -> None:
+    wires = Wires()
+    head = with_length(length)
+    whole = b"".join(pieces)
+    with pytest.raises(InvalidOption, match="Content-Length"):
+        wires.client.request(head, whole)
+    stream = wires.client.request(head, end=False)
+    with pytest.raises(InvalidOption, match="Content-Length"):
+        wires.client.send(stream, whole, end=True)
+    wires.client.send(stream, b"too", end=True)
+    assert kinds(wires.carry().server.take()) == [REQUEST, DATA, END]
+
+    wires = Wires()
+    messages = [frames.encode_request(1, head, end=False)]
+    messages += [frames.encode_data(1, piece, end=False) for piece in pieces]
+    messages.append(frames.encode_data(1, b"", end=True))
+    wires.server.wire.receive(messages, 0.0)
+    assert "Content-Length" in str(wires.server.wire.problem)
+
+
+def test_a_response_is_as_long_as_was_told() -> None:
+    wires = Wires()
+    _, theirs = wires.asked()
+    long = ResponseHead(200, ((b"Content-Length", b"3"),))
+    with pytest.raises(InvalidOption, match="Content-Length"):
+        wires.server.respond(theirs, b"four", head=long)
+    wires.server.respond(theirs, b"too", head=long)
+    assert kinds(wires.carry().client.take()) == [RESPONSE, DATA, END]
+    wires.client.request(replace(GET, method=b"HEAD"))
+    [(_, asked, _), _] = [each for each in wires.carry().server.take() if each[0] != RESET]
+    assert asked is not None
+    wires.server.respond(asked, head=long)  # of what GET would have
+    assert kinds(wires.carry().client.take()) == [RESPONSE, END]
+    for values in ((b"1", b"2"), (b"x",), (b"-1",)):
+        fields = tuple((b"content-length", value) for value in values)
+        with pytest.raises(InvalidOption, match="one number"):
+            wires.client.request(replace(GET, fields=fields))
+
+
 def test_what_an_owner_mustnt_do() -> None:
     wires = Wires()
     ours, theirs = wires.asked()
