@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.transports.conftest import Run
 from tests.transports.pool.world import until
@@ -51,6 +52,45 @@ def test_requests_wait_for_a_connection(backend: Backend, run_sockets: Run) -> N
             await nursery.start(server.serve, "127.0.0.1", port)
             assert (await client.request("GET", "/")).body == b"GET / "
             nursery.cancel_scope.cancel()
+
+    run_sockets(story)
+
+
+def test_requests_outlive_the_loss_of_a_connection_that_they_didnt_use(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """Neither who comes in the moment of the loss, nor who waits for a turn, is told of it."""
+    parked = Parked()
+
+    async def story() -> None:
+        statuses: list[int] = []
+
+        async def ask(path: str) -> None:
+            statuses.append((await client.request("GET", path)).status)
+
+        async def release(path: str) -> None:
+            await parked.wait_for(path)
+            parked.waiting[path].set()
+
+        async with open_server(parked) as world, world.connect(max_streams=1) as client:
+            async with trio.open_nursery() as nursery:
+
+                async def lose() -> None:
+                    with pytest.raises(errors.CallLost):
+                        await client.request("GET", "/lost")
+
+                nursery.start_soon(lose)
+                await parked.wait_for("/lost")
+                nursery.start_soon(ask, "/waits")
+                await trio.testing.wait_all_tasks_blocked()
+                connection = client.connection
+                assert connection is not None
+                connection._channel.abort()
+                assert client.connection is connection  # nobody had a turn yet
+                nursery.start_soon(ask, "/comes")
+                for path in "/waits", "/comes":  # whichever is first
+                    nursery.start_soon(release, path)
+            assert statuses == [200, 200]
 
     run_sockets(story)
 

@@ -144,9 +144,16 @@ class Client(Requesting):
     async def _acquire(self) -> Channel:
         while True:
             connection = self._connection or await self.wait_connected()
-            if not connection.leaving:
-                return await connection._acquire()
-            await connection.wait_closed()  # the server is about to leave: the next one, then
+            if not connection.leaving and not connection.closed:
+                try:
+                    return await connection._acquire()
+                except NotConnected:
+                    if not connection.closed:
+                        raise
+            await connection.wait_closed()  # it is ending, or has ended: the next one, then
+
+    async def _reach(self) -> None:
+        await self.wait_connected()
 
     # --- connecting -----------------------------------------------------------------------------
 

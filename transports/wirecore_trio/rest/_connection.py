@@ -167,7 +167,11 @@ class Connection(Requesting):
                 f"the connection to {self.remote_address} "
                 f"{'has ended' if channel.ended else 'is about to end, and takes no more requests'}"
             )
+        await channel.turn()
         return channel
+
+    async def _reach(self) -> None:
+        """See Requesting: it is there, or it never is again."""
 
     @property
     def leaving(self) -> bool:

@@ -98,11 +98,11 @@ class _Transport:
     async def _sent(self, head: RequestHead, content: Content, timeouts: Any) -> Call:
         library = self._library
         with trio.move_on_after(_seconds(timeouts, "connect")) as scope:
-            channel = await self._connection._acquire()
+            await self._connection._reach()
         if scope.cancelled_caught:
             raise library.ConnectTimeout("there was no connection in time")
         with trio.move_on_after(_seconds(timeouts, "pool")) as scope:
-            await channel.turn()
+            channel = await self._connection._acquire()
         if scope.cancelled_caught:
             raise library.PoolTimeout("no request could go in time: too many are under way")
         call = Call(channel)

@@ -45,10 +45,14 @@ class Requesting(ABC):
 
     @abstractmethod
     async def _acquire(self) -> Channel:
-        """A channel that requests may be made over, without a checkpoint where it is there.
+        """A channel that takes a request: send it before anything else is awaited.
 
-        Raises NotConnected.
+        No checkpoint where there is one already. Raises NotConnected.
         """
+
+    @abstractmethod
+    async def _reach(self) -> None:
+        """Wait until there is a connection. Raises NotConnected where there won't be one."""
 
     def request(
         self,
@@ -82,9 +86,7 @@ class Requesting(ABC):
         call: Call | None = None
         with trio.CancelScope(deadline=trio.current_time() + seconds):
             try:
-                channel = await self._acquire()
-                await channel.turn()
-                call = Call(channel)
+                call = Call(await self._acquire())
                 start(call, head, content, trailers)
                 return await call.read_whole(self._options.max_body_size)
             except BaseException:
@@ -182,9 +184,7 @@ class Streaming(Entered):
             raise
 
     async def _answered(self) -> ResponseStream:
-        channel = await self._caller._acquire()
-        await channel.turn()
-        call = self._call = Call(channel)
+        call = self._call = Call(await self._caller._acquire())
         start(call, self._head, self._content, self._trailers)
         head = await call.answered()
         await trio.lowlevel.checkpoint()
