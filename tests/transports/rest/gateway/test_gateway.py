@@ -212,6 +212,27 @@ def test_bodies_stream_both_ways(open_gateway: OpenGateway, run_real: Run) -> No
     run_real(story)
 
 
+def test_http_2(open_gateway: OpenGateway, run_real: Run) -> None:
+    """Whose heads don't tell whether there is a body."""
+
+    async def story() -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b"piece "
+
+        async with (
+            open_gateway() as world,
+            world.caller(http1=False, http2=True) as http,
+            world.publish(echo, "api"),
+        ):
+            response = await http.post("/api/x", content=pieces())
+            assert response.http_version == "HTTP/2"
+            assert response.content == b"POST /x piece piece piece "
+            assert (await http.get("/api/y")).content == b"GET /y "
+
+    run_real(story)
+
+
 def test_several_of_one_name_share_the_load(open_gateway: OpenGateway, run_real: Run) -> None:
     one, other = Parked(), Parked()
 

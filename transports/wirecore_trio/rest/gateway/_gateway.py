@@ -132,7 +132,8 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._read = 0  # bytes of the request's body
-        self._body_asked = False  # so that it can't be sent again
+        self._first = b""  # and whether there is more, which can't be sent a second time
+        self._more = False
         self._body_over = trio.Event()  # read, or nobody wants the rest
         self._is_gone = False
         self._started = False
@@ -159,6 +160,10 @@ class _Exchange:
             prefix=route.prefix if route.strip else None,
             trusted=self._gateway._trusted,
         )
+        # Whether there is a body the head tells in HTTP/1.1 alone.
+        self._first, self._more = await self._next_piece()
+        if not self._more:
+            self._body_over.set()
         await self._try(route, target.decode("latin-1"), fields)
 
     async def _try(self, route: Route, target: str, fields: Any) -> None:
@@ -174,7 +179,7 @@ class _Exchange:
             try:
                 await self._over(connection, target, fields)
             except errors.CallLost as error:
-                if self._started or error.execution != "not_sent" or self._body_asked:
+                if self._started or error.execution != "not_sent" or self._more:
                     raise self._broken(f"the publisher was lost: {error}") from error
             except errors.CallTimeout as error:
                 raise _Refusal(504, "the publisher didn't answer in time") from error
@@ -195,17 +200,11 @@ class _Exchange:
         return _Refusal(502, text)
 
     async def _over(self, connection: Connection, target: str, fields: Any) -> None:
-        has_body = any(
-            name.lower() in (b"content-length", b"transfer-encoding") and value != b"0"
-            for name, value in self._scope["headers"]
-        )
-        if not has_body:
-            self._body_over.set()
         stream = connection.stream(
             self._scope["method"],
             target,
             headers=fields,
-            content=self._body() if has_body else b"",
+            content=self._body() if self._more else self._first,
             timeout=self._gateway._response_timeout,
         )
         with alone():
@@ -226,23 +225,28 @@ class _Exchange:
         scope.cancel()
 
     async def _body(self) -> AsyncIterator[bytes]:
-        self._body_asked = True
-        most = self._gateway._max_body_size
-        more = True
+        piece, more = self._first, True
         try:
-            while more:
-                message: Message = await self._receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                piece = message.get("body", b"")
-                more = message.get("more_body", False)
-                self._read += len(piece)
-                if most is not None and self._read > most:
-                    raise _Refusal(413, f"the body is longer than {most} bytes")
+            while True:
                 if piece:
                     yield piece
+                if not more:
+                    return
+                piece, more = await self._next_piece()
         finally:
             self._body_over.set()
+
+    async def _next_piece(self) -> tuple[bytes, bool]:
+        """What the caller sends, and whether there is more. Raises _Gone, _Refusal."""
+        message: Message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        piece = bytes(message.get("body", b""))
+        self._read += len(piece)
+        most = self._gateway._max_body_size
+        if most is not None and self._read > most:
+            raise _Refusal(413, f"the body is longer than {most} bytes")
+        return piece, bool(message.get("more_body", False))
 
     async def _answer(self, response: ResponseStream) -> None:
         self.status = response.status
