@@ -99,12 +99,15 @@ def run_sockets() -> Run:
 _PATIENCE = 1000
 
 
-def bounded(run: Run) -> Run:
-    """As *run*, for stories in which a fault may show as somebody who tries again for ever."""
+def bounded(run: Run, patience: float = _PATIENCE) -> Run:
+    """As *run*, for stories in which a fault may show as somebody who tries again for ever.
+
+    *patience*: seconds, in the story's own time.
+    """
 
     def run_bounded(story: Story) -> None:
         async def patient() -> None:
-            with trio.fail_after(_PATIENCE):
+            with trio.fail_after(patience):
                 await story()
 
         run(patient)

@@ -14,7 +14,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from tests.transports.conftest import Run
+from tests.transports.conftest import Run, bounded
 from tests.transports.pool.world import until
 from tests.transports.rest.world import AT_ONCE, Parked, answer, echo, read
 from wirecore._backend import Backend
@@ -60,6 +60,12 @@ async def running(backend: Backend, *routes: Route, **more: Any) -> AsyncIterato
         [url] = await nursery.start(partial(serve, gateway, config))  # type: ignore[arg-type]
         yield World(server, bound.port, url, backend)
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def run_real(run_real: Run) -> Run:
+    """Run a story in real time; what goes wrong ends it."""
+    return bounded(run_real, 60)
 
 
 @pytest.fixture
@@ -288,7 +294,7 @@ def test_a_publisher_that_takes_too_long(open_gateway: OpenGateway, run_real: Ru
 
     async def story() -> None:
         async with (
-            open_gateway(response_timeout=0.2) as world,
+            open_gateway(response_timeout=1) as world,
             world.caller() as http,
             world.publish(parked, "api"),
         ):
@@ -308,8 +314,10 @@ def test_a_caller_that_goes(open_gateway: OpenGateway, run_real: Run) -> None:
             world.caller() as http,
             world.publish(parked, "api"),
         ):
-            with trio.move_on_after(0.3):
-                await http.get("/api/slow")
+            async with trio.open_nursery() as callers:
+                callers.start_soon(http.get, "/api/slow")
+                await parked.wait_for("/slow")
+                callers.cancel_scope.cancel()
             await until(lambda: parked.gone == ["/slow"])
             parked.waiting["/slow"].set()
 
