@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,13 @@ pytestmark = needs_kill
 #: Tasks that call at once.
 CALLERS = 60
 
-#: Sizes of requests: the large ones fill the sockets, so that others never leave.
-SIZES = (NUMBER, 64, 4_000, 60_000)
+#: Sizes of requests.
+LARGE = 60_000
+SIZES = (NUMBER, 64, 4_000, LARGE)
+
+#: Tasks that call with large requests an end that doesn't read: more than a system holds for it
+#: (4 MiB by Linux's defaults for what is sent, and little for what nobody reads).
+FILLERS = 200
 
 QUICK = wsrpc.RetryPolicy(backoff=lambda: Backoff(0.01, 1.2, 0, 0.05))
 
@@ -49,12 +54,12 @@ class Load:
         self._chance = chance
         self.ledger = Ledger()
 
-    async def _call_until_lost(self) -> None:
+    async def _call_until_lost(self, sizes: Sequence[int] = SIZES) -> None:
         while True:
             number = self.ledger.begin()
             payload = number.to_bytes(NUMBER, "big")
             method = self._chance.choice(("Do", "DoAsync"))
-            size = self._chance.choice(SIZES)
+            size = self._chance.choice(sizes)
             try:
                 reply = await self._caller.call(method, payload.ljust(size, b"x"))
             except wsrpc.CallLost as error:
@@ -63,13 +68,21 @@ class Load:
             assert reply == payload
             self.ledger.end(number, Ledger.ANSWERED)
 
-    async def run_until_lost(self, kill: Callable[[], Awaitable[None]]) -> None:
-        """Call without a pause, *kill* the other end, and end when each caller has lost a call."""
+    async def run_until_lost(self, victim: Victim, *, full: bool) -> None:
+        """Call without a pause, kill *victim*, and end when each caller has lost a call.
+
+        *full*: when it reads no more, and the sockets are full, so that some calls never leave.
+        """
         async with trio.open_nursery() as nursery:
             for _ in range(CALLERS):
                 nursery.start_soon(self._call_until_lost)
             await self.ledger.until_answered(self._chance.randrange(50, 600))
-            await kill()
+            if full:
+                victim.stop()
+                for _ in range(FILLERS):
+                    nursery.start_soon(self._call_until_lost, (LARGE,))
+                await trio.testing.wait_all_tasks_blocked(0.02)
+            victim.kill()
 
 
 def back(payload: bytes, peer: wsrpc.Peer) -> bytes:
@@ -113,14 +126,6 @@ def test_calls_end_once_and_truthfully_when_the_other_end_is_killed(
     chance = random.Random(20)
     held: list[tuple[int, int]] = []
 
-    async def kill_at_once() -> None:
-        victim.kill()
-
-    async def kill_when_full() -> None:
-        victim.stop()
-        await trio.testing.wait_all_tasks_blocked(0.02)
-        victim.kill()
-
     async def story() -> None:
         before = system_tasks()
         port = int(await victim.start(role_of_victim, 0, log)) if role == "client" else 0
@@ -130,7 +135,7 @@ def test_calls_end_once_and_truthfully_when_the_other_end_is_killed(
                 if number or role == "server":
                     await victim.start(role_of_victim, our_port, log)
                 await ready()
-                await load.run_until_lost(kill_when_full if number % 2 else kill_at_once)
+                await load.run_until_lost(victim, full=bool(number % 2))
                 load.ledger.check(victim.executed())
                 if number >= KILLS // 4:
                     gc.collect()
