@@ -11,7 +11,7 @@ import trio
 
 from wirecore.errors import Execution
 
-from ._owner import Owner
+from ._changing import Changing
 from ._pump import Pump
 from ._waiter import Waiter
 
@@ -23,7 +23,7 @@ _LOST_IN_A_ROW: Final = 1000
 Lost: TypeAlias = tuple[Waiter, Execution]
 
 
-class Calling(Owner[Any]):
+class Calling(Changing[Any]):
     """The owner of a connection whose tasks wait for answers; its base, with what all need.
 
     A caller does, in this order: a :class:`Waiter`, the session's call, :meth:`_asked_now`, and
@@ -32,21 +32,16 @@ class Calling(Owner[Any]):
     would cost at every call.
     """
 
-    __slots__ = ("_asked", "_call_timeout", "_context", "_ended", "_pump", "_woken")
+    __slots__ = ("_asked", "_call_timeout", "_context", "_pump", "_woken")
 
     _pump: Pump
 
     def __init__(self, call_timeout: float | None) -> None:
+        super().__init__()
         self._call_timeout = math.inf if call_timeout is None else call_timeout
         self._asked = 0  # calls since something came
         self._woken = 0  # callers that have their answer, and haven't had their turn
-        self._ended = False
         self._context: Context | None = None  # the reader's
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is gone."""
-        return self._ended
 
     async def _read(self) -> None:
         """Read, answer and wake until the connection has ended."""

@@ -14,6 +14,19 @@ class ConnectionClosed(errors.ConnectionClosed, trio.BrokenResourceError):
     """The WebSocket was closed by the peer, or its stream broke; see the base for the fields."""
 
 
+def closed_error(
+    closed: errors.ConnectionClosed, problem: BaseException | None, error: BaseException | None
+) -> ConnectionClosed:
+    """What a session says of its end, as trio knows it.
+
+    Its cause is what the peer did wrong (*problem*), else the session's own, else what broke the
+    stream (*error*).
+    """
+    told = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
+    told.__cause__ = problem or closed.__cause__ or error
+    return told
+
+
 class CallLost(errors.CallLost, trio.BrokenResourceError):
     """A call ended because its connection did; *execution* tells what is known of it."""
 

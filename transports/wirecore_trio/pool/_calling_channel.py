@@ -16,7 +16,7 @@ from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
 from wirecore.protocols.pool.codec import Answer
 
 from .._calling import Calling
-from .._errors import CallLost, ConnectionClosed, NotConnected
+from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
 from .._pump import Pump
 from .._waiter import Waiter
@@ -102,7 +102,6 @@ class CallingChannel(Calling):
     """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
 
     __slots__ = (
-        "_changed",
         "_closed_here",
         "_heard",
         "_late",
@@ -124,7 +123,6 @@ class CallingChannel(Calling):
         self.peer = peer
         self._owner = owner
         self._options = options
-        self._changed: trio.Event | None = None  # made only when somebody waits
         self._closed_here = ""  # why, once it is
         self._late = 0  # answers that nobody waited for, of those that the owner was told
         self._told_gone = self._told_leaving = False
@@ -239,25 +237,10 @@ class CallingChannel(Calling):
             self._pump.push_last()
             self._pump.end(None)
 
-    async def wait_ended(self) -> None:
-        """Wait until the connection is gone."""
-        while not self._ended:
-            await self._wait_for_change()
-
     async def wait_answered(self) -> None:
         """Wait until no call is without its answer, or until the end."""
         while self.session.table and not self._ended:
-            await self._wait_for_change()
-
-    async def _wait_for_change(self) -> None:
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
-
-    def _tell_change(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+            await self.wait_for_change()
 
     # --- the pump's owner, see there ------------------------------------------------------------
 
@@ -293,7 +276,7 @@ class CallingChannel(Calling):
             self._told_leaving = True
             self._owner._leaving(self)
         if self._changed is not None and not self.session.table:
-            self._tell_change()
+            self.tell_change()
 
     def _timed_out(self) -> errors.CallTimeout:
         return errors.CallTimeout(
@@ -318,7 +301,7 @@ class CallingChannel(Calling):
         self._tell_gone()
         self._fail_calls(error)
         self.session.outbox.clear()
-        self._tell_change()
+        self.tell_change()
 
     def _tell_gone(self) -> None:
         if not self._told_gone:
@@ -330,9 +313,7 @@ class CallingChannel(Calling):
         if not why:
             problem = self.session.problem
             if self.error is None:
-                closed = self.session.closed_error()
-                self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
-                self.error.__cause__ = problem or closed.__cause__ or error
+                self.error = closed_error(self.session.closed_error(), problem, error)
             told = problem or (error if error is not None else self.error)
             why = f"the connection to {self.peer} was lost: {told}"
             is_wrong = problem is not None or _closed_with(self.error) == CloseCode.PROTOCOL_ERROR

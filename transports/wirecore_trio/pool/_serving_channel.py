@@ -13,12 +13,12 @@ from wirecore.protocols.pool import Incoming, Request
 from wirecore.protocols.pool.serving import ServingSession
 
 from .._admission import Admission, Total
+from .._changing import Changing
 from .._dispatch import Workers
-from .._errors import ConnectionClosed
+from .._errors import closed_error
 from .._handler_scopes import HandlerScopes
 from .._handlers import Mode
 from .._link import Link
-from .._owner import Owner
 from .._pump import Pump
 from ._calling_channel import ANOTHER_CODEC
 from ._invoking import Invocation, run_inline
@@ -36,7 +36,7 @@ _INLINE: Final = Mode.INLINE
 _STOPPING: Final = "the pool is shutting down"
 
 
-class ServingChannel(Owner[Any]):
+class ServingChannel(Changing[Any]):
     """An open connection; its owner calls :meth:`run`. *peer*: who calls, for logs.
 
     *total*: what all connections of its owner handle. *connection*: what handlers see of it; None:
@@ -45,10 +45,8 @@ class ServingChannel(Owner[Any]):
 
     __slots__ = (
         "_admission",
-        "_changed",
         "_closed_here",
         "_connection",
-        "_ended",
         "_heard",
         "_options",
         "_pump",
@@ -72,6 +70,7 @@ class ServingChannel(Owner[Any]):
         total: Total,
         connection: Any = None,
     ) -> None:
+        super().__init__()
         self._session = session
         self._workers = workers
         self._options = options
@@ -83,10 +82,8 @@ class ServingChannel(Owner[Any]):
         self.scopes = HandlerScopes(
             timeout=options.handler_timeout, cancels=options.on_disconnect == "cancel"
         )
-        self._changed: trio.Event | None = None  # made only when somebody waits
         self._heard = False  # a call, ever
         self._stopping = False
-        self._ended = False
         self._closed_here = False
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: Exception | None = None
@@ -119,11 +116,6 @@ class ServingChannel(Owner[Any]):
     def connection(self) -> Any:
         """What handlers see of it."""
         return self if self._connection is None else self._connection
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is gone."""
-        return self._ended
 
     @property
     def threads(self) -> trio.CapacityLimiter:
@@ -167,7 +159,7 @@ class ServingChannel(Owner[Any]):
         """A call that was started is through."""
         self._admission.leave(invocation.size)
         if not self._admission.handling:
-            self._tell_change()
+            self.tell_change()
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -207,23 +199,8 @@ class ServingChannel(Owner[Any]):
     async def wait_handled(self) -> None:
         """Wait until no call is being handled."""
         while self._admission.handling:
-            await self._wait_for_change()
+            await self.wait_for_change()
         await self._pump.drained()
-
-    async def wait_ended(self) -> None:
-        """Wait until the connection is gone."""
-        while not self._ended:
-            await self._wait_for_change()
-
-    async def _wait_for_change(self) -> None:
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
-
-    def _tell_change(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
 
     # --- the pump's owner, see there ------------------------------------------------------------
 
@@ -259,9 +236,7 @@ class ServingChannel(Owner[Any]):
                 "" if self._heard else ANOTHER_CODEC,
             )
         if not self._closed_here:
-            closed = self._session.closed_error()
-            self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
-            self.error.__cause__ = self._session.problem or closed.__cause__ or error
+            self.error = closed_error(self._session.closed_error(), self._session.problem, error)
         self._session.outbox.clear()
         self.scopes.end()
-        self._tell_change()
+        self.tell_change()

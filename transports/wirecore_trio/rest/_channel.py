@@ -19,9 +19,9 @@ from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
 from wirecore.protocols.rest.multiplexed import PIECE
 from wirecore.protocols.rest.session import RestSession
 
-from .._errors import ConnectionClosed, NotConnected
+from .._changing import Changing
+from .._errors import NotConnected, closed_error
 from .._link import Link
-from .._owner import Owner
 from .._pausing import pause, read_on
 from .._pump import Pump
 
@@ -56,11 +56,10 @@ class Listener(Protocol):
         """The connection is gone. Told once, when its exchanges have failed."""
 
 
-class Channel(Owner[list[Happening]]):
+class Channel(Changing[list[Happening]]):
     """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
 
     __slots__ = (
-        "_changed",
         "_client",
         "_closed_here",
         "_listener",
@@ -68,7 +67,6 @@ class Channel(Owner[list[Happening]]):
         "_options",
         "_pump",
         "_turns",
-        "ended",
         "error",
         "peer",
         "session",
@@ -87,6 +85,7 @@ class Channel(Owner[list[Happening]]):
         make_id: Callable[[], str],
         nursery: trio.Nursery,
     ) -> None:
+        super().__init__()
         self.session = session
         self.peer = peer
         self._client = client
@@ -95,10 +94,8 @@ class Channel(Owner[list[Happening]]):
         #: Starts a task, which may outlive the connection.
         self.start_soon = nursery.start_soon
         self._options = options
-        self._changed: trio.Event | None = None  # made only when somebody waits
         self._turns: deque[trio.lowlevel.Task] = deque()  # who waits to call
         self._closed_here = ""
-        self.ended = False
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: Exception | None = None
         session.start(trio.current_time())
@@ -308,23 +305,6 @@ class Channel(Owner[list[Happening]]):
             self._pump.push_last()
             self._pump.end(None)
 
-    async def wait_ended(self) -> None:
-        """Wait until the connection is gone."""
-        while not self.ended:
-            await self.wait_for_change()
-
-    async def wait_for_change(self) -> None:
-        """Wait until it is ready, got a pong, or has ended."""
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
-
-    def tell_change(self) -> None:
-        """Wake who waits for one."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
-
     # --- the pump's owner, see there ------------------------------------------------------------
 
     def received(self, happened: list[Happening]) -> None:
@@ -365,7 +345,7 @@ class Channel(Owner[list[Happening]]):
 
     def on_end(self, error: BaseException | None) -> None:
         """See the pump's Owner."""
-        self.ended = True
+        self._ended = True
         self._fail_all(error)
         self.session.outbox.clear()
         self.tell_change()
@@ -376,9 +356,7 @@ class Channel(Owner[list[Happening]]):
         if not why:
             problem = self.session.problem
             if self.error is None:
-                closed = self.session.closed_error()
-                self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
-                self.error.__cause__ = problem or closed.__cause__ or error
+                self.error = closed_error(self.session.closed_error(), problem, error)
             told = problem or (error if error is not None else self.error)
             why = f"the connection to {self.peer} was lost: {told}"
         flushed = self.session.outbox.flushed

@@ -26,7 +26,7 @@ from wirecore.protocols.webwire import (
 )
 
 from .._calling import Calling
-from .._errors import ConnectionClosed
+from .._errors import closed_error
 from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
@@ -103,7 +103,7 @@ class _InOrder(Waiter):
 class Channel(Calling):
     """An open connection to a server; its owner calls :meth:`run`."""
 
-    __slots__ = ("_changed", "_listener", "_options", "_session", "error")
+    __slots__ = ("_listener", "_options", "_session", "error")
 
     def __init__(
         self, link: Link, session: ClientSession, listener: Listener, options: ClientOptions
@@ -112,8 +112,6 @@ class Channel(Calling):
         self._session = session
         self._listener = listener
         self._options = options
-        # Made only when somebody waits: see _wait_for_change.
-        self._changed: trio.Event | None = None
         #: Why the connection ended; None while it is open.
         self.error: Exception | None = None
         session.start(trio.current_time())
@@ -145,18 +143,13 @@ class Channel(Calling):
             if self.ended or self._session.problem is not None:
                 assert self.error is not None or self._session.problem is not None
                 raise self._session.problem or self.error  # type: ignore[misc]  # one is there
-            await self._wait_for_change()
+            await self.wait_for_change()
         self._pump.arm()
-
-    async def wait_ended(self) -> None:
-        """Wait until the connection is gone."""
-        while not self.ended:
-            await self._wait_for_change()
 
     async def wait_answered(self) -> None:
         """Wait until no request is without its reply."""
         while self._session.table and not self.ended:
-            await self._wait_for_change()
+            await self.wait_for_change()
 
     def close(self) -> None:
         """Begin the end in good order."""
@@ -186,16 +179,6 @@ class Channel(Calling):
     def read_on(self) -> None:
         """There is room again."""
         read_on(self._pump)
-
-    async def _wait_for_change(self) -> None:
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
-
-    def _tell_change(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
 
     # --- out ------------------------------------------------------------------------------------
 
@@ -311,7 +294,7 @@ class Channel(Calling):
             else:
                 self._received_other(kind, call, name, data)
         if self._changed is not None and not self._session.table:
-            self._tell_change()
+            self.tell_change()
 
     def _received_other(self, kind: int, call: Any, name: str, data: bytes) -> None:
         if kind == TIMED_OUT:
@@ -326,7 +309,7 @@ class Channel(Calling):
         elif kind == MessageType.SESSION_CLOSED:
             self._listener._session_closed(self)
         elif kind == MessageType.ACCEPT_CONF:
-            self._tell_change()
+            self.tell_change()
         # Anything else is for a server, and is ignored, as the original does.
 
     def _timed_out(self, what: str) -> DeadlineExceeded:
@@ -341,14 +324,12 @@ class Channel(Calling):
         self._ended = True
         self._fail_requests(error)
         self._session.outbox.clear()
-        self._tell_change()
+        self.tell_change()
         self._listener._lost(self)
 
     def _fail_requests(self, error: BaseException | None) -> None:
         if self.error is None:
-            closed = self._session.closed_error()
-            self.error = ConnectionClosed(closed.code, closed.reason, clean=closed.clean)
-            self.error.__cause__ = self._session.problem or closed.__cause__ or error
+            self.error = closed_error(self._session.closed_error(), self._session.problem, error)
         told = self._session.problem or (error if error is not None else self.error)
         why = f"the connection was lost: {told}"
 

@@ -45,7 +45,6 @@ class Channel(Calling, Peer):
 
     __slots__ = (
         "_admission",
-        "_changed",
         "_closed_here",
         "_options",
         "_pongs",
@@ -83,8 +82,6 @@ class Channel(Calling, Peer):
         self.scopes = HandlerScopes(
             timeout=options.handler_timeout, cancels=options.on_disconnect == "cancel"
         )
-        # Made only when somebody waits: see _wait_for_change.
-        self._changed: trio.Event | None = None
         self._closed_here = ""  # why, once it is
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: ConnectionClosed | None = None
@@ -145,7 +142,7 @@ class Channel(Calling, Peer):
         self._pump.push()
         with trio.move_on_after(seconds):
             while self._pongs == before and not self._ended:
-                await self._wait_for_change()
+                await self.wait_for_change()
         # Where this process stood still, what came meanwhile is read first.
         await trio.lowlevel.checkpoint()
         if self._ended:
@@ -157,7 +154,7 @@ class Channel(Calling, Peer):
 
     def _ponged(self, token: bytes, now: float) -> None:
         self._pongs += 1
-        self._tell_change()
+        self.tell_change()
 
     # --- calling ------------------------------------------------------------------------
 
@@ -220,7 +217,7 @@ class Channel(Calling, Peer):
     def on_end(self, error: BaseException | None) -> None:
         """See the pump's Owner."""
         self._ended = True
-        self._tell_change()
+        self.tell_change()
         self._end_calls(error)
         self._session.outbox.clear()
         self.scopes.end()
@@ -263,7 +260,7 @@ class Channel(Calling, Peer):
         """A request that was started is through."""
         self._admission.leave(len(request.payload))
         if not self._admission.handling:
-            self._tell_change()
+            self.tell_change()
 
     def stop_handling(self) -> None:
         """Answer new requests with an error; those that are being handled go on."""
@@ -272,7 +269,7 @@ class Channel(Calling, Peer):
     async def wait_handled(self) -> None:
         """Wait until no request is being handled."""
         while self._admission.handling:
-            await self._wait_for_change()
+            await self.wait_for_change()
 
     async def finish(self) -> None:
         """Close in good order: what waits to be sent goes first. Returns when all is over."""
@@ -281,19 +278,7 @@ class Channel(Calling, Peer):
             self._closed_here = _CLOSED_HERE
             self._session.close(CloseCode.NORMAL)
             self._pump.push()
-        while not self._ended:
-            await self._wait_for_change()
-
-    async def _wait_for_change(self) -> None:
-        """Wait until nothing is handled any more, a ping is answered, or the end has come."""
-        if self._changed is None:
-            self._changed = trio.Event()
-        await self._changed.wait()
-
-    def _tell_change(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        await self.wait_ended()
 
     def reply(self, call_id: str, payload: bytes) -> None:
         """Send an answer, if there is still somebody to answer."""

@@ -1,0 +1,47 @@
+"""The end of a connection, and whatever else of it others wait for."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import trio
+
+from ._owner import Owner
+
+Happened_contra = TypeVar("Happened_contra", contravariant=True)
+
+
+class Changing(Owner[Happened_contra]):
+    """The owner of a connection that tells of its changes; its base, with what all need.
+
+    Who derives from it sets ``_ended`` in ``on_end``, and calls :meth:`tell_change` there and
+    wherever else something has happened that somebody may wait for.
+    """
+
+    __slots__ = ("_changed", "_ended")
+
+    def __init__(self) -> None:
+        self._changed: trio.Event | None = None  # made only when somebody waits
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone."""
+        return self._ended
+
+    async def wait_ended(self) -> None:
+        """Wait until the connection is gone."""
+        while not self._ended:
+            await self.wait_for_change()
+
+    async def wait_for_change(self) -> None:
+        """Wait until something has changed; who waits looks what it was."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def tell_change(self) -> None:
+        """Wake who waits for one."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
