@@ -18,8 +18,8 @@ from wirecore_trio.webwire import Encoding, Payload, Request, Response
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
+    from wirecore_trio.websocket._accepting import ServeKeywords
     from wirecore_trio.webwire import SessionStore
-    from wirecore_trio.webwire._server import ServeKeywords
 
 #: The key of the first session; those after it end with -2, -3 and so on.
 KEY = urlsafe_b64encode(bytes(range(48))).decode()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -15,7 +14,8 @@ from wirecore.protocols.pool import PROTOCOL
 from wirecore.websocket import Request, Response
 
 from .._dispatch import Workers
-from ..websocket._accepting import Accepting, Serving
+from ..websocket import _accepting
+from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
 from ..websocket._upgrading import Accept
 from ._binding import Binding
@@ -54,18 +54,6 @@ class Admission(Accept):
         object.__setattr__(self, "headers", ())
         object.__setattr__(self, "subprotocol", subprotocol)
         Accept.__post_init__(self)
-
-
-class ServeKeywords(TypedDict, total=False):
-    """What :meth:`PoolServer.serve` takes besides host and port."""
-
-    unix_path: str | None
-    listeners: Sequence[socket.socket] | None
-    ssl_context: ssl.SSLContext | None
-    origins: Collection[str] | None
-    check_origin: Callable[[Request], bool] | None
-    max_connections: int
-    max_handshakes: int
 
 
 def admit(server: PoolServer, request: Request) -> Admission | Response | None:
@@ -113,7 +101,7 @@ def _wrong_direction(bound: Binding | CallbackBinding, introduction: Introductio
     return b""
 
 
-class Bound(Accepting["Connection"]):
+class Bound(_accepting.Bound["Connection"]):
     """What ``serve`` gives to its ``task_status``: a pool's bound addresses."""
 
     def __init__(
@@ -123,14 +111,13 @@ class Bound(Accepting["Connection"]):
         listeners: Sequence[socket.socket],
         nursery: trio.Nursery,
     ) -> None:
-        super().__init__(serving, listeners)
+        super().__init__(serving, listeners, nursery.cancel_scope)
         self._server = server
         #: Where tasks of connections, and calls that were submitted, run.
         self.nursery = nursery
         self.workers = Workers(nursery, threads=server.options.max_threads)
-        self._leftovers: dict[Connection, bytes] = {}
 
-    def _begin(self, upgraded: Upgraded, peer: str) -> Connection | None:
+    def _connect(self, upgraded: Upgraded, peer: str) -> Connection | None:
         opened = upgraded.opened
         admission = opened.answer
         assert opened.request is not None, "a server has the client's request"
@@ -142,30 +129,6 @@ class Bound(Accepting["Connection"]):
             identity = admission.introduction.name
         if server.draining:
             return None
-        connection = admission.bound.connect(
+        return admission.bound.connect(
             server, self, upgraded, admission.introduction, identity, peer
         )
-        if upgraded.leftover:
-            self._leftovers[connection] = upgraded.leftover
-        return connection
-
-    async def _attend(self, connection: Connection, peer: str) -> None:
-        try:
-            await connection._run(self._leftovers.pop(connection, b""))
-        finally:
-            self.connections.discard(connection)
-
-    def stop_accepting(self) -> None:
-        """Close the listeners."""
-        self._acceptor.stop_accepting()
-
-    async def wait_idle(self) -> None:
-        """Wait until no connection is open."""
-        await self._acceptor.wait_idle()
-
-    def cancel(self) -> None:
-        """Cancel all: connections, handlers, calls that were submitted."""
-        self.nursery.cancel_scope.cancel()
-
-    def _cancel_left(self) -> None:
-        self.cancel()

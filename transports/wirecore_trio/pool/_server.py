@@ -35,9 +35,9 @@ from .._errors import alone, require_trio
 from .._listening import Listening
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
-from ..websocket._accepting import Serving
+from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
-from ._accepting import Bound, ServeKeywords, admit
+from ._accepting import Bound, admit
 from ._binding import Binding
 from ._callbacks import CallbackBinding, CallbackConnection
 from ._codecs import AnyCodec, codec_of

@@ -15,7 +15,8 @@ from wirecore.protocols.rest.multiplexed import Multiplexed
 from wirecore.protocols.rest.session import MakeWire, RestSession
 
 from .._dispatch import Workers
-from ..websocket._accepting import Accepting, Serving
+from ..websocket import _accepting
+from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
 from ._channel import Channel
 from ._connection import Connection
@@ -39,7 +40,7 @@ def wire_maker(options: Options, *, client: bool) -> MakeWire:
     )
 
 
-class Bound(Accepting["Connection"]):
+class Bound(_accepting.Bound["Connection"]):
     """What ``serve`` gives to its ``task_status``: a server's bound addresses."""
 
     def __init__(
@@ -49,13 +50,12 @@ class Bound(Accepting["Connection"]):
         listeners: Sequence[socket.socket],
         nursery: trio.Nursery,
     ) -> None:
-        super().__init__(serving, listeners)
+        super().__init__(serving, listeners, nursery.cancel_scope)
         self._server = server
         self._nursery = nursery
         self._workers = Workers(nursery)
-        self._leftovers: dict[Connection, bytes] = {}
 
-    def _begin(self, upgraded: Upgraded, peer: str) -> Connection | None:
+    def _connect(self, upgraded: Upgraded, peer: str) -> Connection | None:
         server, opened = self._server, upgraded.opened
         if server.draining:
             return None
@@ -95,34 +95,11 @@ class Bound(Accepting["Connection"]):
             make_id=default.entropy.uuid4_text,
             nursery=self._nursery,
         )
-        if upgraded.leftover:
-            self._leftovers[connection] = upgraded.leftover
         return connection
-
-    async def _attend(self, connection: Connection, peer: str) -> None:
-        try:
-            await connection._channel.run(self._leftovers.pop(connection, b""))
-        finally:
-            self.connections.discard(connection)
 
     def start_soon(self, function: Any, *arguments: Any) -> None:
         """A task, which ends with the server at the latest."""
         self._nursery.start_soon(function, *arguments)
-
-    def stop_accepting(self) -> None:
-        """Close the listeners."""
-        self._acceptor.stop_accepting()
-
-    async def wait_idle(self) -> None:
-        """Wait until no connection is open."""
-        await self._acceptor.wait_idle()
-
-    def cancel(self) -> None:
-        """Cancel all: connections, applications."""
-        self._nursery.cancel_scope.cancel()
-
-    def _cancel_left(self) -> None:
-        self.cancel()
 
 
 class _Listener:

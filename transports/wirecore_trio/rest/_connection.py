@@ -221,6 +221,9 @@ class Connection(Requesting):
             logger.exception("the hook for pings or pongs of %r failed", self)
         return True
 
+    async def _run(self, leftover: bytes) -> None:
+        await self._channel.run(leftover)
+
     # --- the end --------------------------------------------------------------------------------
 
     async def aclose(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import trio
 
@@ -20,7 +19,7 @@ from .._arguments import require_async, require_known, require_seconds, require_
 from .._errors import alone, require_trio
 from .._listening import Listening
 from .._serving_health import ServesHealth
-from ..websocket._accepting import Serving
+from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept, OnRequest
 from ._accepting import Bound
 from ._asgi import AsgiHandler
@@ -38,18 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wirecore.rest")
 
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
-
-
-class ServeKeywords(TypedDict, total=False):
-    """What :meth:`Server.serve` takes besides host and port."""
-
-    unix_path: str | None
-    listeners: Sequence[socket.socket] | None
-    ssl_context: ssl.SSLContext | None
-    origins: Collection[str] | None
-    check_origin: Callable[[HttpRequest], bool] | None
-    max_connections: int
-    max_handshakes: int
 
 
 class Server(ServesHealth):
@@ -94,7 +81,6 @@ class Server(ServesHealth):
         self._registry = Registry()
         self._events = Events()
         self._bound: list[Bound] = []
-        self._lifespan: Lifespan | None = None
         self._stopping = False
         self._closed = trio.Event()
 

@@ -47,6 +47,18 @@ class ServeOptions(TypedDict, total=False):
     backend: Backend | None
 
 
+class ServeKeywords(TypedDict, total=False):
+    """What a protocol's ``serve`` takes besides host and port; its options are its server's."""
+
+    unix_path: str | None
+    listeners: Sequence[socket.socket] | None
+    ssl_context: ssl.SSLContext | None
+    origins: Collection[str] | None
+    check_origin: Callable[[Request], bool] | None
+    max_connections: int
+    max_handshakes: int
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Serving:
     """All that a server is told, but for what it does with a connection; checked."""
@@ -213,6 +225,61 @@ class Accepting(Listening, ABC, Generic[C]):
         if connection is None:
             link.close()  # TLS says goodbye here
         return connection
+
+
+class Runs(Drainable, Protocol):
+    """A connection that a protocol attends to itself."""
+
+    async def _run(self, leftover: bytes) -> None:
+        """See to it until it has ended. *leftover* came behind the upgrade."""
+
+
+R = TypeVar("R", bound=Runs)
+
+
+class Bound(Accepting[R]):
+    """A protocol's running server; who derives from it makes the connections.
+
+    *scope*: what all of it runs in: connections, handlers.
+    """
+
+    def __init__(
+        self, serving: Serving, listeners: Sequence[socket.socket], scope: trio.CancelScope
+    ) -> None:
+        super().__init__(serving, listeners)
+        self._scope = scope
+        self._leftovers: dict[R, bytes] = {}
+
+    @abstractmethod
+    def _connect(self, upgraded: Upgraded, peer: str) -> R | None:
+        """The connection that *upgraded* has opened to *peer*; None: close it."""
+
+    def _begin(self, upgraded: Upgraded, peer: str) -> R | None:
+        connection = self._connect(upgraded, peer)
+        if connection is not None and upgraded.leftover:
+            self._leftovers[connection] = upgraded.leftover
+        return connection
+
+    async def _attend(self, connection: R, peer: str) -> None:
+        try:
+            await connection._run(self._leftovers.pop(connection, b""))
+        finally:
+            self.connections.discard(connection)
+
+    def stop_accepting(self) -> None:
+        """Close the listeners."""
+        self._acceptor.stop_accepting()
+
+    async def wait_idle(self) -> None:
+        """Wait until no connection is open."""
+        await self._acceptor.wait_idle()
+
+    def cancel(self) -> None:
+        """Cancel what is left: connections, handlers."""
+        self._scope.cancel()
+
+    def _cancel_left(self) -> None:
+        self.cancel()
 
 
 def _peer(sock: socket.socket) -> str:

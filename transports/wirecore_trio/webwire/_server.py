@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import trio
 
@@ -24,7 +24,7 @@ from .._dispatch import Workers
 from .._errors import alone, require_trio
 from .._listening import Listening
 from .._serving_health import ServesHealth
-from ..websocket._accepting import Serving
+from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
 from ._accepting import Bound
 from ._codecs import Codec
@@ -38,9 +38,6 @@ from ._sharing import Sharing
 from .stores._contract import SessionStore, SharedStore
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Collection
-
     from wirecore._backend import Backend
 
 logger = logging.getLogger("wirecore.webwire")
@@ -84,18 +81,6 @@ class Upgrade(Accept):
 #: The original answers 400 where this would be the better status.
 _UPGRADE_REQUIRED: Final = 426
 _REPLACED: Final = (b"sec-websocket-version", b"upgrade")
-
-
-class ServeKeywords(TypedDict, total=False):
-    """What :meth:`Server.serve` takes besides host and port."""
-
-    unix_path: str | None
-    listeners: Sequence[socket.socket] | None
-    ssl_context: ssl.SSLContext | None
-    origins: Collection[str] | None
-    check_origin: Callable[[HttpRequest], bool] | None
-    max_connections: int
-    max_handshakes: int
 
 
 class Server(Hookable, ServesHealth):
