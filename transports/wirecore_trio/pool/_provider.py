@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wirecore import errors
 from wirecore.protocols.pool import PROTOCOL, CallingSession, ServingSession
 from wirecore.session.limits import check_at_least
-from wirecore.websocket.http import UserFields, header_fields
+from wirecore.websocket.http import header_fields
 
 from .._arguments import require_int, require_known, require_type, words
-from .._dial import SocketOption
-from ..websocket._client import Dialer, Prepare
+from ..websocket._client import Dialer, Dialing
 from ..websocket._opened import Upgraded
 from ._callback_client import CallbackClient
 from ._calling_channel import CallingChannel
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from wirecore._backend import Backend
 
 
-class Dialing(TypedDict, total=False):
+class ProviderDialing(Dialing, total=False):
     """What :meth:`Provider.serve` and ``connect_callbacks`` take besides.
 
     *token*: the secret that the pool asks for. *origin*: the Origin field; the default is the
@@ -40,16 +38,7 @@ class Dialing(TypedDict, total=False):
     """
 
     token: str | None
-    origin: str | None
     wait: bool
-    prepare: Prepare | None
-    headers: UserFields
-    ssl_context: ssl.SSLContext | None
-    server_hostname: str | None
-    proxy: str | bool | None
-    unix_path: str | None
-    socket_options: Sequence[SocketOption]
-    happy_eyeballs_delay: float
 
 
 class Provider:
@@ -90,7 +79,7 @@ class Provider:
         name: str | None = None,
         labels: Iterable[str] = (),
         concurrency: int | None = None,
-        **dialing: Unpack[Dialing],
+        **dialing: Unpack[ProviderDialing],
     ) -> Keeping[Serving]:
         """Dial pools at *urls*, and be called: ``async with provider.serve("ws://…") as serving:``.
 
@@ -136,7 +125,7 @@ class Provider:
         return Keeping(serving, wait=wait)
 
     def connect_callbacks(
-        self, url: str, *, codec: AnyCodec = "gob", **dialing: Unpack[Dialing]
+        self, url: str, *, codec: AnyCodec = "gob", **dialing: Unpack[ProviderDialing]
     ) -> Keeping[CallbackClient]:
         """Dial a pool's call-back path at *url*, to call what is served there: Go's Use.
 
@@ -164,8 +153,8 @@ class Provider:
         dialer = self._dialer(url, dialing, Introduction(direction="calls"))
         return Keeping(CallbackClient(dialer, self.options, make), wait=wait)
 
-    def _dialer(self, url: str, dialing: Dialing, introduction: Introduction) -> Dialer:
-        require_known("serve", dialing, Dialing.__optional_keys__)
+    def _dialer(self, url: str, dialing: ProviderDialing, introduction: Introduction) -> Dialer:
+        require_known("serve", dialing, ProviderDialing.__optional_keys__)
         rest = {key: value for key, value in dialing.items() if key not in ("token", "headers")}
         rest.setdefault("origin", PROVIDERS_ORIGIN)
         token = dialing.get("token")

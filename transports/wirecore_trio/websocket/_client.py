@@ -70,7 +70,21 @@ class Prepared:
 Prepare: TypeAlias = Callable[[], Awaitable[Prepared]]
 
 
-class DialOptions(TypedDict, total=False):
+class Dialing(TypedDict, total=False):
+    """What all that dial take besides the URL; :class:`DialOptions` says of each what it is."""
+
+    prepare: Prepare | None
+    headers: UserFields
+    origin: str | None
+    ssl_context: ssl.SSLContext | None
+    server_hostname: str | None
+    proxy: str | bool | None
+    unix_path: str | None
+    socket_options: Sequence[SocketOption]
+    happy_eyeballs_delay: float
+
+
+class DialOptions(Dialing, total=False):
     """What :func:`connect` and :func:`reconnecting` take besides the URL.
 
     *prepare*: an async function asked before each attempt for a :class:`Prepared` URL and
@@ -85,16 +99,7 @@ class DialOptions(TypedDict, total=False):
     last one (RFC 8305). *options*: see :class:`Options`. *backend*: the codec, for tests.
     """
 
-    prepare: Prepare | None
-    headers: UserFields
     subprotocols: Sequence[str]
-    origin: str | None
-    ssl_context: ssl.SSLContext | None
-    server_hostname: str | None
-    proxy: str | bool | None
-    unix_path: str | None
-    socket_options: Sequence[SocketOption]
-    happy_eyeballs_delay: float
     options: Options
     backend: Backend | None
 

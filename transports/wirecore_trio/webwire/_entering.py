@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from wirecore import errors
-from wirecore.websocket.http import UserFields
 
 from .._arguments import require_known, require_type
-from .._dial import SocketOption
 from .._entered import Entered
 from .._errors import require_trio
 from .._tasks import HiddenNursery
-from ..websocket._client import Dialer, Prepare
+from ..websocket._client import Dialer, Dialing
 from ._client import Client
 from ._events import ClientHooks
 from ._options import ClientOptions
@@ -23,20 +19,6 @@ from ._status import Status
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
-
-
-class Dialing(TypedDict, total=False):
-    """What :func:`connect` takes besides: see :class:`wirecore_trio.websocket.DialOptions`."""
-
-    prepare: Prepare | None
-    headers: UserFields
-    origin: str | None
-    ssl_context: ssl.SSLContext | None
-    server_hostname: str | None
-    proxy: str | bool | None
-    unix_path: str | None
-    socket_options: Sequence[SocketOption]
-    happy_eyeballs_delay: float
 
 
 class Connecting(ClientHooks, Entered):
