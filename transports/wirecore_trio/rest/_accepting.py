@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from wirecore._backend import default
-from wirecore.protocols.rest.handshake import PROTOCOL
-from wirecore.protocols.rest.multiplexed import Multiplexed
-from wirecore.protocols.rest.session import MakeWire, RestSession
 
 from .._dispatch import Workers
 from ..websocket import _accepting
@@ -20,24 +17,12 @@ from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
 from ._channel import Channel
 from ._connection import Connection
+from ._opening import open_channel
 
 if TYPE_CHECKING:
-    from ._options import Options
     from ._server import Server
 
 logger = logging.getLogger("wirecore.rest")
-
-
-def wire_maker(options: Options, *, client: bool) -> MakeWire:
-    """What makes the wire of our own ends."""
-    return lambda put: Multiplexed(
-        put,
-        client=client,
-        max_streams=options.max_streams,
-        max_head=options.max_head,
-        max_window=options.max_window,
-        window_budget=options.window_budget,
-    )
 
 
 class Bound(_accepting.Bound["Connection"]):
@@ -61,7 +46,6 @@ class Bound(_accepting.Bound["Connection"]):
             return None
         assert opened.request is not None, "a server has the client's request"
         options = server.options
-        multiplexed = opened.subprotocol == PROTOCOL
         connection = Connection(
             options,
             self._workers,
@@ -73,27 +57,14 @@ class Bound(_accepting.Bound["Connection"]):
             on_pong=server.on_pong,
         )
         connection.id = default.entropy.uuid4_text()
-        session = RestSession(
-            client=False,
-            connection_id=connection.id,
-            multiplexed=wire_maker(options, client=False) if multiplexed else None,
-            limits=options.limits(multiplexed=multiplexed),
-            heartbeat=options.heartbeat(multiplexed=multiplexed),
-            handshake_timeout=options.handshake_timeout,
-            close_timeout=options.close_timeout,
-            on_control=connection._control,
-            backend=server._backend,
-        )
-        listener = _Listener(server, self, connection)
-        connection._channel = Channel(
-            upgraded.link,
-            session,
-            listener,
+        connection._channel = open_channel(
+            connection,
+            upgraded,
+            _Listener(server, self, connection),
             options,
             client=False,
-            peer=peer,
-            make_id=default.entropy.uuid4_text,
             nursery=self._nursery,
+            backend=server._backend,
         )
         return connection
 

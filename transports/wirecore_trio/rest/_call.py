@@ -10,6 +10,7 @@ import trio
 
 from wirecore.errors import InvalidState, RemoteLimitExceeded
 from wirecore.protocols.rest import happenings
+from wirecore.protocols.rest.gohttp import values_of
 from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
 
 from ._exchange import Exchange
@@ -25,8 +26,7 @@ _LAST: Final = 1.0
 
 def find(fields: Fields, name: str) -> str | None:
     """The value of the field *name*, in any case; several as one list; None where it is missing."""
-    wanted = name.lower().encode("latin-1")
-    found = [value for field, value in fields if field.lower() == wanted]
+    found = values_of(fields, name.lower().encode("latin-1"))
     return b", ".join(found).decode("latin-1") if found else None
 
 

@@ -5,58 +5,36 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import trio
 
 from wirecore import errors
-from wirecore._backend import default
 from wirecore.protocols.rest.handshake import PROTOCOL, metadata_message
 from wirecore.protocols.rest.happenings import Stream
-from wirecore.protocols.rest.session import RestSession
 
 from .._arguments import require_async, require_known, require_type
-from .._dial import fail_after
+from .._dial import fail_after, parse_url
 from .._dispatch import Workers
 from .._entered import Entered
 from .._errors import NotConnected, require_trio
 from .._supervise import dial_until_open, supervise
 from .._tasks import HiddenNursery
-from ..websocket._client import Dialer
-from ._accepting import wire_maker
+from ..websocket._client import Dialer, Dialing
 from ._asgi import AsgiHandler
 from ._channel import Channel
 from ._connection import Connection, ControlHook
 from ._lifespan import Lifespan
+from ._opening import open_channel
 from ._options import ClientOptions
 from ._requesting import Requesting
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Sequence
-
     from wirecore._backend import Backend
-    from wirecore.websocket.http import UserFields
 
-    from .._dial import SocketOption
-    from ..websocket._client import Prepare
     from ._asgi_types import App
 
 logger = logging.getLogger("wirecore.rest")
-
-
-class Dialing(TypedDict, total=False):
-    """What :func:`connect` takes besides; see :func:`wirecore_trio.websocket.connect`."""
-
-    prepare: Prepare | None
-    headers: UserFields
-    origin: str | None
-    ssl_context: ssl.SSLContext | None
-    server_hostname: str | None
-    proxy: str | bool | None
-    unix_path: str | None
-    socket_options: Sequence[SocketOption]
-    happy_eyeballs_delay: float
 
 
 class Client(Requesting):
@@ -175,7 +153,6 @@ class Client(Requesting):
         name = self._dialer.name
         with fail_after(options.open_timeout, f"no connection to {name}"):
             upgraded = await self._dialer.open()
-        multiplexed = upgraded.opened.subprotocol == PROTOCOL
         connection = Connection(
             options,
             self._workers,
@@ -186,30 +163,20 @@ class Client(Requesting):
             on_ping=self._on_ping,
             on_pong=self._on_pong,
         )
-        session = RestSession(
-            client=True,
-            metadata=self._metadata,
-            multiplexed=wire_maker(options, client=True) if multiplexed else None,
-            limits=options.limits(multiplexed=multiplexed),
-            heartbeat=options.heartbeat(multiplexed=multiplexed),
-            handshake_timeout=options.handshake_timeout,
-            close_timeout=options.close_timeout,
-            on_control=connection._control,
-            backend=self._backend,
-        )
-        channel = connection._channel = Channel(
-            upgraded.link,
-            session,
-            _Listener(self, connection),
+        channel = connection._channel = open_channel(
+            connection,
+            upgraded,
+            _Listener(connection),
             options,
             client=True,
-            peer=name,
-            make_id=default.entropy.uuid4_text,
+            metadata=self._metadata,
             nursery=self._nursery,
+            backend=self._backend,
         )
+        session = channel.session
         self._nursery.start_soon(channel.run, upgraded.leftover)
         try:
-            while not connection.id_known:
+            while not session.ready:
                 if channel.ended or session.problem is not None:
                     raise session.problem or channel.error or NotConnected("it ended at once")
                 await channel.wait_for_change()
@@ -250,15 +217,13 @@ class Client(Requesting):
 class _Listener:
     """Passes on what a channel tells, to its connection."""
 
-    __slots__ = ("_client", "_connection")
+    __slots__ = ("_connection",)
 
-    def __init__(self, client: Client, connection: Connection) -> None:
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def _ready(self, channel: Channel, value: str) -> None:
         self._connection.id = value
-        self._connection.id_known = True
 
     def _requested(self, channel: Channel, stream: Stream) -> None:
         self._connection._requested(channel, stream)
@@ -376,22 +341,15 @@ def connect(
     dialer = Dialer(
         url, subprotocols=(PROTOCOL,), options=options.websocket(), backend=backend, **dialing
     )
+    target = None if url is None else parse_url(url)
     client = Client(
         dialer,
         options,
         metadata=metadata,
-        host=(host or _host_of(url)).encode("ascii"),
-        scheme=b"https" if (url or "").lower().startswith("wss:") else b"http",
+        host=(host or ("localhost" if target is None else target.authority)).encode("ascii"),
+        scheme=b"https" if target is not None and target.secure else b"http",
         on_ping=on_ping,
         on_pong=on_pong,
         backend=backend,
     )
     return Connecting(client, app, root_path, wait=wait)
-
-
-def _host_of(url: str | None) -> str:
-    """What stands between the slashes of a URL, without what isn't for others to see."""
-    if url is None:
-        return "localhost"
-    rest = url.partition("://")[2]
-    return rest.partition("/")[0].partition("?")[0].rpartition("@")[2] or "localhost"

@@ -70,7 +70,6 @@ class Connection(Requesting):
         self._peer_leaves = False
         self._draining = False
         self.id = ""
-        self.id_known = False
         self.metadata = metadata
         self.remote_address = remote_address
         self.http_request = http_request

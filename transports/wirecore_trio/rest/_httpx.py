@@ -6,28 +6,22 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from wirecore import errors
-from wirecore._backend import default
 from wirecore.protocols.rest.errors import Aborted
-from wirecore.protocols.rest.heads import RequestHead, ResponseHead
+from wirecore.protocols.rest.heads import HOP_BY_HOP, RequestHead, ResponseHead
 from wirecore.protocols.rest.multiplexed import PIECE
 
 from .._arguments import require_type
 from .._errors import NotConnected
 from ._call import Call
-from ._requesting import CORRELATION_ID, Content, Requesting, start
+from ._requesting import Content, Requesting, start, with_correlation_id
 
 if TYPE_CHECKING:
     from wirecore.protocols.rest.heads import Fields
-
-#: What is between two ends of HTTP/1.1, and not the request's: RFC 9110 section 7.6.1.
-_HOP_BY_HOP: Final = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
-)
 
 
 class _Body:
@@ -126,13 +120,14 @@ def make_transport(library: ModuleType) -> type[Any]:
 
 def _head(request: Any) -> RequestHead:
     fields: Fields = [
-        (name, value) for name, value in request.headers.raw if name.lower() not in _HOP_BY_HOP
+        (name, value) for name, value in request.headers.raw if name.lower() not in HOP_BY_HOP
     ]
-    if not any(name.lower() == CORRELATION_ID for name, _ in fields):
-        fields = [*fields, (b"X-Correlation-Id", default.entropy.uuid4_text().encode("ascii"))]
     url = request.url
     return RequestHead(
-        request.method.encode("ascii"), url.raw_path, fields, url.scheme.encode("ascii")
+        request.method.encode("ascii"),
+        url.raw_path,
+        with_correlation_id(fields),
+        url.scheme.encode("ascii"),
     )
 
 

@@ -12,6 +12,7 @@ import trio
 
 from wirecore import errors
 from wirecore._backend import default
+from wirecore.protocols.rest.gohttp import CORRELATION_ID, values_of
 from wirecore.protocols.rest.heads import Fields, RequestHead
 from wirecore.session.limits import check_seconds
 from wirecore.websocket.http import UserFields, check_fields
@@ -32,8 +33,12 @@ Content: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes]
 #: Methods whose requests say the length of their body even where that is none, as Go's do.
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 
-#: Says what belongs together, in logs of both ends.
-CORRELATION_ID: Final = b"x-correlation-id"
+
+def with_correlation_id(fields: Fields) -> Fields:
+    """*fields* with a correlation id where they have none, by which both ends' logs tell it."""
+    if values_of(fields, CORRELATION_ID):
+        return fields
+    return (*fields, (b"X-Correlation-Id", default.entropy.uuid4_text().encode("ascii")))
 
 
 class Requesting(ABC):
@@ -148,9 +153,7 @@ class Requesting(ABC):
             fields.insert(0, (b"Host", self._host))
         if b"content-length" not in names and length is not None and (length or verb in _WITH_BODY):
             fields.append((b"Content-Length", b"%d" % length))
-        if CORRELATION_ID not in names:
-            fields.append((b"X-Correlation-Id", default.entropy.uuid4_text().encode("ascii")))
-        return RequestHead(verb, path, fields, self._scheme)
+        return RequestHead(verb, path, with_correlation_id(fields), self._scheme)
 
 
 class Streaming(Entered):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from wirecore.errors import InvalidMessage
-from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
+from wirecore.protocols.rest.heads import HOP_BY_HOP, Fields, RequestHead, ResponseHead
 
 CORRELATION_ID: Final = b"x-correlation-id"
 
@@ -16,12 +16,8 @@ USER_AGENT: Final = b"Go-http-client/1.1"
 #: A whole body of at most this many bytes has its length told; a longer one is chunked.
 KNOWN_LENGTH: Final = 2048
 
-#: What says how a body is carried, and so is written here; and what is between two ends of HTTP/1.1
-#: over TCP: RFC 9110 section 7.6.1.
+#: What says how a body is carried, and so is written here.
 _CARRIAGE: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer"})
-_HOP_BY_HOP: Final = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"}
-)
 _WITH_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -60,7 +56,7 @@ def request_bytes(head: RequestHead, body: bytes, trailers: Fields, *, known: bo
             lines.append(b"Trailer: " + b",".join(names))
     elif body or head.method in _WITH_BODY:
         lines.append(b"Content-Length: %d" % len(body))
-    others = _others(fields, _CARRIAGE | _HOP_BY_HOP | {b"host", b"user-agent"})
+    others = _others(fields, _CARRIAGE | HOP_BY_HOP | {b"host", b"user-agent"})
     lines += [b"%b: %b" % field for field in sorted(others, key=_name)]
     start = b"\r\n".join(lines) + b"\r\n\r\n"
     if trailers or not known:
@@ -91,7 +87,7 @@ def response_start(
     if trailers and not values_of(fields, b"trailer"):
         names = [canonical(name) for name, _ in trailers]
         fields.append((b"Trailer", b", ".join(dict.fromkeys(names))))
-    kept = _others(fields, _HOP_BY_HOP | {b"transfer-encoding"})
+    kept = _others(fields, HOP_BY_HOP)
     kept = [field for field in kept if field[0] != b"Date"]
     lines += [b"%b: %b" % field for field in sorted(kept, key=_name)]
     lines.append(b"Date: " + (b"".join(values_of(fields, b"date")[:1]) or date))

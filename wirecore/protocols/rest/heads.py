@@ -20,6 +20,11 @@ Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 #: Fields that one head, or trailers, may have.
 MAX_FIELDS: Final = 1000
 
+#: What is between two ends of HTTP/1.1 over TCP, and not the message's: RFC 9110 section 7.6.1.
+HOP_BY_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+
 _TOKEN: Final = re.compile(TOKEN)
 #: Visible ASCII, as h11 has it: all else is percent-encoded.
 _TARGET: Final = re.compile(rb"[\x21-\x7e]+")

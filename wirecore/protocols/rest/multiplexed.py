@@ -109,7 +109,7 @@ class Multiplexed:
         check_request(head)
         if trailers:
             check_trailers(trailers)
-        first = self._first(data, end=end, trailers=trailers)
+        first = _first(data, INITIAL)
         number = self._next
         last = end and not trailers and len(first) == len(data)
         frame = frames.encode_request(number, head, first, end=last)
@@ -144,7 +144,7 @@ class Multiplexed:
         check_response(head)
         if trailers:
             check_trailers(trailers)
-        first = self._first(data, end=end, trailers=trailers, room=stream.room)
+        first = _first(data, stream.room)
         last = end and not trailers and len(first) == len(data)
         frame = frames.encode_response(stream.id, head, first, end=last)
         self._check_head(len(frame) - len(first))
@@ -213,12 +213,6 @@ class Multiplexed:
         if not self._left:
             self._left = True
             self._put(frames.encode_control(_LEAVE))
-
-    def _first(self, data: bytes, *, end: bool, trailers: Fields, room: int = INITIAL) -> bytes:
-        """What of *data* goes with the head."""
-        if len(data) > room:
-            raise LocalLimitExceeded("the window", len(data), room)
-        return data if len(data) <= PIECE else data[:PIECE]
 
     def _check_head(self, size: int) -> None:
         if size > self._max_head:
@@ -404,6 +398,13 @@ class Multiplexed:
         self._ours.clear()
         self._theirs.clear()
         return streams
+
+
+def _first(data: bytes, room: int) -> bytes:
+    """What of *data* goes with the head."""
+    if len(data) > room:
+        raise LocalLimitExceeded("the window", len(data), room)
+    return data if len(data) <= PIECE else data[:PIECE]
 
 
 def _length(fields: Fields) -> float:

@@ -130,12 +130,17 @@ class RestSession:
         return self._connection.state is State.OPEN
 
     @property
+    def ready(self) -> bool:
+        """Whether the handshake is through."""
+        return self._expect is None
+
+    @property
     def undecided(self) -> bool:
         """Whether the handshake is through, and :meth:`use` has to say what comes now.
 
         Until then nobody should read: what comes is kept here.
         """
-        return self.wire is None and self._expect is None
+        return self.wire is None and self.ready
 
     def use(self, make: MakeWire, now: float) -> list[Happening]:
         """Speak this wire from now on: what happened on it already.

@@ -8,19 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-#: Fields of one connection, and not of the message.
-HOP_BY_HOP: Final = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+from wirecore.protocols.rest.heads import HOP_BY_HOP
+
+#: And what is between a gateway and who calls it.
+_HOPS: Final = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
 
 #: What a gateway says of the request, which callers may not make up.
 _FORWARDED: Final = frozenset(
@@ -47,7 +38,7 @@ def without_hops(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    left_out = HOP_BY_HOP | named
+    left_out = _HOPS | named
     return [(name, value) for name, value in kept if name.lower() not in left_out]
 
 
