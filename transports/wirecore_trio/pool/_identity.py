@@ -13,6 +13,7 @@ from wirecore import errors
 from wirecore.websocket import Request
 
 from .._arguments import kind_of, require_type
+from .._bearer import secret_hash, shown_hash
 from .._link import Link
 from .._ssl_engine import StdlibEngine
 from .._tls_link import TLSLink
@@ -32,7 +33,6 @@ File: TypeAlias = str | os.PathLike[str]
 #: The Origin of the original's providers, which no browser sends: an origin has no path.
 PROVIDERS_ORIGIN: Final = "http://localhost/"
 
-_BEARER: Final = b"bearer "
 _MOST_LABELS: Final = 64
 _LONGEST_NAME: Final = 256
 
@@ -128,18 +128,9 @@ class Tokens:
 
     def add(self, secret: str, name: str) -> None:
         """Who shows *secret* is *name* from now on. Raises as the class."""
-        require_type("a token's secret", secret, str)
+        known = secret_hash(secret)
         check_name("a token's name", name)
-        if (
-            not secret
-            or not secret.isascii()
-            or any(mark <= " " or mark == "\x7f" for mark in secret)
-        ):
-            raise errors.InvalidOption(
-                "a token's secret is printable ASCII without blanks, and not empty: no other can "
-                "be shown"
-            )
-        self._names[_hash(secret.encode())] = name
+        self._names[known] = name
 
     def replace(self, names: Mapping[str, str]) -> set[str]:
         """Have these, secrets to names, in place of all that were there; who has lost a secret.
@@ -157,14 +148,8 @@ class Tokens:
 
     def name_for(self, request: Request) -> str | None:
         """Whose secret *request* shows, as a Bearer token; None: nobody's."""
-        shown = request.header("authorization") or b""
-        if shown[: len(_BEARER)].lower() != _BEARER:
-            return None
-        return self._names.get(_hash(shown[len(_BEARER) :].strip()))
-
-
-def _hash(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()
+        shown = shown_hash(request)
+        return None if shown is None else self._names.get(shown)
 
 
 def certificate_name(link: Link) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from wirecore.websocket import Request as HttpRequest
 from wirecore.websocket import Response
 
 from ..._arguments import require_type
+from ..._bearer import secret_hash, shown_hash
 from ._routes import name_of
 
 if TYPE_CHECKING:
@@ -27,33 +27,22 @@ _ASK = (("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bea
 class Tokens:
     """The secrets of publishers, and which names each may publish.
 
-    *names*: from a token to names; ``"*"`` among these stands for all. Raises TypeError for another
-    type, ValueError for a token that is empty or no ASCII.
+    *names*: from a token's secret to names; ``"*"`` among these stands for all. Raises TypeError
+    for another type, InvalidOption for a secret that no header can show.
     """
 
     def __init__(self, names: Mapping[str, Collection[str]]) -> None:
         require_type("names", names, Mapping)
         self._names: dict[bytes, frozenset[str]] = {}
-        for token, allowed in names.items():
-            require_type("a token", token, str)
-            if not token or not token.isascii():
-                raise ValueError("a token is text of ASCII, and not empty")
+        for secret, allowed in names.items():
             if isinstance(allowed, str):
                 raise TypeError("a token's names are several, as in ['api'], and no single text")
-            self._names[token.encode("ascii")] = frozenset(allowed)
+            self._names[secret_hash(secret)] = frozenset(allowed)
 
     def names_of(self, request: HttpRequest | None) -> frozenset[str] | None:
-        """What the token of *request* may publish; None: it shows none that is known.
-
-        All are compared, each in the same time: how long it takes tells nothing.
-        """
-        given = b"" if request is None else request.header("authorization") or b""
-        scheme, _, token = given.partition(b" ")
-        found = None
-        for known, names in self._names.items():
-            if hmac.compare_digest(known, token.strip()) and scheme.lower() == b"bearer":
-                found = names
-        return found
+        """What the token of *request* may publish; None: it shows none that is known."""
+        shown = None if request is None else shown_hash(request)
+        return None if shown is None else self._names.get(shown)
 
     async def admit(self, request: HttpRequest) -> Response | None:
         """An ``on_request`` for a server: 401 for who shows no token that is known."""
