@@ -11,13 +11,12 @@ import trio
 
 from wirecore.errors import InvalidState
 from wirecore.protocols.pool.slots import Wish
-from wirecore.session import Backoff
 from wirecore.session.limits import check_above, check_at_least
 
 from ..._arguments import require_int, require_seconds, require_type
 from ..._errors import alone
+from ..._redis_attempts import RedisAttempts
 from ..._redis_link import RedisAddress, RedisLink
-from ..._supervise import Redial, RetryPolicy
 from ._commands import Commands
 from ._contract import Node, ProviderInfo, RemoteCall
 from ._directory import Directory, dump_announcement
@@ -163,37 +162,20 @@ class RedisBackend:
     # --- the connection ------------------------------------------------------------------
 
     async def _stay_connected(self, taker: Taker, task_status: trio.TaskStatus[None]) -> None:
-        redial = Redial(RetryPolicy(backoff=lambda: Backoff(0.1, 2.0, 0.2, 10.0)))
-        has_started = was_ready = False
-
-        def ready() -> None:
-            nonlocal has_started, was_ready
-            was_ready = True
-            redial.opened()
-            if has_started:
-                logger.info("%s is there again", self._address)
-            else:
-                has_started = True
-                task_status.started()
-
+        attempts = RedisAttempts(
+            self._address, passing=LinkLost, started=task_status.started, logger=logger
+        )
         while True:
-            was_ready = False
-            failures: list[Exception] = []
+            failure: ExceptionGroup[BackendError] | None = None
             try:
-                await self._run_connected(taker, ready)
+                await self._run_connected(taker, attempts.ready)
             except* BackendError as group:  # several connections may be lost at once
-                failures.append(_first_of(group))
+                failure = group
             finally:
                 self._commands.closed()
-            for failure in failures:
-                if not has_started and not isinstance(failure, LinkLost):
-                    raise failure
-                logger.warning("%s; connecting again", failure)
+            attempts.failed(failure)
             self._submitter.make_here()
-            if was_ready:
-                await redial.pause()
-            else:
-                await trio.sleep(redial.backoff.next_delay())
+            await attempts.pause()
 
     async def _run_connected(self, taker: Taker, ready: Callable[[], None]) -> None:
         """Be one of the nodes until a connection is lost, which raises BackendError."""
@@ -339,11 +321,3 @@ class RedisBackend:
                     )
             except BackendError as error:
                 logger.warning("%s; the other nodes will miss this one soon", error)
-
-
-def _first_of(group: ExceptionGroup[BackendError]) -> Exception:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, Exception)
-    return found

@@ -11,12 +11,11 @@ import trio
 
 from wirecore.errors import InvalidState
 from wirecore.protocols.webwire import Session
-from wirecore.session import Backoff
 from wirecore.session.limits import check_above, check_at_least
 
 from ..._arguments import require_int, require_seconds, require_type
+from ..._redis_attempts import RedisAttempts
 from ..._redis_link import RedisAddress, RedisLink
-from ..._supervise import Redial, RetryPolicy
 from ._contract import Deliver
 from ._errors import StoreDamaged, StoreError, StoreUnavailable
 from ._lifetime import Lifetime
@@ -212,40 +211,26 @@ class RedisStore:
         if self._running:
             raise InvalidState("the store runs already: give each server a store of its own")
         self._running = True
-        redial = Redial(RetryPolicy(backoff=lambda: Backoff(0.1, 2.0, 0.2, 10.0)))
-        has_started = was_ready = False
-
-        def ready() -> None:
-            nonlocal has_started, was_ready
-            was_ready = True
-            redial.opened()
-            if has_started:
-                logger.info("%s is there again", self._address)
-                resumed()
-            else:
-                has_started = True
-                task_status.started()
-
+        attempts = RedisAttempts(
+            self._address,
+            passing=StoreUnavailable,
+            started=task_status.started,
+            resumed=resumed,
+            logger=logger,
+        )
         try:
             while True:
-                was_ready = False
                 self._tried = trio.Event()
-                failures: list[Exception] = []
+                failure: ExceptionGroup[StoreError] | None = None
                 try:
-                    await self._run_connected(deliver, ready)
+                    await self._run_connected(deliver, attempts.ready)
                 except* StoreError as group:  # both connections may be lost at once
-                    failures.append(_first_of(group))
+                    failure = group
                 finally:
                     self._commands = self._channels = None
                     self._tried.set()
-                for failure in failures:
-                    if not has_started and not isinstance(failure, StoreUnavailable):
-                        raise failure
-                    logger.warning("%s; connecting again", failure)
-                if was_ready:
-                    await redial.pause()
-                else:
-                    await trio.sleep(redial.backoff.next_delay())
+                attempts.failed(failure)
+                await attempts.pause()
         finally:
             self._running = False
 
@@ -319,9 +304,3 @@ class RedisStore:
         if found is None:
             raise StoreUnavailable(f"{self._address} is out of reach: connecting again")
         return found
-
-
-def _first_of(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
