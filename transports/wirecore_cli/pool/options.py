@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
 import click
 
-from ..options import in_order
+from ..options import C, in_order
 
 
 class TrustOptions(TypedDict):
@@ -36,6 +37,23 @@ control_option = click.option(
     help="The Unix socket of the 'wirecore pool serve'; without it, the one of this user.",
 )
 
+
+def certificate_options(told: str) -> Callable[[C], C]:
+    """``--cert``, which does what *told* says, and ``--key``."""
+    return in_order(
+        click.option(
+            "--cert", "certificate", type=click.Path(path_type=Path), metavar="FILE", help=told
+        ),
+        click.option(
+            "--key",
+            "private",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="The key of --cert, in PEM.",
+        ),
+    )
+
+
 #: What a provider shows to a pool, and whom it trusts.
 trust_options = in_order(
     click.option(
@@ -52,18 +70,5 @@ trust_options = in_order(
         multiple=True,
         help="wss: trust the certificates in this file, in PEM, and no others; as many as needed.",
     ),
-    click.option(
-        "--cert",
-        "certificate",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="wss: the client certificate to show, in PEM; its key may be there too.",
-    ),
-    click.option(
-        "--key",
-        "private",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The key of --cert, in PEM.",
-    ),
+    certificate_options("wss: the client certificate to show, in PEM; its key may be there too."),
 )

@@ -10,7 +10,7 @@ import click
 
 from ..logs import log_serving
 from ..options import ServingOptions, in_order, listen_option, serving_options
-from .options import codec_option, control_option
+from .options import certificate_options, codec_option, control_option
 
 if TYPE_CHECKING:
     import ssl
@@ -65,19 +65,8 @@ _pool_options = in_order(
         metavar="FILE",
         help="Who may connect: a line NAME SECRET for each provider; others can't read the file.",
     ),
-    click.option(
-        "--cert",
-        "certificate",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Serve wss:// with the certificates in this file, in PEM; its key may be there too.",
-    ),
-    click.option(
-        "--key",
-        "private",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The key of --cert, in PEM.",
+    certificate_options(
+        "Serve wss:// with the certificates in this file, in PEM; its key may be there too."
     ),
     click.option(
         "--client-ca",

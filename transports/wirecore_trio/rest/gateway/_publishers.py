@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from wirecore.constants import CloseCode
 from wirecore.websocket import Request as HttpRequest
@@ -38,6 +39,8 @@ class Tokens:
             if isinstance(allowed, str):
                 raise TypeError("a token's names are several, as in ['api'], and no single text")
             self._names[secret_hash(secret)] = frozenset(allowed)
+        # Its token is what a connection was opened with, and each request asks.
+        self._publishers: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
 
     def names_of(self, request: HttpRequest | None) -> frozenset[str] | None:
         """What the token of *request* may publish; None: it shows none that is known."""
@@ -52,7 +55,10 @@ class Tokens:
 
     def may_publish(self, connection: Connection) -> bool:
         """Whether the client of *connection* may call itself what it does."""
-        names = self.names_of(connection.http_request) or frozenset()
+        names = self._publishers.get(connection)
+        if names is None:
+            names = self.names_of(connection.http_request) or frozenset()
+            self._publishers[connection] = names
         return "*" in names or name_of(connection.metadata) in names
 
     async def welcome(self, connection: Connection) -> None:
