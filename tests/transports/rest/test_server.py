@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -77,6 +79,44 @@ def test_events(open_server: OpenServer, run_sockets: Run) -> None:
                 (rest.Kind.FAILED, False),
             ]
             assert rest.Kind.FAILED.value == "ConnectionFailure"
+
+    run_sockets(story)
+
+
+def test_all_who_read_a_listener_learn_of_its_end(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def story() -> None:
+        async with open_server() as world:
+            listener = world.server.events()
+            seen: list[rest.Kind] = []
+
+            async def listen() -> None:
+                async for event in listener:
+                    seen.append(event.kind)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                nursery.start_soon(listen)
+                async with world.connect():
+                    await world.joined()
+                await until(lambda: len(seen) == 2)
+                listener.close()
+            assert seen == [rest.Kind.RECEIVED, rest.Kind.FAILED]
+
+    run_sockets(story)
+
+
+def test_who_stops_reading_a_listener_leaves_nothing(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def story() -> None:
+        async with open_server() as world:
+            left = weakref.ref(world.server.events())
+            async with world.connect():
+                await world.joined()
+            gc.collect()
+            assert left() is None
 
     run_sockets(story)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -63,7 +64,6 @@ class Listener:
         while not self._waiting:
             if self._over:
                 raise StopAsyncIteration
-            self._changed = trio.Event()
             await self._changed.wait()
         return self._waiting.popleft()
 
@@ -80,18 +80,24 @@ class Listener:
             event = ConnectionEvent(event.kind, event.connection, event.clean, self._missed)
             self._missed = 0
         self._waiting.append(event)
-        self._changed.set()
+        self._wake()
 
     def _end(self) -> None:
         self._over = True
-        self._changed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        # A new one for the next time: several tasks may read, and each waits for the same.
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
 
 
 class Events:
     """Who listens to a server's connections."""
 
     def __init__(self) -> None:
-        self._listeners: set[Listener] = set()
+        # Weak, as who stops listening need not say so.
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
 
     def listen(self) -> Listener:
         """A new listener."""
