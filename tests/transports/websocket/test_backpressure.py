@@ -77,10 +77,15 @@ def test_many_senders_share_the_room(open_raw_socket: OpenRaw, run_sockets: Run)
             for sender in senders:
                 nursery.start_soon(sender.run)
             await settle()
-            for _ in range(400):
-                assert await peer.next() == MESSAGE
-            await settle()
-            assert min(sender.sent for sender in senders) > 0
+            # The system's own buffers take what the first ones send: how much is its matter.
+            for _ in range(50):
+                for _ in range(100):
+                    assert await peer.next() == MESSAGE
+                await settle()
+                if min(sender.sent for sender in senders) > 20:
+                    break
+            total = sum(sender.sent for sender in senders)
+            assert min(sender.sent for sender in senders) > total / len(senders) / 10
             assert max(sender.most for sender in senders) <= 50_000 + len(MESSAGE) + 10
             nursery.cancel_scope.cancel()
         ws.abort()

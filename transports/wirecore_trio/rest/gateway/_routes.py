@@ -81,15 +81,23 @@ def name_of(metadata: Any) -> str | None:
 
 
 class Routes:
-    """The routes of a gateway, the most telling first."""
+    """The routes of a gateway, the most telling first.
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        for route in routes:
+    None: the first part of a path is the name, and is taken off.
+    """
+
+    def __init__(self, routes: Sequence[Route] | None) -> None:
+        for route in routes or ():
             require_type("a route", route, Route)
-        self._routes = sorted(routes, key=lambda route: route.weight, reverse=True)
+        self._routes = (
+            None if routes is None else sorted(routes, key=lambda route: route.weight, reverse=True)
+        )
 
     def find(self, host: str, path: str) -> Route | None:
         """The route of a request; None: it has none."""
+        if self._routes is None:
+            name = path.split("/")[1] if path.startswith("/") else ""
+            return Route(name=name, prefix=f"/{name}", strip=True) if name else None
         for route in self._routes:
             if route.fits(host, path):
                 return route
