@@ -1,0 +1,79 @@
+"""What is kept up while a connection is open: subscriptions, heartbeats, the watch over silence."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from wirecore import errors
+
+if TYPE_CHECKING:
+    from ._options import Heartbeat, Options
+    from ._reading import Reading
+    from ._session import Session
+    from ._subscriptions import Subscriptions
+
+logger = logging.getLogger("wirecore.engine")
+
+
+class Keeping:
+    """Keeps *session*, which is read by *reading*, as *options* say, until :meth:`end`."""
+
+    def __init__(
+        self, session: Session, reading: Reading, options: Options, subscriptions: Subscriptions
+    ) -> None:
+        self._session = session
+        self._reading = reading
+        self._options = options
+        self._subscriptions = subscriptions
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Do it."""
+        options = self._options
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                if options.heartbeat is not None:
+                    nursery.start_soon(self._beat, options.heartbeat)
+                if options.idle_timeout is not None:
+                    nursery.start_soon(self._watch, options.idle_timeout)
+                if self._subscriptions.any:
+                    nursery.start_soon(self._subscribe_again)
+
+    def end(self) -> None:
+        """The connection has ended."""
+        self._scope.cancel()
+        self._subscriptions.lost()
+
+    async def _subscribe_again(self) -> None:
+        try:
+            await self._subscriptions.ask_all(self._session)
+        except errors.CallTimeout as error:
+            logger.warning("%s; the engine makes another connection", error)
+            self._session.restart()
+        except errors.ConnectionLost:
+            pass  # the reader hears of it
+        except Exception:
+            logger.exception("a subscription couldn't be sent; the engine makes another connection")
+            self._session.restart()
+
+    async def _beat(self, heartbeat: Heartbeat) -> None:
+        while True:
+            await trio.sleep(heartbeat.interval)
+            try:
+                await self._session.send(heartbeat.make())
+            except errors.ConnectionLost:
+                return  # the reader hears of it
+            except Exception:
+                logger.exception("a heartbeat couldn't be sent; the next one is tried")
+
+    async def _watch(self, seconds: float) -> None:
+        while True:
+            silent = trio.current_time() - self._reading.heard
+            if silent >= seconds:
+                logger.warning("no message came for %g s: another connection is made", seconds)
+                self._session.restart()
+                return
+            await trio.sleep(seconds - silent)

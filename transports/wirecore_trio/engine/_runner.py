@@ -1,0 +1,367 @@
+"""The run of an engine: what its lifecycle says is done, and what came of it is told to that."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import trio
+
+from wirecore.errors import InvalidState
+from wirecore.protocols.engine import EngineStartError, State
+
+from .._errors import NotConnected
+from ._attempt import attempt, close_adapter, give_up
+from ._handler import CloseMessage, call
+from ._keeping import Keeping
+from ._reading import Reading
+
+if TYPE_CHECKING:
+    from ._options import Options
+    from ._session import Session
+    from ._spans import Span, Spans
+    from ._subscriptions import Subscriptions
+    from .adapters import Adapter
+
+logger = logging.getLogger("wirecore.engine")
+
+T = TypeVar("T")
+
+_CLOSING: Final = frozenset({State.CLOSED, State.CLOSING, State.DISCONNECTING, State.CLOSE_FAILED})
+_RESTARTING: Final = frozenset({State.RESTARTING, State.RESTART_FAILED, State.WAITING})
+
+#: Of a callback that isn't waited for any more.
+_UNDONE: Final = object()
+
+
+class Runner:
+    """Runs an engine. *start_soon*: starts a task, which may outlive a connection."""
+
+    def __init__(
+        self,
+        url: str,
+        options: Options,
+        functions: dict[str, Callable[..., Any]],
+        adapter: Adapter,
+        spans: Spans,
+        subscriptions: Subscriptions,
+        start_soon: Callable[..., object],
+    ) -> None:
+        self.url = url
+        self.options = options
+        self.functions = functions
+        self.adapter = adapter
+        self.spans = spans
+        self.subscriptions = subscriptions
+        self.start_soon = start_soon
+        self.machine = options.lifecycle()
+        #: The connection that was made last.
+        self.session: Session | None = None
+        #: Set when the engine has ended.
+        self.ended = trio.Event()
+        self._reading: Reading | None = None
+        self._activity: trio.CancelScope | None = None
+        self._cause: Any = None  # the span that led to the end of a connection
+        self._runs = 0
+        self._callback: trio.lowlevel.Task | None = None  # which the run waits for
+
+    @property
+    def run_number(self) -> int:
+        """How often it was started."""
+        return self._runs
+
+    @property
+    def state(self) -> State:
+        """What the engine is busy with."""
+        return self.machine.state
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has ended, or wasn't started."""
+        return self.machine.state is State.IDLE
+
+    # --- what users and callbacks ask -------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End. Raises NotStarted; InvalidState in a callback that the end waits for."""
+        if self._callback is trio.lowlevel.current_task():
+            raise InvalidState(
+                "stop waits for this callback, which would wait for stop: end the engine with "
+                "session.exit(), or give_up() in on_restart_error"
+            )
+        self._note_loss()
+        before = self.state
+        self.machine.stop(trio.current_time())
+        if before is State.OPEN:
+            self._cause = self.spans.current()
+        self._changed(before)
+
+    def leave(self) -> None:
+        """End with this connection, attempt or wait."""
+        self._note_loss()
+        before = self.state
+        self.machine.exit(trio.current_time())
+        self._changed(before)
+
+    def ask(self, session: Session, *, leave: bool) -> None:
+        """*session* is to end, and the engine where it *leave*\\ s.
+
+        A callback that asks is finished before. Nothing where the session is over, but the engine
+        is left all the same, unless it was started anew since.
+        """
+        if session is not self.session or self.state is not State.OPEN:
+            if leave and session.run == self._runs:
+                self.leave()
+        elif self._reading is None or not self._reading.asked(leave=leave):
+            self.end(session, self.spans.current(), leave=leave)
+
+    def end(self, session: Session, cause: Any, *, leave: bool) -> None:
+        """*session* ends now, as a callback had asked in the span *cause*, or anybody else."""
+        if session is not self.session:
+            return
+        self._note_loss()
+        before = self.state
+        if before is State.OPEN:
+            self._cause = cause
+        if leave:
+            self.machine.exit(trio.current_time())
+        else:
+            self.machine.restart(session.number, trio.current_time())
+        self._changed(before)
+
+    def _note_loss(self) -> None:
+        """The connection may have ended already, and the run not have heard of it."""
+        reading = self._reading
+        if self.state is State.OPEN and reading is not None and reading.details is not None:
+            self._cause = reading.cause
+            self.machine.lost(reading.details, trio.current_time())
+            if self._activity is not None:
+                self._activity.cancel()
+
+    def _changed(self, before: State) -> None:
+        """What the engine is busy with may be at its end, or have another deadline."""
+        if self._activity is not None:
+            if self.state is not before:
+                self._activity.cancel()
+            else:
+                self._activity.deadline = self.machine.next_deadline()
+
+    # --- the run --------------------------------------------------------------------------------
+
+    async def start(self) -> Session:
+        """The first attempt. Raises AlreadyStarted, EngineStartError."""
+        machine = self.machine
+        machine.start(trio.current_time())
+        self._runs += 1
+        self.ended = trio.Event()
+        session: Session | None = None
+        try:
+            session = await self._bounded(self._attempt)
+        except Exception as error:  # noqa: BLE001 - told below
+            machine.failed(error, trio.current_time())
+        except BaseException as error:
+            machine.failed(error, trio.current_time())
+            raise
+        finally:
+            if session is None:
+                self.ended.set()
+        if session is None:
+            cause = machine.error or NotConnected("it was stopped meanwhile")
+            raise EngineStartError(cause) from cause
+        return session
+
+    async def run(self, session: Session | None) -> None:
+        """From the first connection to the engine's end."""
+        try:
+            while session is not None:
+                if self.state is State.OPEN:
+                    await self._read(session)
+                parent = await self._shut_down(session)
+                session = await self._reconnect(parent)
+        finally:
+            if not self.idle:  # cancelled
+                self.machine.abandon(trio.current_time())
+                if self.session is not None and not self.session.is_over:
+                    self.session.end()
+                    await self._drop()
+            self.ended.set()
+
+    async def _bounded(self, function: Callable[[], Awaitable[T]]) -> T | None:
+        """What *function* gives; None where its time was over, or something else was asked."""
+        found: T | None = None
+        machine = self.machine
+        try:
+            with trio.CancelScope(deadline=machine.next_deadline()) as self._activity:
+                found = await function()
+        finally:
+            self._activity = None
+        now = trio.current_time()
+        if machine.next_deadline() <= now:
+            machine.expire(now)
+        return found
+
+    async def _attempt(self) -> Session | None:
+        restarting = self.state is State.RESTARTING
+        self._reading = None
+        session = await attempt(self, restarting=restarting)
+        if self.state is (State.RESTARTING if restarting else State.STARTING):
+            self.machine.opened(trio.current_time())
+            return session
+        session.end()  # the engine was stopped, when on_open was just done
+        await give_up(self, "websocket client has been interrupted")
+        return None
+
+    async def _read(self, session: Session) -> None:
+        reading = self._reading = Reading(self, session)
+        keeping = Keeping(session, reading, self.options, self.subscriptions)
+        reading.start()
+        self.start_soon(keeping.run)
+        try:
+            with trio.CancelScope() as self._activity:
+                await reading.lost.wait()
+        finally:
+            self._activity = None
+            reading.end()
+            keeping.end()
+        self._note_loss()
+
+    # --- closing --------------------------------------------------------------------------------
+
+    async def _shut_down(self, session: Session) -> Any:
+        """From on_close to the closed connection; what a restart's span is below."""
+        is_lost = self.state is State.CLOSED
+        told = {
+            "has_close_message": is_lost,
+            "skip_close_connection": is_lost,
+            "auto_reconnect": self.options.auto_reconnect,
+        }
+        parent, self._cause = self._cause, None
+        with self.spans.engine("background.shutdown", told, parent=parent) as span:
+            is_up = not is_lost
+            message = CloseMessage()
+            try:
+                while self.state in _CLOSING:
+                    if self.state is State.DISCONNECTING:
+                        is_up = False
+                        await self._disconnect(message, span)
+                    elif self.state is State.CLOSE_FAILED:
+                        await self._call("on_close_error", self.machine.error)
+                    else:
+                        given = await self._call("on_close", session, self.machine.details)
+                        message = given if isinstance(given, CloseMessage) else message
+            finally:
+                session.end()
+                if is_up:
+                    await self._drop()
+            if self.idle:
+                span.event("exit")
+            span.ok()
+            return span.context
+
+    async def _disconnect(self, message: CloseMessage, span: Span) -> None:
+        code, reason = int(message.code), message.reason
+        span.event("connection_closed", close_code=code, close_reason=reason)
+        try:
+            closed = await self._bounded(lambda: close_adapter(self, code, reason))
+        except Exception as error:  # noqa: BLE001 - told to the user
+            span.record(error)
+            self.machine.failed(error, trio.current_time())
+        else:
+            if closed:
+                self.machine.disconnected(trio.current_time())
+
+    async def _drop(self) -> None:
+        """Have no connection any more, without waiting for anybody."""
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await close_adapter(self, 1001, "Going away")
+            except Exception as error:  # noqa: BLE001 - it is gone, which is what matters
+                logger.debug("dropping a connection failed: %s", error)
+
+    # --- connecting again -----------------------------------------------------------------------
+
+    async def _reconnect(self, parent: Any) -> Session | None:
+        """Attempts until one succeeds, or the engine ends."""
+        if self.idle:
+            return None
+        session: Session | None = None
+        with self.spans.engine("background.restart", parent=parent) as span:
+            while self.state in _RESTARTING:
+                if self.state is State.WAITING:
+                    await self._bounded(trio.sleep_forever)
+                elif self.state is State.RESTART_FAILED:
+                    await self._restart_failed(span)
+                else:
+                    session = await self._try_again()
+            if self.idle:
+                span.event("exit")
+            span.ok()
+        return session
+
+    async def _try_again(self) -> Session | None:
+        try:
+            return await self._bounded(self._attempt)
+        except Exception as error:  # noqa: BLE001 - told to the user
+            self.machine.failed(error, trio.current_time())
+            return None
+
+    async def _restart_failed(self, span: Span) -> None:
+        cause = self.machine.error
+        assert cause is not None
+        error = EngineStartError(cause)
+        error.__cause__ = cause
+        span.record(error)
+        await self._call("on_restart_error", error, self.machine.attempt, self.leave)
+
+    # --- callbacks ------------------------------------------------------------------------------
+
+    async def _call(self, name: str, *arguments: object) -> Any:
+        """What the callback gives, once it is done, which the lifecycle is told.
+
+        It runs in a task of its own, and goes on where it isn't waited for any more.
+        """
+        function = self.functions.get(name)
+        result: list[Any] = []
+        done = trio.Event()
+
+        async def run() -> None:
+            self._callback = trio.lowlevel.current_task()
+            told = {"retry_count": self.machine.attempt} if name == "on_restart_error" else None
+            with self.spans.engine(f"callback.{name}", told) as span:
+                try:
+                    result.append(_checked(name, await call(function, *arguments)))
+                except Exception as error:
+                    span.record(error)
+                    logger.exception("%s failed; the engine goes on", name)
+                else:
+                    span.ok()
+                finally:
+                    if self._callback is trio.lowlevel.current_task():
+                        self._callback = None
+                    done.set()
+
+        if function is None:
+            _log_unheard(name, arguments)
+            done.set()
+        else:
+            self.start_soon(run)
+        await self._bounded(done.wait)
+        if done.is_set():
+            self.machine.called(trio.current_time())
+        return result[0] if result else None
+
+
+def _checked(name: str, given: Any) -> Any:
+    if name == "on_close" and given is not None and not isinstance(given, CloseMessage):
+        raise TypeError(f"on_close gives None or a CloseMessage, not {type(given).__name__}")
+    return given
+
+
+def _log_unheard(name: str, arguments: tuple[object, ...]) -> None:
+    """What nobody wants to hear of isn't passed over in silence."""
+    if name == "on_restart_error":
+        logger.warning("%s; it is tried again", arguments[0])
+    elif name == "on_close_error":
+        logger.warning("closing the connection failed: %s", arguments[0])

@@ -1,0 +1,135 @@
+"""Subscriptions that are sent again after each open, and their acknowledgements."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from wirecore.errors import CallTimeout, kind_of
+
+from .._errors import NotConnected
+
+if TYPE_CHECKING:
+    from ._session import Session
+    from .adapters import Message
+
+logger = logging.getLogger("wirecore.engine")
+
+
+class Subscription:
+    """What a server is asked for, on each connection; :meth:`Engine.subscribe` makes it."""
+
+    def __init__(
+        self,
+        owner: Subscriptions,
+        message: Message | Callable[[], Message],
+        acknowledges: Callable[[Message], bool] | None,
+        timeout: float,
+    ) -> None:
+        self._owner = owner
+        self._message = message
+        self._acknowledges = acknowledges
+        self._timeout = timeout
+        self._acknowledged = trio.Event()
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether this connection's server has acknowledged it."""
+        return self._acknowledged.is_set()
+
+    def cancel(self) -> None:
+        """Ask for it on no further connection. Idempotent."""
+        self._owner.remove(self)
+
+    async def _ask(self, session: Session) -> None:
+        """Send it, and wait for the acknowledgement. Raises CallTimeout, and as ``send``."""
+        self._acknowledged = trio.Event()
+        message = self._message() if callable(self._message) else self._message
+        if self._acknowledges is None:
+            await session.send(message)
+            self._acknowledged.set()
+            return
+        self._owner.waiting.append(self)
+        try:
+            with trio.move_on_after(self._timeout):
+                await session.send(message)
+                await self._owner.wait(self._acknowledged)
+                return
+        finally:
+            self._owner.waiting.remove(self)
+        raise CallTimeout(f"no acknowledgement of a subscription within {self._timeout:g} s")
+
+    def _offer(self, message: Message) -> bool:
+        assert self._acknowledges is not None
+        try:
+            return bool(self._acknowledges(message))
+        except Exception:
+            logger.exception("a subscription's acknowledges failed, and it isn't acknowledged")
+            return False
+
+
+class Subscriptions:
+    """The subscriptions of one engine, in their order."""
+
+    def __init__(self) -> None:
+        self._all: list[Subscription] = []
+        #: Those whose acknowledgement is waited for.
+        self.waiting: list[Subscription] = []
+        self._over = trio.Event()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self._all)
+
+    def add(self, subscription: Subscription) -> None:
+        """One more."""
+        self._all.append(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """One less."""
+        if subscription in self._all:
+            self._all.remove(subscription)
+
+    def offer(self, message: Message) -> None:
+        """A message came: it may acknowledge the one that waits longest of those it fits."""
+        for subscription in self.waiting:
+            if not subscription.acknowledged and subscription._offer(message):
+                subscription._acknowledged.set()
+                return
+
+    async def ask_all(self, session: Session) -> None:
+        """Ask for all of them again, one after the other. Raises as each."""
+        self._over = trio.Event()
+        for subscription in list(self._all):
+            if subscription in self._all:
+                await subscription._ask(session)
+
+    def lost(self) -> None:
+        """The connection has ended: who waits hears of it."""
+        self._over.set()
+
+    async def wait(self, acknowledged: trio.Event) -> None:
+        """Wait for it. Raises NotConnected where the connection ends before."""
+        over = self._over
+
+        async def first(event: trio.Event, scope: trio.CancelScope) -> None:
+            await event.wait()
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first, acknowledged, nursery.cancel_scope)
+            nursery.start_soon(first, over, nursery.cancel_scope)
+        if not acknowledged.is_set():
+            raise NotConnected("the connection ended before a subscription was acknowledged")
+
+
+def checked_message(message: object) -> None:
+    """Raise TypeError unless it can be sent."""
+    if not callable(message) and not isinstance(message, str | bytes):
+        raise TypeError(
+            f"a subscription is str, bytes or a function that gives it, not {kind_of(message)}"
+        )
