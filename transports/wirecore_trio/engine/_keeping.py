@@ -71,9 +71,9 @@ class Keeping:
 
     async def _watch(self, seconds: float) -> None:
         while True:
-            silent = trio.current_time() - self._reading.heard
-            if silent >= seconds:
+            deadline = self._reading.heard + seconds
+            if trio.current_time() >= deadline:
                 logger.warning("no message came for %g s: another connection is made", seconds)
                 self._session.restart()
                 return
-            await trio.sleep(seconds - silent)
+            await trio.sleep_until(deadline)

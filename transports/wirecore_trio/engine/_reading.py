@@ -78,6 +78,7 @@ class Reading:
 
     def start(self) -> None:
         """Begin."""
+        self._turn.on_free = self._want_worker
         self._spawn()
 
     def end(self) -> None:
@@ -114,9 +115,15 @@ class Reading:
     def _blocks(self) -> None:
         """The callback of the worker that has the turn waits for something: let others read."""
         turn = self._turn
-        if not turn.has_idle and self._workers < self._runner.options.workers:
-            self._spawn()
+        if turn.is_by_hand:
+            return  # it has paused: others read when that is over
+        if not turn.has_idle:
+            self._want_worker()
         turn.give_up()
+
+    def _want_worker(self) -> None:
+        if self._workers < self._runner.options.workers:
+            self._spawn()
 
     async def _lead(self, worker: str) -> None:
         if self._spans.seen:

@@ -141,6 +141,8 @@ class Runner:
 
     def _changed(self, before: State) -> None:
         """What the engine is busy with may be at its end, or have another deadline."""
+        if before is State.OPEN and self.state is not before and self._reading is not None:
+            self._reading.end()  # at once, and not when the run hears of it
         if self._activity is not None:
             if self.state is not before:
                 self._activity.cancel()

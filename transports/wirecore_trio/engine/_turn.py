@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -18,7 +18,7 @@ class Turn:
     Who pauses has the turn at once, or after those that paused before.
     """
 
-    __slots__ = ("_depth", "_holder", "_idle", "_lent", "_pausing", "_scope", "over")
+    __slots__ = ("_depth", "_holder", "_idle", "_lent", "_pausing", "_scope", "on_free", "over")
 
     def __init__(self) -> None:
         self._holder: trio.lowlevel.Task | None = None
@@ -28,6 +28,8 @@ class Turn:
         self._pausing: deque[trio.lowlevel.Task] = deque()
         self._idle: deque[trio.lowlevel.Task] = deque()
         self._scope: trio.CancelScope | None = None  # of the holder's waiting, where that may end
+        #: Called when a pause is over, and nobody has the turn then.
+        self.on_free: Callable[[], None] | None = None
         #: Whether nobody reads this connection any more.
         self.over = False
 
@@ -108,6 +110,8 @@ class Turn:
         self._depth -= 1
         if not self._depth and not self._lent:
             self.give_up()
+            if self._holder is None and self.on_free is not None and not self.over:
+                self.on_free()
 
     # --- both -----------------------------------------------------------------------------------
 
