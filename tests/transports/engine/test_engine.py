@@ -535,6 +535,24 @@ def test_a_stop_ends_a_wait_at_once(run: Run) -> None:
     run(story)
 
 
+def test_after_exit_it_may_be_started_at_once(run: Run) -> None:
+    """The run that was left hasn't ended yet, and mustn't end the new one."""
+
+    async def story() -> None:
+        adapter, diary = Scripted(refuses(2)), Diary()
+        async with make(adapter, diary) as client:
+            adapter.lines[0].lose()
+            await trio.sleep(0.5)
+            client.exit()
+            await client.start()
+            await wait(5)
+            assert client.session is not None
+        assert diary.what[-2:] == ["on_open 2", "on_close none"]
+        assert len(adapter.lines) == 3
+
+    run(story)
+
+
 def test_an_attempt_that_takes_too_long(run: Run) -> None:
     async def story() -> None:
         async def never() -> None:
@@ -655,11 +673,13 @@ def test_pauses_come_one_after_the_other(run: Run) -> None:
                 await trio.sleep(1)
 
         adapter, diary = Scripted(), Diary()
-        async with make(adapter, diary) as client, trio.open_nursery() as nursery:
-            for number in range(3):
-                nursery.start_soon(pause, number)
-                await trio.testing.wait_all_tasks_blocked()
-            adapter.lines[0].bring("m1")
+        async with make(adapter, diary) as client:
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(pause, number)
+                    await trio.testing.wait_all_tasks_blocked()
+                adapter.lines[0].bring("m1")
+            await wait(1)
         assert order == [0, 1, 2]
         assert diary.entries[1] == (3, "on_message 'm1'")
 

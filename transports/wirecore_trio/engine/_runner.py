@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from wirecore._backend import default
 from wirecore.errors import InvalidState
-from wirecore.protocols.engine import EngineStartError, State
+from wirecore.protocols.engine import AlreadyStarted, Ended, EngineStartError, State
 
 from .._errors import NotConnected
 from ._attempt import attempt, close_adapter, give_up
@@ -58,8 +59,9 @@ class Runner:
         self.machine = options.lifecycle()
         #: The connection that was made last.
         self.session: Session | None = None
-        #: Set when the engine has ended.
+        #: Set when the engine has ended, and nothing of it runs any more but callbacks.
         self.ended = trio.Event()
+        self.ended.set()
         self._reading: Reading | None = None
         self._activity: trio.CancelScope | None = None
         self._cause: Any = None  # the span that led to the end of a connection
@@ -154,7 +156,14 @@ class Runner:
     async def start(self) -> Session:
         """The first attempt. Raises AlreadyStarted, EngineStartError."""
         machine = self.machine
-        machine.start(trio.current_time())
+        while self.idle and not self.ended.is_set():
+            await self.ended.wait()  # exit was called, and the run hasn't heard of it yet
+        try:
+            machine.start(trio.current_time())
+        except AlreadyStarted as error:
+            with self.spans.engine("background.start", {"restart": False}) as span:
+                span.failed(error)
+            raise
         self._runs += 1
         self.ended = trio.Event()
         session: Session | None = None
@@ -179,6 +188,8 @@ class Runner:
             while session is not None:
                 if self.state is State.OPEN:
                     await self._read(session)
+                elif self._cause is None and self.spans.seen:
+                    self._cause = self._told_in_on_open(session)
                 parent = await self._shut_down(session)
                 session = await self._reconnect(parent)
         finally:
@@ -188,6 +199,14 @@ class Runner:
                     self.session.end()
                     await self._drop()
             self.ended.set()
+
+    def _told_in_on_open(self, session: Session) -> Any:
+        """The engine is left before its first read: the span that a worker would have made."""
+        names = {"session_id": session.id, "worker_id": default.entropy.uuid4_text()}
+        with self.spans.root("background.run", names) as span:
+            span.event("worker_exit", **names)
+            span.ok()
+            return span.context
 
     async def _bounded(self, function: Callable[[], Awaitable[T]]) -> T | None:
         """What *function* gives; None where its time was over, or something else was asked."""
@@ -257,7 +276,7 @@ class Runner:
                 if is_up:
                     await self._drop()
             if self.idle:
-                span.event("exit")
+                self._tell_exit(span)
             span.ok()
             return span.context
 
@@ -298,9 +317,14 @@ class Runner:
                 else:
                     session = await self._try_again()
             if self.idle:
-                span.event("exit")
+                self._tell_exit(span)
             span.ok()
         return session
+
+    def _tell_exit(self, span: Span) -> None:
+        if self.options.auto_reconnect and self.machine.leaving:
+            span.record(Ended())
+        span.event("exit")
 
     async def _try_again(self) -> Session | None:
         try:
