@@ -226,6 +226,8 @@ class Sequence:
         await trio.sleep(self.chance.choice([0, 0.1, 1, 5]))
 
     async def start(self, client: Engine) -> None:
+        if not client.is_started and self.options.stop_timeout is not None:
+            self.handler.closing = False  # on_close may still run, and isn't waited for
         try:
             with trio.move_on_after(self.chance.choice([math.inf, math.inf, 1])):
                 await client.start()
@@ -255,7 +257,6 @@ class Sequence:
             pass
         except engine.StopTimeout:
             assert self.options.stop_timeout is not None
-            self.handler.closing = False  # on_close may still run, and isn't waited for
 
     async def stop(self, client: Engine) -> None:
         with trio.move_on_after(self.chance.choice([math.inf, math.inf, 0.5])):
