@@ -130,9 +130,14 @@ def check_request(target: str, headers: UserFields, subprotocols: Sequence[str])
             "path and query must begin with a slash and be percent-encoded ASCII, without a "
             "fragment: see urllib.parse.quote"
         )
+    check_subprotocols(subprotocols)
+    return check_fields(headers, _RESERVED)
+
+
+def check_subprotocols(subprotocols: Sequence[str]) -> None:
+    """Raise :class:`~wirecore.errors.InvalidOption` for what can't be offered together."""
     if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
         raise InvalidOption(f"subprotocols must be tokens, each once: {list(subprotocols)}")
-    return check_fields(headers, _RESERVED)
 
 
 def _encode_host(host: str) -> str:

@@ -82,6 +82,8 @@ class MemoryIncoming:
         self._torn = False
         self._is_gone = trio.Event()
         self._callback: Callable[[], object] | None = None
+        self._on_drain: Callable[[], object] | None = None
+        self._is_draining = False
         self._busy: set[str] = set()
         self._lot = trio.lowlevel.ParkingLot()
         if body is not None:
@@ -112,6 +114,12 @@ class MemoryIncoming:
             self._lot.unpark_all()
             if self._callback is not None:
                 self._callback()
+
+    def drain(self) -> None:
+        """The handler's end waits for what it serves to end."""
+        self._is_draining = True
+        if self._on_drain is not None:
+            self._on_drain()
 
     def widen(self, size: int) -> None:
         """The caller takes *size* more bytes."""
@@ -161,6 +169,11 @@ class MemoryIncoming:
             self._misuse("trailers were asked for before the body's end")
         return self._trailers
 
+    @property
+    def ended(self) -> bool:
+        """See Incoming."""
+        return self._body_ended
+
     async def receive(self) -> bytes | None:
         """See Incoming."""
         with self._alone("receive"):
@@ -192,7 +205,8 @@ class MemoryIncoming:
             head = ResponseHead(status, list(fields))
             check_response(head)
             check_trailers(trailers)
-            if not 200 <= status <= 999:
+            is_websocket = self.head.is_websocket
+            if not 200 <= status <= 999 and not (status == 101 and is_websocket):
                 self._misuse(f"a status of {status}")
             size = sum(len(name) + len(value) for name, value in fields)
             if size > self._max_head:
@@ -210,6 +224,15 @@ class MemoryIncoming:
                 self._misuse("an empty piece")
             check_trailers(trailers)
             await self._put(data, end, trailers)
+
+    async def send_whole(self, data: bytes, *, end: bool = False) -> bool:
+        """See Incoming; one at a time is sent here, and it isn't cancelled."""
+        if self._over:
+            self._raise_gone()
+            return False
+        with trio.CancelScope(shield=True):
+            await self.send(data, end=end)
+        return True
 
     def reset(self, why: str) -> None:
         """See Incoming."""
@@ -230,6 +253,12 @@ class MemoryIncoming:
             self._misuse("two callbacks")
         self._callback = callback
         if self._is_gone.is_set():
+            callback()
+
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """See Incoming."""
+        self._on_drain = callback
+        if self._is_draining:
             callback()
 
     # --- rules ----------------------------------------------------------------------------------

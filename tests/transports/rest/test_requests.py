@@ -334,6 +334,23 @@ def test_a_lost_connection_says_what_is_known(open_server: OpenServer, run_socke
     run_sockets(story)
 
 
+def test_who_tries_again_and_again_stops_nobody(open_server: OpenServer, run_sockets: Run) -> None:
+    """A request that can't be made is a checkpoint, also while the connection is ending."""
+
+    async def story() -> None:
+        async with open_server(echo) as world, world.connect() as client:
+            connection = client.connection
+            connection._channel.close()
+            tries = 0
+            while not connection.closed:
+                tries += 1
+                assert tries < 1000
+                with pytest.raises(errors.NotConnected):
+                    await connection.request("GET", "/")
+
+    run_sockets(story)
+
+
 def test_responses_have_bounds(open_server: OpenServer, run_sockets: Run) -> None:
     async def large(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, bytes(100_000))

@@ -53,6 +53,13 @@ async def answer(send: Any, body: bytes, status: int = 200) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def under_way(connection: rest.Connection | None) -> list[Any]:
+    """The streams of what is asked over *connection* and isn't answered yet."""
+    assert connection is not None
+    wire: Any = connection._channel.wire
+    return list(wire._ours.values())
+
+
 class Parked:
     """An application whose requests are answered when the story says so."""
 

@@ -12,6 +12,7 @@ from wirecore.session import Backoff
 from .._supervise import RetryPolicy
 from ._asgi import AsgiHandler
 from ._asgi_types import AsgiViolation
+from ._asyncio_app import AsyncioApp
 from ._call import Response, ResponseStream
 from ._client import Client, connect
 from ._connection import Connection
@@ -20,11 +21,13 @@ from ._incoming import Gone, Handler, Incoming
 from ._lifespan import Lifespan, LifespanFailed, LifespanTimeout
 from ._options import ClientOptions, Options
 from ._server import Server
+from ._websocket import WebSocket, WebSocketRefused
 
 __all__ = [
     "Aborted",
     "AsgiHandler",
     "AsgiViolation",
+    "AsyncioApp",
     "Backoff",
     "Client",
     "ClientOptions",
@@ -45,5 +48,7 @@ __all__ = [
     "ResponseStream",
     "RetryPolicy",
     "Server",
+    "WebSocket",
+    "WebSocketRefused",
     "connect",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import trio
 from wirecore._backend import default
 
 from .._dispatch import Workers
+from .._network import AnyListener
 from ..websocket import _accepting
 from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
@@ -32,7 +32,7 @@ class Bound(_accepting.Bound["Connection"]):
         self,
         server: Server,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         nursery: trio.Nursery,
     ) -> None:
         super().__init__(serving, listeners, nursery.cancel_scope)

@@ -1,34 +1,24 @@
 """Serving an application of ASGI 3.0, such as Starlette's and FastAPI's: one request.
 
 The HTTP specification 2.3 of ASGI, with ``http.response.trailers``, and with an OSError from
-``send`` as 2.4 has it.
+``send`` as 2.4 has it; and the one of WebSockets.
 """
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import trio
+from wirecore.constants import DEFAULT_MAX_MESSAGE_SIZE
+from wirecore.errors import InvalidOption
+from wirecore.session.limits import check_at_least
 
-from wirecore._backend import default
-from wirecore.errors import InvalidOption, LocalError
-
-from .._arguments import require_async, require_seconds, require_type
-from .._clock import Timer, current_clock
-from .._errors import unwrapped
-from ._asgi_response import AsgiResponse
-from ._asgi_scope import http_scope
-from ._asgi_types import App, Message, Scope, asyncio_hint
+from .._arguments import require_async, require_int, require_seconds, require_type
+from ._asgi_exchange import AsgiExchange
+from ._asgi_scope import http_scope, websocket_scope
+from ._asgi_types import App, Message
+from ._asgi_websocket import AsgiWebSocket
 from ._incoming import Gone, Incoming
-
-logger = logging.getLogger("wirecore.rest")
-
-#: Seconds for a body that nobody gets, of a response to HEAD for one: most are through long before.
-#: Then the application is told that its caller has gone, or it might go on for ever.
-_PATIENCE: Final = 1.0
 
 
 class AsgiHandler:
@@ -37,10 +27,10 @@ class AsgiHandler:
     The application runs on trio. Functions without ``async`` that Starlette and FastAPI run in
     threads work as they do elsewhere, and so does whatever stands on anyio (its releases each ask
     for a trio of their time, which is newer than what wirecore asks for). An application that needs
-    asyncio, such as Quart or most drivers of databases that FastAPI is used with, can't run here:
-    asyncio's functions raise RuntimeError ("no running event loop") on trio, or trio raises
-    TypeError for an asyncio future that it is to wait for; the caller gets 500, and the log says
-    why.
+    asyncio, such as Quart's, or one with most drivers of databases that FastAPI is used with, is
+    given as :class:`AsyncioApp`. Without that asyncio's functions raise RuntimeError ("no running
+    event loop") on trio, or trio raises TypeError for an asyncio future that it is to wait for; the
+    caller gets 500, and the log says why.
 
     *root_path*: where the application is mounted for its callers, if what they ask for here lacks
     that: it is put before ``path``, as uvicorn does, and not before ``raw_path``. *grace*: seconds,
@@ -48,14 +38,15 @@ class AsgiHandler:
     gets has no end; then it is cancelled; None: it never is. It learns of that from ``receive``,
     which gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its
     response is through it may run as long as it likes. *state*: what each ``scope["state"]`` is a
-    copy of; :attr:`Lifespan.state`, for one.
+    copy of; :attr:`Lifespan.state`, for one. *max_message_size*: bytes of one message of a
+    WebSocket; with a longer one it is closed.
 
     Raises TypeError and InvalidOption for arguments that make no sense. To call it raises nothing
     but what ends programs and cancellation: an application that fails before it answered has its
-    caller get 500, later its response is reset.
+    caller get 500, later its response is reset, or its WebSocket closed with 1011.
     """
 
-    __slots__ = ("_app", "_grace", "_root_path", "_state")
+    __slots__ = ("_app", "_grace", "_max_message_size", "_root_path", "_state")
 
     def __init__(
         self,
@@ -64,222 +55,64 @@ class AsgiHandler:
         root_path: str = "",
         grace: float | None = 5.0,
         state: Mapping[str, Any] | None = None,
+        max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
     ) -> None:
         require_async("app", app, "scope", "receive", "send")
         require_type("root_path", root_path, str)
         require_seconds("grace", grace)
         if grace is not None and not grace >= 0:
             raise InvalidOption(f"grace must be 0 at least or None, not {grace}")
+        require_int("max_message_size", max_message_size)
+        check_at_least("max_message_size", max_message_size, 1)
         self._app = app
         self._grace = grace
+        self._max_message_size = max_message_size
         self._root_path = root_path
         self._state: Mapping[str, Any] = {} if state is None else state
 
     async def __call__(self, incoming: Incoming) -> None:
         """Serve *incoming*."""
-        scope = http_scope(incoming, root_path=self._root_path, state=self._state)
-        await _Exchange(incoming, self._grace).serve(self._app, scope)
+        exchange: AsgiExchange
+        if incoming.head.is_websocket:
+            scope = websocket_scope(incoming, root_path=self._root_path, state=self._state)
+            exchange = AsgiWebSocket(incoming, self._grace, self._max_message_size)
+        else:
+            scope = http_scope(incoming, root_path=self._root_path, state=self._state)
+            exchange = _Request(incoming, self._grace)
+        await exchange.serve(self._app, scope)
 
 
-class _Exchange:
-    """One request that an application answers: its ``receive`` and ``send``, and how it ends."""
+class _Request(AsgiExchange):
+    """One request of HTTP."""
 
-    __slots__ = (
-        "_app_scope",
-        "_failure",
-        "_gone",
-        "_grace",
-        "_incoming",
-        "_over",
-        "_reading",
-        "_received_end",
-        "_receiving",
-        "_response",
-        "_sending",
-        "_timer",
-    )
+    __slots__ = ("_received_end",)
 
     def __init__(self, incoming: Incoming, grace: float | None) -> None:
-        self._incoming = incoming
-        self._grace = grace
-        self._response = AsgiResponse(incoming)
-        #: What the application runs in, and what it raised.
-        self._app_scope = trio.CancelScope()
-        self._failure: BaseException | None = None
-        #: The caller has gone, and the response wasn't whole.
-        self._gone = False
-        #: The application is told that nothing more comes of it.
-        self._over = trio.Event()
-        self._timer: Timer | None = None
-        self._reading: trio.CancelScope | None = None
+        super().__init__(incoming, grace)
         self._received_end = False
-        # Applications may call from more than one task.
-        self._receiving = trio.Lock()
-        self._sending = trio.Lock()
 
-    # --- the run --------------------------------------------------------------------------------
+    # --- see AsgiExchange ---------------------------------------------------------------------
 
-    async def serve(self, app: App, scope: Scope) -> None:
-        """Call *app*, and end what it didn't."""
-        try:
-            self._incoming.on_gone(self._lost)
-            await self._run(app, scope)
-            await self._finish()
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if not self._response.ended and not self._gone:
-                self._incoming.reset("the server gave the request up")
-
-    async def _run(self, app: App, scope: Scope) -> None:
-        # A group may hold a cancellation from outside beside what is to be reported.
-        try:
-            with self._app_scope:
-                await app(scope, self.receive, self.send)
-        except* Exception as group:  # noqa: BLE001 - whatever it is, it is reported
-            self._failure = unwrapped(group)
+    @property
+    def _through(self) -> bool:
+        return self._response.ended
 
     async def _finish(self) -> None:
-        error = self._failure
-        if self._response.ended:
-            if error is not None:
-                self._log("failed when its response was through already", error)
-            elif self._app_scope.cancelled_caught:
-                logger.info("%s: it sent on and on what nobody gets: cancelled", self._name())
-        elif not self._gone:
-            await self._give_up(error)
-        elif error is None:
-            logger.debug("%s: the caller had gone before it was answered", self._name())
-        else:
-            # Most often because the caller had gone, if not in words that tell.
-            level = logging.DEBUG if _stems_from_gone(error) else logging.INFO
-            text = "%s: the application failed; its caller had gone before"
-            logger.log(level, text, self._name(), exc_info=error)
+        await self._finish_response()
 
-    async def _give_up(self, error: BaseException | None) -> None:
-        response = self._response
-        number = default.entropy.uuid4_text()
-        if error is not None:
-            what = "failed"
-        elif not response.started:
-            what = "returned without an answer"
-        else:
-            what = "returned before its response was through"
-        self._log(f"{what}; the caller was told: internal error {number}", error)
-        text = f"internal error {number}"
-        if response.sent or not await self._answer(500, f"{text}\n".encode("ascii")):
-            self._incoming.reset(text)
-        response.ended = True
+    async def _next(self) -> Message | None:
+        if self._received_end:
+            return None
+        piece = await self._incoming.receive()
+        self._received_end = piece is None
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
-    async def _answer(self, status: int, text: bytes) -> bool:
-        """Answer in the application's place; whether the caller needn't be told otherwise."""
-        fields = (
-            (b"Content-Type", b"text/plain; charset=utf-8"),
-            (b"Content-Length", b"%d" % len(text)),
-        )
-        data = b"" if self._incoming.head.method == b"HEAD" else text
+    def _disconnect(self) -> Message:
+        return {"type": "http.disconnect"}
+
+    async def _take(self, message: Message) -> None:
         try:
-            await self._incoming.respond(status, fields, data, end=True)
-        except Gone:
-            pass
-        except LocalError as problem:
-            logger.warning("%s: %d couldn't be sent: %s", self._name(), status, problem)
-            return False
-        return True
-
-    def _log(self, what: str, error: BaseException | None) -> None:
-        hint = "" if error is None else asyncio_hint(error)
-        logger.error("%s: the application %s%s", self._name(), what, hint, exc_info=error)
-
-    def _name(self) -> str:
-        head = self._incoming.head
-        path = head.target.partition(b"?")[0]  # queries may hold secrets
-        return ascii(f"{head.method.decode('latin-1')} {path.decode('latin-1'):.200}")[1:-1]
-
-    def _lost(self) -> None:
-        """The caller has gone."""
-        if not self._response.ended:
-            self._gone = True
-            self._limit(0)
-            self._set_over()
-
-    def _body_is_left_out(self) -> None:
-        """The caller has all that it gets, and the application still makes a body."""
-        if self._timer is None:
-            self._limit(_PATIENCE)
-            deadline = trio.current_time() + _PATIENCE
-            self._timer = current_clock().call_at(deadline, lambda _: self._set_over())
-
-    def _limit(self, seconds: float) -> None:
-        if self._grace is not None and self._app_scope.deadline == math.inf:
-            self._app_scope.deadline = trio.current_time() + seconds + self._grace
-
-    def _set_over(self) -> None:
-        self._over.set()
-        if self._reading is not None:
-            self._reading.cancel()
-
-    # --- what the application calls -------------------------------------------------------------
-
-    async def receive(self) -> Message:
-        """``receive`` of ASGI."""
-        await _acquire(self._receiving)
-        try:
-            if not self._received_end and not self._over.is_set():
-                with trio.CancelScope() as self._reading:
-                    try:
-                        piece = await self._incoming.receive()
-                    except Gone:
-                        self._lost()
-                    else:
-                        self._received_end = piece is None
-                        return {
-                            "type": "http.request",
-                            "body": piece or b"",
-                            "more_body": piece is not None,
-                        }
-            await self._over.wait()
-            return {"type": "http.disconnect"}
-        finally:
-            self._reading = None
-            self._receiving.release()
-
-    async def send(self, message: Message) -> None:
-        """``send`` of ASGI."""
-        await _acquire(self._sending)
-        try:
-            if self._gone:
-                raise Gone
-            response = self._response
-            await response.send(message)
-            if response.through:
-                self._app_scope.deadline = math.inf
-                self._set_over()
-            elif response.ended:
-                self._body_is_left_out()
+            await self._respond(message)
         except Gone:
             self._lost()
             raise
-        finally:
-            self._sending.release()
-
-
-async def _acquire(lock: trio.Lock) -> None:
-    """Acquire *lock*, at once if nobody has it: a request takes it often, and alone."""
-    try:
-        lock.acquire_nowait()
-    except trio.WouldBlock:
-        await lock.acquire()
-
-
-def _stems_from_gone(error: BaseException | None) -> bool:
-    """Whether *error* is what became of a :class:`Gone` in the application."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, Gone):
-            return True
-        if isinstance(error, BaseExceptionGroup):
-            return all(map(_stems_from_gone, error.exceptions))
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False

@@ -95,7 +95,7 @@ class AsgiResponse:
         request = self._incoming.head
         fields = []
         length: int | None = None
-        for name, value in _fields(message.get("headers", ())):
+        for name, value in fields_of(message.get("headers", ())):
             lowered = name.lower()
             # How a body is carried is the wire's alone; ASGI has it ignored.
             if lowered == b"transfer-encoding" or (lowered == b"content-length" and status == 204):
@@ -163,7 +163,7 @@ class AsgiResponse:
                 "'http.response.trailers' came, which 'http.response.start' didn't announce, or "
                 "before the body's end"
             )
-        fields = _fields(message.get("headers", ()))
+        fields = fields_of(message.get("headers", ()))
         check_trailers(fields)
         self._trailers += fields
         if message.get("more_trailers", False):
@@ -198,7 +198,7 @@ class AsgiResponse:
             self.ended = True
 
 
-def _fields(given: Any) -> list[tuple[bytes, bytes]]:
+def fields_of(given: Any) -> list[tuple[bytes, bytes]]:
     """Header fields of a message, without the spaces around values, which aren't theirs."""
     found = []
     for name, value in given:

@@ -1,7 +1,6 @@
 """The scope of ASGI 3.0: what an application learns of a request before it does anything.
 
-The HTTP specification 2.3 of ASGI. A scope of type ``websocket`` would be made here too, and differ
-in its type, its scheme and its subprotocols; none is, as neither wire carries WebSockets.
+The HTTP specification 2.3 of ASGI, and the WebSocket specification 2.5.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from wirecore.protocols.rest.heads import RequestHead
+from wirecore.protocols.rest.gohttp import values_of
+from wirecore.protocols.rest.heads import RequestHead, http_scheme, split_target
+from wirecore.websocket.http import split_list
 
 from ._asgi_types import Scope
 from ._incoming import Caller, Incoming
@@ -22,9 +23,9 @@ EXTENSION: Final = "wirecore.rest"
 #: it reads of 2.4, notices that with its next piece alone, which may be hours away, and leaves the
 #: generator that makes them to the garbage collector; where it reads of 2.3, it cancels that at
 #: once.
-_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_HTTP_SCHEMES: Final = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
-_PORTS: Final = {"http": 80, "https": 443}
+_HTTP: Final = {"version": "3.0", "spec_version": "2.3"}
+_WEBSOCKET: Final = {"version": "3.0", "spec_version": "2.5"}
+_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def http_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) -> Scope:
@@ -34,33 +35,45 @@ def http_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) 
     off. ``raw_path`` is what came.
     """
     head = incoming.head
-    scheme = _HTTP_SCHEMES.get(head.scheme, "http")
+    scope = _scope(incoming, http_scheme(head.scheme).decode("ascii"), root_path, state)
+    scope.update(type="http", asgi=dict(_HTTP), method=head.method.decode("ascii").upper())
+    if has_trailers(head):
+        scope["extensions"]["http.response.trailers"] = {}
+    return scope
+
+
+def websocket_scope(incoming: Incoming, *, root_path: str, state: Mapping[str, Any]) -> Scope:
+    """The same where *incoming* asks for a WebSocket."""
+    head = incoming.head
+    scope = _scope(incoming, head.scheme.decode("ascii"), root_path, state)
+    scope.update(type="websocket", asgi=dict(_WEBSOCKET), subprotocols=offered_subprotocols(head))
+    scope["extensions"]["websocket.http.response"] = {}
+    return scope
+
+
+def offered_subprotocols(head: RequestHead) -> list[str]:
+    """The subprotocols that a caller offers, those it likes best first."""
+    return split_list(b",".join(values_of(head.fields, b"sec-websocket-protocol")))
+
+
+def _scope(incoming: Incoming, scheme: str, root_path: str, state: Mapping[str, Any]) -> Scope:
+    """What all scopes have."""
+    head, caller = incoming.head, incoming.connection
     raw_path, _, query = _origin_form(head).partition(b"?")
     return {
-        "type": "http",
-        "asgi": dict(_ASGI),
         # Others are answered in 1.1.
         "http_version": "1.0" if head.version == b"1.0" else "1.1",
-        "method": head.method.decode("ascii").upper(),
         "scheme": scheme,
         "path": root_path + unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
         "query_string": query,
         "root_path": root_path,
         "headers": [(name.lower(), value) for name, value in head.fields],
-        "client": client_of(incoming.connection),
+        "client": client_of(caller),
         "server": server_of(head, _PORTS[scheme]),
         "state": dict(state),
-        "extensions": _extensions(incoming),
+        "extensions": {EXTENSION: {"id": caller.id, "metadata": caller.metadata}},
     }
-
-
-def _extensions(incoming: Incoming) -> dict[str, Any]:
-    caller = incoming.connection
-    offered: dict[str, Any] = {EXTENSION: {"id": caller.id, "metadata": caller.metadata}}
-    if has_trailers(incoming.head):
-        offered["http.response.trailers"] = {}
-    return offered
 
 
 def has_trailers(head: RequestHead) -> bool:
@@ -70,17 +83,7 @@ def has_trailers(head: RequestHead) -> bool:
 
 def _origin_form(head: RequestHead) -> bytes:
     """The target without scheme and authority, which HTTP/1.1 lets it have (RFC 9112, 3.2)."""
-    target = head.target
-    if target.startswith(b"/") or target == b"*":
-        return target
-    if head.method == b"CONNECT":
-        return b""
-    _, scheme, rest = target.partition(b"://")
-    if not scheme:
-        return target
-    ends = [at for at in map(rest.find, (b"/", b"?")) if at >= 0]
-    path = rest[min(ends) :] if ends else b""
-    return path if path.startswith(b"/") else b"/" + path
+    return b"" if head.method == b"CONNECT" else split_target(head.target)[1]
 
 
 def client_of(caller: Caller) -> tuple[str, int] | None:

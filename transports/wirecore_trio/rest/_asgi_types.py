@@ -27,5 +27,5 @@ def asyncio_hint(error: BaseException) -> str:
     if (isinstance(error, RuntimeError) and "no running event loop" in text) or (
         isinstance(error, TypeError) and "asyncio" in text and "trio" in text
     ):
-        return "; it wants asyncio, and runs on trio here: serve it from asyncio, or port it"
+        return "; it wants asyncio, and runs on trio here: give it as rest.AsyncioApp(app)"
     return ""

@@ -190,7 +190,7 @@ class Channel(Changing[list[Happening]]):
             while not self.wire.free:
                 self._turns.append(task)
                 await trio.lowlevel.wait_task_rescheduled(abort)
-            if self.session.outbox.pending <= self._options.high_water:
+            if not self.crowded:
                 return
             try:
                 await self._pump.drained()
@@ -249,9 +249,14 @@ class Channel(Changing[list[Happening]]):
             if self.session.outbox.pending:
                 self._pump.write()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether too much waits to be sent."""
+        return self.session.outbox.pending > self._options.high_water
+
     async def drained(self) -> None:
-        """Wait while too much waits to be sent. A checkpoint only where it has to wait."""
-        if self.session.outbox.pending > self._options.high_water:
+        """Wait while it is crowded. A checkpoint only where it has to wait."""
+        if self.crowded:
             await self._pump.drained()
 
     def ping(self, payload: bytes | None) -> bytes:

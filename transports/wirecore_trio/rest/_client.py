@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
@@ -91,7 +92,7 @@ class Client(Requesting):
 
     async def wait_connected(self) -> Connection:
         """Wait for a connection. Raises what ended the attempts for good, or NotConnected."""
-        while self._connection is None:
+        while self._connection is None or self._connection.closed:
             if self._failure is not None:
                 raise self._failure.with_traceback(None)
             if self._closing:
@@ -110,7 +111,11 @@ class Client(Requesting):
 
         Raises InvalidState where there is an application already, and as ``Connection.serve``.
         """
-        self._serve_with(AsgiHandler(app, root_path=root_path))
+        self._serve_with(self._handler_of(app, root_path, None))
+
+    def _handler_of(self, app: App, root_path: str, state: Mapping[str, Any] | None) -> AsgiHandler:
+        most = self._options.max_message_size
+        return AsgiHandler(app, root_path=root_path, state=state, max_message_size=most)
 
     def _serve_with(self, handler: AsgiHandler) -> None:
         if self._handler is not None:
@@ -119,12 +124,12 @@ class Client(Requesting):
             self._connection._serve_with(handler)
         self._handler = handler
 
-    async def _acquire(self) -> Channel:
+    async def _acquire(self, *, multiplexed: bool = False) -> Channel:
         while True:
             connection = self._connection or await self.wait_connected()
             if not connection.leaving and not connection.closed:
                 try:
-                    return await connection._acquire()
+                    return await connection._acquire(multiplexed=multiplexed)
                 except NotConnected:
                     if not connection.closed:
                         raise
@@ -266,11 +271,8 @@ class Connecting(Entered):
                 client._nursery = self._tasks.nursery
                 client._workers = Workers(client._nursery)
                 if self._app is not None and self._lifespan is not None:
-                    client._serve_with(
-                        AsgiHandler(
-                            self._app, root_path=self._root_path, state=self._lifespan.state
-                        )
-                    )
+                    state = self._lifespan.state
+                    client._serve_with(client._handler_of(self._app, self._root_path, state))
                 client._nursery.start_soon(client._keep_connected)
                 if self._wait:
                     await client.wait_connected()

@@ -38,9 +38,9 @@ class Connection(Requesting):
 
     *id*: what its server calls it. *metadata*: what its client said of itself. *remote_address*:
     who is there, for logs. *http_request*: the request that opened it, at a server; None at a
-    client. *multiplexed*: whether both ends are ours: then both may call, many requests at once.
-    Else the peer may be the original, and one end calls, one request at a time: which one, the
-    first request or :meth:`serve` decides.
+    client. *connected_at*: when it was opened, in trio's time. *multiplexed*: whether both ends are
+    ours: then both may call, many requests at once. Else the peer may be the original, and one end
+    calls, one request at a time: which one, the first request or :meth:`serve` decides.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Connection(Requesting):
         self._on_pong = on_pong
         self._handler: Handler | None = None
         self._backlog = Backlog()
-        self._serving = 0
+        self._serving: set[Served] = set()
         self._pongs: dict[bytes, float | None] = {}
         self._peer_leaves = False
         self._draining = False
@@ -73,6 +73,7 @@ class Connection(Requesting):
         self.metadata = metadata
         self.remote_address = remote_address
         self.http_request = http_request
+        self.connected_at = trio.current_time()
 
     def __repr__(self) -> str:
         return f"<rest.Connection {self.id or 'without an id'} to {self.remote_address}>"
@@ -107,7 +108,8 @@ class Connection(Requesting):
         """
         from ._asgi import AsgiHandler
 
-        self._serve_with(AsgiHandler(app, root_path=root_path, state=state))
+        most = self._options.max_message_size
+        self._serve_with(AsgiHandler(app, root_path=root_path, state=state, max_message_size=most))
 
     def _serve_with(self, handler: Handler) -> None:
         if self._handler is not None:
@@ -138,12 +140,14 @@ class Connection(Requesting):
 
     def _start(self, request: Served, handler: Handler) -> None:
         request.handler = handler
-        self._serving += 1
+        self._serving.add(request)
         request.on_end = self._served
+        if self._draining:
+            request.drain()
         self._workers.start(request)
 
-    def _served(self) -> None:
-        self._serving -= 1
+    def _served(self, request: Served) -> None:
+        self._serving.remove(request)
         if not self._serving:
             self._channel.tell_change()
             if self._draining:
@@ -151,8 +155,12 @@ class Connection(Requesting):
 
     # --- calling, see Requesting ----------------------------------------------------------------
 
-    async def _acquire(self) -> Channel:
+    async def _acquire(self, *, multiplexed: bool = False) -> Channel:
         channel = self._channel
+        if multiplexed and not self.multiplexed:
+            raise errors.InvalidState(
+                "the peer isn't wirecore's: WebSockets pass between our own ends alone"
+            )
         if channel.undecided:
             channel.call_alone()
         elif not self.multiplexed and self._handler is not None:
@@ -160,7 +168,8 @@ class Connection(Requesting):
                 "this end serves on this connection, which has one direction: the peer isn't "
                 "wirecore's"
             )
-        if self._peer_leaves or channel.ended:
+        if self._peer_leaves or not channel.session.open or channel.ended:
+            # Who tries again and again mustn't stop the others.
             await trio.lowlevel.checkpoint()
             raise NotConnected(
                 f"the connection to {self.remote_address} "
@@ -244,10 +253,15 @@ class Connection(Requesting):
         await trio.lowlevel.checkpoint()
 
     def drain(self) -> None:
-        """Take no more requests; close when those that run are answered."""
+        """Take no more requests; close when those that run are answered.
+
+        Applications that serve WebSockets are told that these end.
+        """
         if not self._draining:
             self._draining = True
             self._channel.leave()
+            for request in list(self._serving):
+                request.drain()
             if not self._serving:
                 self._channel.close()
 

@@ -33,6 +33,7 @@ class Exchange:
         "_channel",
         "_pieces",
         "_reader",
+        "_rest",
         "_sender",
         "_stream",
         "_taken",
@@ -50,6 +51,7 @@ class Exchange:
         # Tasks that wait: for what comes, and for room.
         self._reader: trio.lowlevel.Task | None = None
         self._sender: trio.lowlevel.Task | None = None
+        self._rest: _Rest | None = None
         self.trailers: Fields = ()
         self.error: Exception | None = None
         #: What had been queued on its connection, in bytes, when it began.
@@ -135,10 +137,11 @@ class Exchange:
 
     # --- out ------------------------------------------------------------------------------------
 
-    async def send_body(self, data: bytes, *, end: bool, trailers: Fields = ()) -> None:
+    async def send_body(self, data: bytes, *, end: bool, trailers: Fields = ()) -> bool:
         """Send *data*, in as many pieces as there is room for at a time.
 
-        Nothing where the peer wants no more of it. Raises *error*, and as Wire's ``send``.
+        False, and no more is sent, where the peer wants no more of it. Raises *error*, and as
+        Wire's ``send``.
         """
         channel, stream = self._channel, self._stream
         view = memoryview(data)
@@ -146,7 +149,7 @@ class Exchange:
             if self.error is not None:
                 raise self.error.with_traceback(None)
             if stream.over or stream.sent_end:
-                return
+                return False
             if not stream.room and view:
                 await self._wait_for_room()
                 continue
@@ -158,7 +161,42 @@ class Exchange:
             last = not view
             channel.send(stream, bytes(piece), end=end and last, trailers=trailers if last else ())
             if last:
-                return
+                return True
+
+    async def send_whole(self, data: bytes, *, end: bool = False) -> bool:
+        """As :meth:`send_body`, with *data* that goes whole, or not at all.
+
+        Cancelled, nothing of it was sent, or a task goes on with it. Any number of tasks may send
+        so, one after the other.
+        """
+        while self._rest is not None:
+            await self._rest.done.wait()
+        stream = self._stream
+        if self.error is None and len(data) <= stream.room and not self._channel.crowded:
+            if stream.over or stream.sent_end:
+                return False
+            self._channel.send(stream, data, end=end, trailers=())
+            return True
+        rest = self._rest = _Rest()
+        self._channel.start_soon(self._send_rest, data, end, rest)
+        await rest.done.wait()
+        if rest.error is not None:
+            raise rest.error.with_traceback(None)
+        return rest.is_sent
+
+    async def _send_rest(self, data: bytes, end: bool, rest: _Rest) -> None:
+        try:
+            rest.is_sent = await self.send_body(data, end=end)
+        except Exception as error:  # noqa: BLE001 - raised to who sends
+            rest.error = error
+        finally:
+            self._rest = None
+            rest.done.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer's body is whole, of which some may wait to be received."""
+        return self._stream.received_end
 
     async def _wait_for_room(self) -> None:
         if self._sender is not None:
@@ -176,3 +214,14 @@ class Exchange:
         if not self._stream.over:
             self._channel.reset(self._stream, why)
         self._pieces.clear()
+
+
+class _Rest:
+    """Of what is sent as a whole, what a task sends. *error*: why it couldn't."""
+
+    __slots__ = ("done", "error", "is_sent")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.error: Exception | None = None
+        self.is_sent = False

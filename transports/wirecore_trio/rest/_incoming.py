@@ -57,6 +57,10 @@ class Incoming(Protocol):
     def trailers(self) -> Fields:
         """The request's, once :meth:`receive` gave None."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the request's body is whole, of which some may wait to be received."""
+
     async def receive(self) -> bytes | None:
         """The next piece of the body, never an empty one; None at its end, and behind that.
 
@@ -75,7 +79,8 @@ class Incoming(Protocol):
     ) -> None:
         """Answer; *data*, which may be empty, begins the body, and is all of it where it *end*\\ s.
 
-        *status*: 200 to 999, once, or 100 to 199 before that, without data and end. *trailers*:
+        *status*: 200 to 999, once, or 100 to 199 before that, without data and end; or 101 in its
+        place, where a WebSocket was asked for, whose messages both bodies then are. *trailers*:
         with *end* alone; the wire drops them where it has no place for them. Waits for room for
         *data*. Raises :class:`Gone`; :class:`~wirecore.errors.InvalidOption` and
         :class:`~wirecore.errors.LocalLimitExceeded` for what can't be sent, and nothing was then;
@@ -87,6 +92,12 @@ class Incoming(Protocol):
         """The next piece of the body, which leaves at once, or as soon as there is room for it.
 
         Empty with *end* alone. Raises and is cancelled as :meth:`respond`.
+        """
+
+    async def send_whole(self, data: bytes, *, end: bool = False) -> bool:
+        """As :meth:`send`, but cancelled it has sent nothing of *data*, or all of it will go.
+
+        Any number of tasks may send so, one after the other. False where the exchange was over.
         """
 
     def reset(self, why: str) -> None:
@@ -103,6 +114,12 @@ class Incoming(Protocol):
 
         For who serves many requests: it costs no task. It mustn't raise. One callback a request;
         it is let go when the exchange is over.
+        """
+
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """Have *callback* called once this end waits for what it serves to end; now if it does.
+
+        As :meth:`on_gone`; for what doesn't end by itself.
         """
 
 

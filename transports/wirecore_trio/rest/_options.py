@@ -52,12 +52,13 @@ class Options:
     their beginnings. So a connection holds at most ``max_streams`` times 64 KiB, and the budget.
     *max_body_size*: of a response that is read as a whole, by ``request``.
     *app_timeout*: how long requests wait for an application, on a connection where there is none.
+    *max_message_size*: of one message of a WebSocket that is passed through; and of one message of
+    a peer that isn't ours, which may be a whole request or response.
 
-    Towards a peer that isn't ours: *max_message_size*: of one of its messages, which may be a whole
-    request or response. *oversize*: whether to "refuse" a request that is longer than the original
-    is sure to read (1016 bytes where its server serves, 4092 where its client does), or to "send"
-    it. *head_timeout*: an application that hasn't answered by then is answered for, with 504: the
-    original gives up, or worse, after 10.
+    Towards a peer that isn't ours: *oversize*: whether to "refuse" a request that is longer than
+    the original is sure to read (1016 bytes where its server serves, 4092 where its client does),
+    or to "send" it. *head_timeout*: an application that hasn't answered by then is answered for,
+    with 504: the original gives up, or worse, after 10.
 
     *ping_interval*: a ping so often. *max_pings*: when as many have no answer at the next one,
     a peer of ours is given up; the original answers none unless it reads, so with it that a ping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,11 +15,14 @@ from wirecore._backend import default
 from wirecore.protocols.rest.gohttp import CORRELATION_ID, values_of
 from wirecore.protocols.rest.heads import Fields, RequestHead
 from wirecore.session.limits import check_seconds
+from wirecore.websocket.client import check_subprotocols
+from wirecore.websocket.handshake import HANDSHAKE_FIELDS
 from wirecore.websocket.http import UserFields, check_fields
 
 from .._arguments import kind_of, require_seconds, require_type
 from .._entered import Entered
 from ._call import Call, Response, ResponseStream
+from ._websocket import Opening, opening_head
 
 if TYPE_CHECKING:
     from ._channel import Channel
@@ -49,10 +52,11 @@ class Requesting(ABC):
     _scheme: bytes
 
     @abstractmethod
-    async def _acquire(self) -> Channel:
+    async def _acquire(self, *, multiplexed: bool = False) -> Channel:
         """A channel that takes a request: send it before anything else is awaited.
 
-        No checkpoint where there is one already. Raises NotConnected.
+        No checkpoint where there is one already. Raises NotConnected; InvalidState where a
+        *multiplexed* one is wanted, and this isn't.
         """
 
     @abstractmethod
@@ -124,6 +128,36 @@ class Requesting(ABC):
         head = self._head(method, target, headers, known)
         return Streaming(self, head, content, self._trailers(trailers), self._seconds(timeout))
 
+    def websocket(
+        self,
+        target: str,
+        *,
+        headers: UserFields = (),
+        subprotocols: Sequence[str] = (),
+        timeout: float | None = _DEFAULT,
+    ) -> Opening:
+        """Open a WebSocket with what the peer serves.
+
+            async with connection.websocket("/chat") as ws:
+                await ws.send("hello")
+                print(await ws.receive())
+
+        *headers*: as of :meth:`request`, but those of the handshake. *subprotocols*: in order of
+        preference. *timeout*: for the answer. Leaving the block closes it: with 1000, and waits for
+        the peer to do so; where an exception leaves it, with 1011, or 1001 for one that isn't an
+        Exception, and doesn't wait.
+
+        Entering raises WebSocketRefused where it is answered with anything but 101, HandshakeError
+        where that can't be, InvalidState on a connection whose peer isn't ours; else as
+        :meth:`stream`.
+        """
+        check_subprotocols(subprotocols)
+        check_fields(headers, HANDSHAKE_FIELDS)
+        head = opening_head(self._head("GET", target, headers, None), subprotocols)
+        seconds = self._seconds(timeout)
+        streaming = Streaming(self, head, None, (), seconds)
+        return Opening(streaming, tuple(subprotocols), self._options, seconds)
+
     def _seconds(self, timeout: float | None) -> float:
         if timeout is _DEFAULT:
             timeout = self._options.request_timeout
@@ -157,7 +191,10 @@ class Requesting(ABC):
 
 
 class Streaming(Entered):
-    """What :meth:`Requesting.stream` returns: ``async with`` it, once."""
+    """What :meth:`Requesting.stream` returns: ``async with`` it, once.
+
+    *content*: None for a body that isn't ended here, between our own ends.
+    """
 
     _use = "use async with connection.stream(...) as response"
 
@@ -165,7 +202,7 @@ class Streaming(Entered):
         self,
         caller: Requesting,
         head: RequestHead,
-        content: Content,
+        content: Content | None,
         trailers: Fields,
         seconds: float,
     ) -> None:
@@ -187,7 +224,8 @@ class Streaming(Entered):
             raise
 
     async def _answered(self) -> ResponseStream:
-        call = self._call = Call(await self._caller._acquire())
+        channel = await self._caller._acquire(multiplexed=self._content is None)
+        call = self._call = Call(channel)
         start(call, self._head, self._content, self._trailers)
         head = await call.answered()
         await trio.lowlevel.checkpoint()
@@ -206,9 +244,11 @@ class Streaming(Entered):
             await self._call.leave()
 
 
-def start(call: Call, head: RequestHead, content: Content, trailers: Fields) -> None:
+def start(call: Call, head: RequestHead, content: Content | None, trailers: Fields) -> None:
     """Send a request, and have its body follow where it is long, or comes piece by piece."""
-    if isinstance(content, AsyncIterable):
+    if content is None:
+        call.start(head, b"", end=False)
+    elif isinstance(content, AsyncIterable):
         call.start(head, b"", end=False)
         call.upload(content, trailers)
     elif len(content) <= call.first:

@@ -27,16 +27,28 @@ class Served(Exchange):
     It is the job of a worker, too, once *handler* is set.
     """
 
-    __slots__ = ("_callback", "_gone", "connection", "handler", "head", "on_end")
+    __slots__ = (
+        "_callback",
+        "_gone",
+        "_on_drain",
+        "connection",
+        "handler",
+        "head",
+        "is_draining",
+        "on_end",
+    )
 
     def __init__(self, channel: Channel, stream: Stream, connection: Caller) -> None:
         super().__init__(channel)
         self._stream = stream
         self._gone: trio.Event | None = None
         self._callback: Callable[[], object] | None = None
+        self._on_drain: Callable[[], object] | None = None
         self.connection = connection
         self.handler: Handler
-        self.on_end: Callable[[], None]
+        self.is_draining = False
+        #: Is told when it was served.
+        self.on_end: Callable[[Served], object]
         self.head: RequestHead = stream.request
 
     # --- see Exchange -----------------------------------------------------------------------------
@@ -119,6 +131,20 @@ class Served(Exchange):
         else:
             callback()
 
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """See Incoming."""
+        if self.is_draining:
+            callback()
+        else:
+            self._on_drain = callback
+
+    def drain(self) -> None:
+        """Its connection waits for its end."""
+        self.is_draining = True
+        callback, self._on_drain = self._on_drain, None
+        if callback is not None:
+            callback()
+
     # --- see Job ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -131,8 +157,8 @@ class Served(Exchange):
             if not self._stream.sent_end:
                 self.give_up("the request wasn't served to its end")
             self._pieces.clear()
-            self._callback = None
-            self.on_end()
+            self._callback = self._on_drain = None
+            self.on_end(self)
 
 
 class Backlog:

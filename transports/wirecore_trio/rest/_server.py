@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,6 +17,7 @@ from wirecore.websocket import Response as HttpResponse
 from .._arguments import require_async, require_known, require_seconds, require_type
 from .._errors import alone, require_trio
 from .._listening import Listening
+from .._network import AnyListener
 from .._serving_health import ServesHealth
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept, OnRequest
@@ -174,7 +174,8 @@ class Server(ServesHealth):
             **keywords,
         )
         listeners = await serving.listen()
-        self._closed = trio.Event()
+        if self._closed.is_set():
+            self._closed = trio.Event()
         try:
             with alone():
                 if self._app is None:
@@ -182,7 +183,10 @@ class Server(ServesHealth):
                 else:
                     async with Lifespan(self._app) as lifespan:
                         self._handler = AsgiHandler(
-                            self._app, root_path=self._root_path, state=lifespan.state
+                            self._app,
+                            root_path=self._root_path,
+                            state=lifespan.state,
+                            max_message_size=self.options.max_message_size,
                         )
                         await self._accept(serving, listeners, task_status)
         finally:
@@ -194,7 +198,7 @@ class Server(ServesHealth):
     async def _accept(
         self,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         task_status: trio.TaskStatus[Listening],
     ) -> None:
         bound = None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Close codes that end an iteration over messages quietly. A close frame without a code is how
 #: browsers close when the page doesn't name one.
-_ORDERLY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
+ORDERLY: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
 
 
 #: Bounds of the peer's that a user may set.
@@ -131,7 +131,7 @@ class WebSocket:
 
     def _over(self, iterating: bool) -> Exception:
         error = self._end_error()
-        if iterating and (isinstance(error, AlreadyClosed) or error.code in _ORDERLY):
+        if iterating and (isinstance(error, AlreadyClosed) or error.code in ORDERLY):
             return StopAsyncIteration()
         return error
 

@@ -12,6 +12,9 @@
     WINDOW    4 bytes, big endian: so many more bytes of body may come
     CONTROL   of the connection, stream 0: a JSON object
 
+A request of GET with the scheme ws or wss asks for a WebSocket: behind a status of 101 both bodies
+are its messages, see :mod:`wirecore.protocols.rest.messages`.
+
 A text is its length and its bytes; fields are how many they are, then name and value of each in
 turn. Lengths and numbers are base 128, least significant first, as in protobuf, of at most 4 bytes.
 """

@@ -33,7 +33,9 @@ _VALUE: Final = re.compile(
     rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
 )
 _REASON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_SCHEMES: Final = frozenset({b"http", b"https", b"ws", b"wss"})
+#: The schemes of WebSockets, and what they are for HTTP.
+_WEBSOCKETS: Final = {b"ws": b"http", b"wss": b"https"}
+_SCHEMES: Final = frozenset({*_WEBSOCKETS, *_WEBSOCKETS.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class RequestHead:
     scheme: bytes = b"http"
     version: bytes = b"1.1"
 
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it asks for a WebSocket, which 101 grants."""
+        return self.method == b"GET" and self.scheme in _WEBSOCKETS
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
@@ -60,6 +67,25 @@ class ResponseHead:
     fields: Fields
     reason: bytes = b""
     version: bytes = b"1.1"
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Authority and path of *target*: RFC 9112 section 3.2.
+
+    The first is empty but where the target is in absolute form, a URL of http or https.
+    """
+    scheme, colon, rest = target.partition(b"://")
+    if not colon or scheme.lower() not in (b"http", b"https"):
+        return b"", target
+    ends = [at for at in map(rest.find, (b"/", b"?")) if at >= 0]
+    end = min(ends, default=len(rest))
+    path = rest[end:]
+    return rest[:end], path if path.startswith(b"/") else b"/" + path
+
+
+def http_scheme(scheme: bytes) -> bytes:
+    """*scheme*, or what HTTP calls that of a WebSocket."""
+    return _WEBSOCKETS.get(scheme, scheme)
 
 
 def announced_length(fields: Fields) -> int | None:

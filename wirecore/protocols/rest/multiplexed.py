@@ -142,6 +142,8 @@ class Multiplexed:
         if stream.response is not None:
             raise InvalidState("the head of the response was sent already")
         check_response(head)
+        if head.status == 101 and not stream.request.is_websocket:
+            raise InvalidOption("101 grants a WebSocket, and none was asked for")
         if trailers:
             check_trailers(trailers)
         first = _first(data, stream.room)
@@ -306,6 +308,8 @@ class Multiplexed:
             raise InvalidMessage("a second response came for one request")
         head, data = frames.decode_response(message)
         self._check_size(message, len(data))
+        if head.status == 101 and not stream.request.is_websocket:
+            raise InvalidMessage("a WebSocket was granted, and none was asked for")
         if head.status >= 200 or head.status == 101:
             stream.response = head
             if not _is_bodiless(stream, head):

@@ -3,74 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 
-from tests.transports.conftest import Run, bounded
 from tests.transports.pool.world import until
-from tests.transports.rest.world import AT_ONCE, Parked, answer, echo, read
-from wirecore._backend import Backend
+from tests.transports.rest.world import Parked, answer, echo, read
 from wirecore.errors import InvalidOption
 from wirecore_trio import rest
 from wirecore_trio.rest.gateway import Gateway, Route, Tokens
 
-
-class World:
-    """A gateway that runs: *url* for its callers, *dial* for its publishers."""
-
-    def __init__(self, server: rest.Server, port: int, url: str, backend: Backend) -> None:
-        self.server = server
-        self.url = url
-        self._port = port
-        self._backend = backend
-
-    def publish(self, app: Any, metadata: Any, **more: Any) -> Any:
-        """``async with world.publish(app, "name")``."""
-        options = rest.ClientOptions(retry=AT_ONCE)
-        url = f"ws://127.0.0.1:{self._port}/"
-        return rest.connect(url, app, options, metadata=metadata, backend=self._backend, **more)
-
-    def caller(self, **more: Any) -> httpx2.AsyncClient:
-        """``async with world.caller() as http``."""
-        return httpx2.AsyncClient(base_url=self.url, timeout=20, **more)
-
-
-OpenGateway = Callable[..., AbstractAsyncContextManager[World]]
-
-
-@asynccontextmanager
-async def running(backend: Backend, *routes: Route, **more: Any) -> AsyncIterator[World]:
-    tokens = more.get("tokens")
-    hooks = {} if tokens is None else {"on_request": tokens.admit, "on_connection": tokens.welcome}
-    server = rest.Server(backend=backend, **hooks)
-    gateway = Gateway(server, routes or None, **more)
-    config = Config()
-    config.bind = ["127.0.0.1:0"]
-    config.graceful_timeout = 0
-    async with trio.open_nursery() as nursery:
-        bound = await nursery.start(server.serve, "127.0.0.1", 0)
-        [url] = await nursery.start(partial(serve, gateway, config))  # type: ignore[arg-type]
-        yield World(server, bound.port, url, backend)
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def run_real(run_real: Run) -> Run:
-    """Run a story in real time; what goes wrong ends it."""
-    return bounded(run_real, 60)
-
-
-@pytest.fixture
-def open_gateway(backend: Backend) -> OpenGateway:
-    return partial(running, backend)
+if TYPE_CHECKING:
+    from tests.transports.conftest import Run
+    from tests.transports.rest.gateway.world import OpenGateway
 
 
 def test_the_first_part_of_the_path_is_the_name(open_gateway: OpenGateway, run_real: Run) -> None:

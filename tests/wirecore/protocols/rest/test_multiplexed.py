@@ -124,6 +124,26 @@ def test_either_end_may_give_up() -> None:
     assert str(error) == "the peer gave the exchange up: it did not say why"
 
 
+def test_a_websocket_is_two_bodies_behind_101() -> None:
+    wires = Wires()
+    ours, theirs = wires.asked(replace(GET, scheme=b"wss"))
+    assert theirs.request.is_websocket
+    granted = ResponseHead(101, ())
+    wires.server.respond(theirs, b"theirs", head=granted, end=False)
+    wires.carry()
+    assert wires.client.take() == [(RESPONSE, ours, granted), (DATA, ours, b"theirs")]
+    wires.client.send(ours, b"ours", end=True)
+    assert kinds(wires.carry().server.take()) == [DATA, END]
+    assert not ours.over
+    wires.server.send(theirs, b"the end", end=True)
+    assert kinds(wires.carry().client.take()) == [DATA, END]
+    assert ours.over
+    assert theirs.over
+    _, other = wires.asked(POST)
+    with pytest.raises(InvalidOption, match="none was asked for"):
+        wires.server.respond(other, head=granted, end=False)
+
+
 def test_a_body_stops_where_nobody_reads_and_goes_on_where_somebody_does() -> None:
     wires = Wires()
     ours, theirs = wires.asked()
@@ -321,6 +341,7 @@ def test_what_a_client_mustnt_send_is_the_end(messages: list[Any]) -> None:
         [frames.encode_data(1, b"x", end=True)],  # before the head
         [frames.encode_trailers(1, ())],
         [ANSWER, ANSWER],
+        [frames.encode_response(1, ResponseHead(101, ()), end=False)],  # of no WebSocket
         [frames.encode_response(1, ResponseHead(100, ()), b"x", end=False)],
         [frames.encode_response(1, ResponseHead(100, ()), end=True)],
         [frames.encode_response(1, OK, end=True)[:6]],

@@ -24,8 +24,6 @@ _FORWARDED: Final = frozenset(
     }
 )
 
-_VIA: Final = b"1.1 wirecore"
-
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -38,7 +36,8 @@ def without_hops(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    left_out = _HOPS | named
+    # Whoever names Host, which is for all, doesn't get another one that way.
+    left_out = _HOPS | named - {b"host"}
     return [(name, value) for name, value in kept if name.lower() not in left_out]
 
 
@@ -48,13 +47,15 @@ def forwarded(
     client: str | None,
     host: bytes,
     scheme: str,
-    prefix: str | None,
+    prefix: bytes | None,
     trusted: bool,
+    version: str,
 ) -> Fields:
     """What a request is passed on with.
 
     *client*: its address. *prefix*: what was taken off its path. *trusted*: whether what it says
-    itself of where it comes from may be believed, as another gateway stands in front.
+    itself of where it comes from may be believed, as another gateway stands in front. *version*: of
+    HTTP, that it came in.
     """
     kept = without_hops(fields)
     before: list[bytes] = []
@@ -70,7 +71,7 @@ def forwarded(
         kept.append((b"X-Forwarded-For", b", ".join(path)))
     added = {b"X-Forwarded-Host": host, b"X-Forwarded-Proto": scheme.encode("ascii")}
     if prefix is not None:
-        added[b"X-Forwarded-Prefix"] = prefix.encode("utf-8", "replace")
+        added[b"X-Forwarded-Prefix"] = prefix
     kept += [(name, value) for name, value in added.items() if name.lower() not in told]
-    kept.append((b"Via", _VIA))
+    kept.append((b"Via", b"%b wirecore" % version.encode("ascii")))
     return kept

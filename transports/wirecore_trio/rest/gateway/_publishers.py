@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from wirecore.constants import CloseCode
@@ -13,6 +13,8 @@ from wirecore.websocket import Response
 
 from ..._arguments import require_type
 from ..._bearer import secret_hash, shown_hash
+from ._limits import check_limit
+from ._refusals import Refusal
 from ._routes import name_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ logger = logging.getLogger("wirecore.rest.gateway")
 
 _ASK = (("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Bearer"))
 
+#: Why a publisher is closed.
+_OTHER_NAMES: Final = "this token is for other names"
+
 
 class Tokens:
     """The secrets of publishers, and which names each may publish.
@@ -33,14 +38,17 @@ class Tokens:
     """
 
     def __init__(self, names: Mapping[str, Collection[str]]) -> None:
-        require_type("names", names, Mapping)
-        self._names: dict[bytes, frozenset[str]] = {}
-        for secret, allowed in names.items():
-            if isinstance(allowed, str):
-                raise TypeError("a token's names are several, as in ['api'], and no single text")
-            self._names[secret_hash(secret)] = frozenset(allowed)
+        self._names = _by_hash(names)
         # Its token is what a connection was opened with, and each request asks.
         self._publishers: WeakKeyDictionary[Connection, frozenset[str]] = WeakKeyDictionary()
+
+    def replace(self, names: Mapping[str, Collection[str]]) -> None:
+        """Have these in place of all that were there; see ``Gateway.publishers.dismiss``.
+
+        Nothing has changed where it raises, which is as the class.
+        """
+        self._names = _by_hash(names)
+        self._publishers.clear()
 
     def names_of(self, request: HttpRequest | None) -> frozenset[str] | None:
         """What the token of *request* may publish; None: it shows none that is known."""
@@ -65,19 +73,46 @@ class Tokens:
         """An ``on_connection`` for a server: who may not publish its name is sent away."""
         if not self.may_publish(connection):
             logger.warning("%r may not publish its name: it is closed", connection)
-            await connection.aclose(CloseCode.POLICY_VIOLATION, "this token is for other names")
+            await connection.aclose(CloseCode.POLICY_VIOLATION, _OTHER_NAMES)
+
+
+def _by_hash(names: Mapping[str, Collection[str]]) -> dict[bytes, frozenset[str]]:
+    require_type("names", names, Mapping)
+    found: dict[bytes, frozenset[str]] = {}
+    for secret, allowed in names.items():
+        if isinstance(allowed, str):
+            raise TypeError("a token's names are several, as in ['api'], and no single text")
+        found[secret_hash(secret)] = frozenset(allowed)
+    return found
 
 
 class Publishers:
-    """The connections of *server*, as routes find them. *tokens*: None lets everybody publish."""
+    """The connections of *server*, as routes find them. *tokens*: None lets everybody publish.
 
-    def __init__(self, server: Server, tokens: Tokens | None) -> None:
+    *max_requests*: at one of them at once; None: any number. Raises TypeError, InvalidOption.
+    """
+
+    def __init__(self, server: Server, tokens: Tokens | None, max_requests: int | None) -> None:
+        check_limit("max_requests_per_publisher", max_requests)
         self._server = server
         self._tokens = tokens
+        self._most = max_requests
         self._under_way: dict[str, int] = {}
 
+    @property
+    def connected(self) -> list[Connection]:
+        """Those who may publish, and do; oldest first."""
+        return [each for each in self._server.connections if not each.closed and self._may(each)]
+
+    def under_way(self, connection: Connection) -> int:
+        """How many requests it has."""
+        return self._under_way.get(connection.id, 0)
+
     def choose(self, route: Route, tried: Collection[str]) -> Connection | None:
-        """The one with the fewest requests under way, of those not *tried*; None: there is none."""
+        """The one with the fewest requests under way, of those not *tried*; None: there is none.
+
+        Raises Refusal where each has as many as it may.
+        """
         found = [
             each
             for each in self._server.connections
@@ -85,9 +120,23 @@ class Publishers:
             and each.id not in tried
             and not each.leaving
             and not each.closed
-            and (self._tokens is None or self._tokens.may_publish(each))
+            and self._may(each)
         ]
-        return min(found, key=lambda each: self._under_way.get(each.id, 0), default=None)
+        best = min(found, key=self.under_way, default=None)
+        if best is not None and self._most is not None and self.under_way(best) >= self._most:
+            raise Refusal(503, "all who publish that have as many requests as they take")
+        return best
+
+    def dismiss(self) -> int:
+        """Close those who may not publish their name any more; how many there were."""
+        gone = [each for each in self._server.connections if not (each.closed or self._may(each))]
+        for connection in gone:
+            logger.warning("%r may not publish its name any more: it is closed", connection)
+            connection._channel.close(CloseCode.POLICY_VIOLATION, _OTHER_NAMES)
+        return len(gone)
+
+    def _may(self, connection: Connection) -> bool:
+        return self._tokens is None or self._tokens.may_publish(connection)
 
     def begin(self, connection: Connection) -> None:
         """It gets a request."""

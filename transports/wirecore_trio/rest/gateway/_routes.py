@@ -93,6 +93,11 @@ class Routes:
             None if routes is None else sorted(routes, key=lambda route: route.weight, reverse=True)
         )
 
+    @property
+    def names(self) -> list[str]:
+        """The names that they lead to."""
+        return [route.name for route in self._routes or () if route.name is not None]
+
     def find(self, host: str, path: str) -> Route | None:
         """The route of a request; None: it has none."""
         if self._routes is None:

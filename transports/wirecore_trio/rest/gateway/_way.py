@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wirecore.protocols.rest.heads import MAX_FIELDS, http_scheme
+
 from ._fields import Fields, forwarded
 from ._refusals import Refusal
 from ._routes import Route
+from ._targets import asked, decoded, stripped
 
 if TYPE_CHECKING:
     from .._asgi_types import Scope
@@ -26,26 +29,30 @@ class Way:
 def find_way(gateway: Gateway, scope: Scope) -> Way:
     """The way of the request of *scope*, an ASGI scope of HTTP or of a WebSocket.
 
-    Raises Refusal where no route leads there.
+    Raises Refusal where no route leads there, and where it can't be passed on.
     """
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    path: str = scope["path"]
-    route = gateway.routes.find(_name_of_host(host.decode("latin-1")), path)
+    host, target, headers = asked(scope)
+    # What X-Forwarded-Proto calls a WebSocket's, too.
+    scheme = http_scheme(scope["scheme"].encode("ascii")).decode("ascii")
+    route = gateway.routes.find(_name_of_host(host.decode("latin-1")), decoded(target))
     if route is None:
         raise Refusal(404, "no route leads there")
-    target = bytes(scope.get("raw_path") or path.encode())
+    prefix: bytes | None = None
     if route.strip and route.prefix is not None:
-        target = target[len(route.prefix.encode()) :] or b"/"
+        prefix, target = stripped(target, route.prefix)
     if scope["query_string"]:
         target += b"?" + bytes(scope["query_string"])
     fields = forwarded(
-        scope["headers"],
+        headers,
         client=(scope.get("client") or (None,))[0],
         host=host,
-        scheme=scope["scheme"],
-        prefix=route.prefix if route.strip else None,
+        scheme=scheme,
+        prefix=prefix,
         trusted=gateway.trust_forwarded,
+        version=scope.get("http_version", "1.1"),
     )
+    if len(fields) >= MAX_FIELDS:  # and a correlation id joins them
+        raise Refusal(431, "there are too many header fields")
     return Way(route, target.decode("latin-1"), fields)
 
 

@@ -1,0 +1,57 @@
+"""The servers, each started once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from typing import TypeAlias
+
+import pytest
+
+from tests.transports.rest.torture.servers import (
+    GatewayPlace,
+    Place,
+    on_gateway,
+    on_hypercorn,
+    on_uvicorn,
+)
+from wirecore._backend import Backend
+
+#: The server of that name, on which the application runs by itself.
+Plain: TypeAlias = Callable[[str], Place]
+
+_STARTS: dict[str, Callable[[], AbstractContextManager[Place]]] = {
+    "h11": partial(on_uvicorn, "h11"),
+    "httptools": partial(on_uvicorn, "httptools"),
+    "hypercorn": on_hypercorn,
+}
+
+
+@pytest.fixture(scope="session")
+def plain() -> Iterator[Plain]:
+    """``plain("h11")``."""
+    places: dict[str, Place] = {}
+    with ExitStack() as stack:
+
+        def get(name: str) -> Place:
+            if name not in places:
+                places[name] = stack.enter_context(_STARTS[name]())
+            return places[name]
+
+        yield get
+
+
+@pytest.fixture(scope="session")
+def gateway(backend: Backend) -> Iterator[GatewayPlace]:
+    """A gateway and its publisher."""
+    with on_gateway(backend) as place:
+        yield place
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """What is wrong here is meant to be."""
+    for name in ("wirecore", "uvicorn", "hypercorn"):
+        caplog.set_level(logging.CRITICAL, name)
