@@ -114,6 +114,17 @@ class ServingPool(Running):
         self.url = self.said[0].removeprefix("listening on ").strip()
 
 
+class ServingGateway(Running):
+    """A gateway that runs, with *lines* of what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lines: int = 3) -> None:
+        super().__init__(process)
+        self.said = [self.line() for _ in range(lines)]
+        assert self.said[0], self.end().err
+        places = [line.partition(" on ")[2].strip() for line in self.said]
+        self.url, self.publishers, self.live = (*places, "", "")[:3]
+
+
 class Wirecore:
     """Runs commands in a folder of their own."""
 
@@ -176,6 +187,20 @@ class Wirecore:
         command = (*COMMAND, "pool", "serve", "--listen", "127.0.0.1:0", *arguments)
         return ServingPool(self.start(*command), lines)
 
+    def serve_gateway(self, *arguments: str, lines: int = 3) -> ServingGateway:
+        """The same of ``wirecore tunnel gateway``."""
+        given = ("--listen", "--publishers", "--live")
+        places = [each for option in given for each in (option, "127.0.0.1:0")]
+        command = (*COMMAND, "tunnel", "gateway", *places, *arguments)
+        return ServingGateway(self.start(*command), lines)
+
+    def publish(self, gateway: ServingGateway, *arguments: str) -> Running:
+        """Start ``wirecore tunnel publish``, and wait until it is connected."""
+        command = ("tunnel", "publish", "--connect", gateway.publishers, *arguments)
+        publishing = self.run(*command)
+        publishing.logged(f"connected to {gateway.publishers}")
+        return publishing
+
     def provide(self, url: str, *arguments: str) -> Running:
         """Start ``wirecore pool provide``, and wait until it is connected."""
         providing = self.run("pool", "provide", "--to", url, *arguments)
@@ -226,6 +251,10 @@ class Shell:
             return self._listen(line)
         if " pool provide " in line:
             return self._provide(line)
+        if " tunnel gateway" in line:
+            return self._gateway(line)
+        if " tunnel publish " in line and not line.endswith(" --help"):
+            return self._publish(line)
         if line.startswith("wait $!; "):
             assert self._listening.pop().end().status == 0
             line = line.removeprefix("wait $!; ")
@@ -272,6 +301,20 @@ class Shell:
             line = line.replace(" provide ", " provide --to ws://127.0.0.1:8080/pool ")
         command = self.with_addresses(line.removesuffix(" &"))
         return Running(self.wirecore.start("sh", "-c", f"exec {command}")).line()
+
+    def _gateway(self, line: str) -> str:
+        line = re.sub(r" --(listen|publishers|live) \S+| &$", "", line)
+        options = "--listen 127.0.0.1:0 --publishers 127.0.0.1:0 --live 127.0.0.1:0"
+        gateway = ServingGateway(self.wirecore.start("sh", "-c", f"exec {line} {options}"))
+        for port, place in (8000, gateway.url), (8001, gateway.publishers), (8002, gateway.live):
+            self.addresses[f"127.0.0.1:{port}"] = place.partition("://")[2].rstrip("/")
+        return "".join(gateway.said)
+
+    def _publish(self, line: str) -> str:
+        if " --connect " not in line:
+            line = line.replace(" publish ", " publish --connect ws://127.0.0.1:8001/ ")
+        command = self.with_addresses(line.removesuffix(" &"))
+        return Running(self.wirecore.start("sh", "-c", f"exec {command}")).logged("connected to ")
 
     def _listen(self, line: str) -> str:
         command = self.with_addresses(line.removesuffix(" &"))

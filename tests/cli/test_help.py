@@ -33,6 +33,7 @@ service Ping { rpc Ping(PingRequest) returns (PingResponse); }
     "shop.py": """
 from wirecore_cli.chat import server
 from wirecore_cli.example import Ping as Shop
+from wirecore_cli.example import app
 """,
     "clients.txt": "# nobody yet\n",
 }
@@ -67,6 +68,7 @@ def test_these_are_all() -> None:
     below = {"info", "keygen", "demo", "wsrpc", "wsrpc call", "wsrpc serve", "webwire"}
     below |= {f"webwire {each}" for each in ("request", "signal", "listen", "serve")}
     below |= {"pool"} | {f"pool {each}" for each in ("serve", "provide", "call", "top")}
+    below |= {"tunnel", "tunnel gateway", "tunnel publish", "tap"}
     assert COMMANDS.keys() == {"wirecore"} | {f"wirecore {each}" for each in below}
 
 
@@ -75,11 +77,12 @@ def test_help_fits_a_terminal(name: str) -> None:
     assert max(len(line) for line in help_of(name).splitlines()) <= 100
 
 
-#: Those of pools have a test of their own below.
-WITHOUT_POOLS = [name for name in COMMANDS if not name.startswith("wirecore pool")]
+#: Those of pools and tunnels have tests of their own below, that of the tap in tests/cli/tap.
+OF_THEIR_OWN = ("wirecore pool", "wirecore tunnel", "wirecore tap")
+OTHERS = [name for name in COMMANDS if not name.startswith(OF_THEIR_OWN)]
 
 
-@pytest.mark.parametrize("name", WITHOUT_POOLS)
+@pytest.mark.parametrize("name", OTHERS)
 def test_examples_run_as_printed(shell: Shell, request: pytest.FixtureRequest, name: str) -> None:
     for file, text in FILES.items():
         (shell.wirecore.folder / file).write_text(text, encoding="utf-8")
@@ -149,3 +152,22 @@ def test_examples_of_pools_run_as_printed(
     ]
     for line in watched:
         assert "/pool" in here.line(line).text
+
+
+def test_examples_of_tunnels_run_as_printed(shell: Shell) -> None:
+    """The gateways one after the other, publishers of the last one, and a caller of that."""
+    (shell.wirecore.folder / "shop.py").write_text(FILES["shop.py"], encoding="utf-8")
+    tokens = shell.wirecore.folder / "tokens.txt"
+    tokens.write_text("hello a-secret\n")
+    tokens.chmod(0o600)
+    for line in examples("wirecore tunnel gateway"):
+        assert shell.run(line).startswith("listening on http://127.0.0.1:")
+    for line in examples("wirecore tunnel publish"):
+        assert shell.run(line).startswith("connected to ws://127.0.0.1:")
+    *_, asked = examples("wirecore tunnel")
+    *_, routed = examples("wirecore tunnel gateway")
+    assert "--strip-route /api=hello" in routed
+    assert shell.run(asked.replace("/hello/", "/api/")) == "hello from /world\n"
+    for line in examples("wirecore tunnel"):
+        said = shell.run(line)
+    assert said == "hello from /world\n"

@@ -104,6 +104,8 @@ def test_tag_and_content_agree(workshop: Workshop, build: Build, backend: str, w
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert {f"{top}/py.typed" for top in tops} <= names
     assert {"wirecore_browser/webwire.js", "wirecore_browser/webwire.d.ts"} <= names
+    page = {f"wirecore_trio/rest/gateway/page/live.{kind}" for kind in ("html", "css", "js", "svg")}
+    assert page <= names
     assert "protoc-gen-wsrpc_python = wirecore_codegen.__main__:main" in scripts
     for path in (workshop.root, workshop.sdist.parents[1], Path(sys.base_prefix), Path.home()):
         if len(path.parts) > 2:  # "/usr" and "/root" stand in documents, too

@@ -17,7 +17,9 @@ from .info import info
 from .keygen import keygen
 from .pool import pool
 from .settings import Settings
+from .tap import tap
 from .terminal import tell_failure
+from .tunnel import tunnel
 from .webwire import webwire
 from .wsrpc import wsrpc
 
@@ -31,6 +33,7 @@ Examples:
   wirecore wsrpc call --help
   wirecore webwire request --help
   wirecore pool call --help
+  wirecore tunnel publish --help
 
 \b
 Set NO_COLOR for a terminal without colours. Completion in bash; zsh and fish alike:
@@ -45,7 +48,7 @@ def wirecore(context: click.Context, *, debug: bool) -> None:
     context.ensure_object(Settings).debug = debug
 
 
-for each in (info, keygen, demo, wsrpc, webwire, pool):
+for each in (info, keygen, demo, wsrpc, webwire, pool, tunnel, tap):
     wirecore.add_command(each)
 
 

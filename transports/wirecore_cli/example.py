@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wirecore_trio import pool
 from wirecore_trio.wsrpc import Peer
@@ -55,3 +55,12 @@ class PoolSide:
     async def notify(self, event: str) -> str:
         """Take note of *event*."""
         return f"{event} is noted"
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """An application: ``wirecore tunnel publish wirecore_cli.example:app --name hello``."""
+    if scope["type"] == "http":
+        body = f"hello from {scope['path']}\n".encode()
+        fields = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": body})

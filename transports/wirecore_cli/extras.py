@@ -6,6 +6,8 @@ import re
 from importlib import metadata
 from typing import Final
 
+from .failures import Failure, Status
+
 #: Extras for those who work on wirecore itself.
 _OF_DEVELOPERS: Final = frozenset({"bench", "docs", "release", "test"})
 
@@ -26,6 +28,12 @@ def missing_of_extras() -> dict[str, list[str]]:
         if not _installed(name[0]):
             missing.append(name[0])
     return extras
+
+
+def require_extra(extra: str, distribution: str, *, what: str) -> None:
+    """Raise Failure unless *distribution*, which *what* needs and *extra* brings, is installed."""
+    if not _installed(distribution):
+        raise Failure(f"{what} needs {distribution}: pip install 'wirecore[{extra}]'", Status.USAGE)
 
 
 def _installed(distribution: str) -> bool:

@@ -16,7 +16,7 @@ from wirecore_trio.wsrpc import Listening
 from wirecore_trio.wsrpc._address import parse_address, show_address
 
 from .failures import Failure, Status
-from .options import ServingOptions
+from .options import PlaceOptions
 
 
 class Servable(Drainable, Protocol):
@@ -37,7 +37,7 @@ class Place:
     Raises InvalidOption, and Failure, for what is no address.
     """
 
-    def __init__(self, options: ServingOptions) -> None:
+    def __init__(self, options: PlaceOptions) -> None:
         self.host, self.port = address_of(options["listen"], "--listen")
         health = options["health"]
         self.health = None if health is None else address_of(health, "--health")

@@ -8,8 +8,9 @@ from typing import Unpack
 import click
 
 from ..logs import log_nothing
+from ..options import TrustOptions, trust_options
 from ..seconds import Seconds
-from .options import TrustOptions, codec_option, control_option, trust_options
+from .options import codec_option, control_option
 
 
 class CallOptions(TrustOptions):
@@ -76,7 +77,7 @@ Examples:
     help="Call what a pool serves to providers at this ws:// or wss:// URL.",
 )
 @codec_option
-@trust_options
+@trust_options("pool")
 def call(*, method: str, argument: str | None, **options: Unpack[CallOptions]) -> None:
     """Call SERVICE.METHOD of a provider with ARGUMENT, and print its result as JSON.
 

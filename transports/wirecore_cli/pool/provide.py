@@ -8,9 +8,15 @@ from typing import Unpack
 
 import click
 
-from ..logs import LEVELS, log_serving
-from ..seconds import Seconds
-from .options import TrustOptions, codec_option, trust_options
+from ..logs import log_serving
+from ..options import (
+    TrustOptions,
+    app_dir_option,
+    grace_option,
+    log_level_option,
+    trust_options,
+)
+from .options import codec_option
 
 
 class ProvideOptions(TrustOptions):
@@ -75,31 +81,11 @@ Examples:
     help="Calls at once over each connection; without it, any number.",
 )
 @codec_option
-@trust_options
+@trust_options("pool")
 @click.option("--persist", is_flag=True, help="Dial on where the pool refuses it, too.")
-@click.option(
-    "--grace",
-    type=Seconds(min=0, max=86_400),
-    default=30.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that running calls get to end.",
-)
-@click.option(
-    "--app-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=".",
-    show_default=True,
-    metavar="DIR",
-    help="Where modules are looked for first.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(LEVELS, case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="What is logged, on standard error.",
-)
+@grace_option("calls")
+@app_dir_option
+@log_level_option
 def provide(*, objects: tuple[str, ...], **options: Unpack[ProvideOptions]) -> int:
     """Dial a pool, and serve each OBJECT of a MODULE to it.
 

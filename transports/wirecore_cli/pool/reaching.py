@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from wirecore import errors
 from wirecore_trio import pool
 from wirecore_trio._dial import parse_url
 
 from ..failures import Failure, Status, text_of
+from ..options import TrustOptions
+from ..secrets import read_token
+from ..trust import client_context
 from .control import CODEC, PATH, default_socket
-from .options import TrustOptions
-from .secrets import read_token
 
 #: What a pool answers to a token that it doesn't know, and to a path that isn't bound.
 _HINTS: Final = {
@@ -93,7 +91,7 @@ class Dialled:
         #: For what is said of them: without the parts of a URL that may be secret.
         self.names = [target.name for target in targets]
         self._token = read_token(trust["token_file"])
-        self._context = _context(trust, secure=any(target.secure for target in targets))
+        self._context = client_context(trust, secure=any(target.secure for target in targets))
 
     @property
     def keywords(self) -> dict[str, Any]:
@@ -124,17 +122,3 @@ def hint(error: BaseException | None) -> str:
             return " (--cafile names whose certificates are trusted, --cert is what is shown)"
         case _:
             return ""
-
-
-def _context(trust: TrustOptions, *, secure: bool) -> ssl.SSLContext | None:
-    """TLS for wss:// URLs; None: what they have without options."""
-    cafiles, certificate, private = trust["cafiles"], trust["certificate"], trust["private"]
-    if not cafiles and certificate is None and private is None:
-        return None
-    if not secure:
-        raise click.UsageError("--cafile, --cert and --key are for wss:// URLs")
-    return pool.provider_context(
-        *map(str, cafiles),
-        certificate=None if certificate is None else str(certificate),
-        key=None if private is None else str(private),
-    )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import click
 
 from ..logs import log_serving
-from ..options import ServingOptions, in_order, listen_option, serving_options
-from .options import certificate_options, codec_option, control_option
-
-if TYPE_CHECKING:
-    import ssl
+from ..options import (
+    ServingOptions,
+    certificate_options,
+    in_order,
+    listen_option,
+    serving_options,
+)
+from .options import codec_option, control_option
 
 
 class _PoolOptions(TypedDict):
@@ -123,6 +126,7 @@ def serve(**options: Unpack[_Options]) -> int:
     from wirecore_trio import pool
 
     from ..serving import Place, address_of, serve_until_stopped
+    from ..trust import server_context
     from .control import control_pool
     from .paths import bind, read_callbacks, read_path
     from .process import PoolProcess, Told
@@ -138,7 +142,7 @@ def serve(**options: Unpack[_Options]) -> int:
     callbacks = [read_callbacks(each, codec) for each in options["callbacks"]]
     tokens = options["tokens"]
     known = None if tokens is None else pool.Tokens(read_tokens(tokens))
-    context = _context(options["certificate"], options["private"], options["client_cas"])
+    context = server_context(options["certificate"], options["private"], options["client_cas"])
     balancing = options["balancing"].replace("-", "_")
     server = pool.PoolServer(
         pool.PoolOptions(balancing=balancing),  # type: ignore[arg-type]  # one of these words
@@ -162,24 +166,4 @@ def serve(**options: Unpack[_Options]) -> int:
             reload=reload,
             keywords={"ssl_context": context},
         )
-    )
-
-
-def _context(
-    certificate: Path | None, private: Path | None, client_cas: tuple[Path, ...]
-) -> ssl.SSLContext | None:
-    """The TLS of a pool with this certificate; None without one. Raises UsageError, InvalidOption.
-
-    A pool that was asked for client certificates never listens without them.
-    """
-    if certificate is None:
-        if private is not None or client_cas:
-            raise click.UsageError("--key and --client-ca are for a pool with a --cert")
-        return None
-    from wirecore_trio import pool
-
-    return pool.server_context(
-        str(certificate),
-        None if private is None else str(private),
-        client_cas=tuple(map(str, client_cas)),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
-from wirecore.protocols.pool.latency import Latency, LatencySnapshot
+from wirecore.session.latency import Latency, LatencySnapshot
 from wirecore.session.limits import check_at_least
 
 #: Why a call failed: the provider answered with an error; its connection was lost; no answer came

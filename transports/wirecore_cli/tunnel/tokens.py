@@ -1,0 +1,52 @@
+"""The tokens of publishers, in a file, and what becomes of publishers when it is read again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from wirecore.errors import InvalidOption
+from wirecore_trio.rest.gateway import Gateway, Tokens
+
+from ..failures import Failure
+from ..secrets import read_named
+
+logger = logging.getLogger("wirecore.rest.gateway")
+
+
+def read_tokens(path: Path) -> dict[str, set[str]]:
+    """The secrets in *path*, each with the names that it may publish; see :func:`read_named`.
+
+    A secret that stands there several times is for several names, "*" for all.
+    """
+    found: dict[str, set[str]] = {}
+    for _, name, secret in read_named(path, option="--tokens", whom="a publisher"):
+        found.setdefault(secret, set()).add(name)
+    return found
+
+
+@dataclass
+class TokenFile:
+    """The tokens of ``--tokens``, which are read again while the gateway runs."""
+
+    path: Path
+    tokens: Tokens
+
+    def read_again(self, gateway: Gateway) -> None:
+        """Let publish who stands there now; whoever no longer does is disconnected.
+
+        Where the file can't be read nothing changes, and the log says so.
+        """
+        try:
+            found = read_tokens(self.path)
+            self.tokens.replace(found)
+        except (Failure, InvalidOption) as failure:
+            logger.error("SIGHUP: nothing has changed: %s", failure)
+            return
+        gone = gateway.publishers.dismiss()
+        logger.info(
+            "SIGHUP: %s: %d token%s, %d publisher%s disconnected",
+            self.path,
+            *(len(found), "s"[: len(found) != 1], gone, "s"[: gone != 1]),
+        )
