@@ -201,6 +201,19 @@ def test_requests_over_websocket_and_over_http(tmp_path: Path, peer: str) -> Non
     assert measured["checked"] >= measured["messages"] > 0
 
 
+def test_requests_through_a_gateway_and_through_a_proxy(tmp_path: Path) -> None:
+    """Callers and proxy are in Go. What stands behind either is started with it."""
+    path = tmp_path / "figures.json"
+    done = run("--quick", "--json", str(path), "--rows", "rest_gateway/64KiB-1")
+    [row] = json.loads(path.read_text())["rows"]
+    if any("Go isn't installed" in why or "go build" in why for why in row["missing"].values()):
+        pytest.skip("its callers are in Go, and can't be built here")
+    assert (done.returncode, row["missing"]) == (0, {}), done.stderr
+    assert len(row["contenders"]) == 4
+    for measured in row["contenders"].values():
+        assert measured["checked"] >= measured["messages"] > 0
+
+
 def test_a_pool_calls_its_providers(tmp_path: Path) -> None:
     """The pool is the client: it tells the provider where it is. And the same with no pool."""
     pairs = [f"{peer}:{peer}" for peer in ("wirecore_pool", "wirecore_callbacks")]

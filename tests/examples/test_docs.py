@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from tests.examples.conftest import Run
 
 #: What a whole program has, and nothing else.
-_BEGINNINGS = ("trio.run(main)", "asyncio.run(main())", "check_session(", "gob.loads(")
+_BEGINNINGS = (
+    "trio.run(main)",
+    "asyncio.run(main())",
+    "check_session(",
+    "gob.loads(",
+    "BlockingPortal()",
+    "testing.run(main)",
+)
 
 PROGRAMS = [
     block
@@ -45,8 +52,10 @@ PAGES = {
     "docs/pool-gob.md": 1,
     "docs/pool.md": 4,
     "docs/protocols.md": 2,
-    "docs/rest.md": 5,
+    "docs/rest-asyncio.md": 4,
+    "docs/rest.md": 8,
     "docs/start.md": 1,
+    "docs/testing.md": 4,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,
     "docs/webwire-stores.md": 2,

@@ -1,12 +1,16 @@
 // Benchpeer is the Go side of the benchmarks: WebSocket echo servers and clients on the two
-// libraries most used in Go, and encoding/gob. It speaks the command line of ../README.md:
+// libraries most used in Go, encoding/gob, and a reverse proxy with callers for it. It speaks the
+// command line of ../README.md:
 //
 //	benchpeer gorilla|gws serve [--port N]
 //	benchpeer gorilla|gws drive --port N [--size N] [--in-flight N] [--seconds S ...]
 //
 //	benchpeer gob drive --option op=encode|decode [--seconds S ...]
 //
-// Gob has no server. Compression is off and TCP_NODELAY on (Go's default). The driver writes the next message where
+//	benchpeer proxy serve --option 'upstream=["python", ...]'
+//	benchpeer http drive --port N [--option figure=MB/s] [--size N] [--in-flight N] ...
+//
+// Gob has no server, and HTTP is driven alike whoever serves it. Compression is off and TCP_NODELAY on (Go's default). The driver writes the next message where
 // it reads an answer, in one goroutine, and compares every answer with what it sent.
 package main
 
@@ -35,6 +39,13 @@ type library struct {
 var libraries = map[string]library{
 	"gorilla": {"github.com/gorilla/websocket", serveGorilla, driveGorilla},
 	"gws":     {"github.com/lxzan/gws", serveGws, driveGws},
+}
+
+// others are no libraries of WebSocket; with the options that each knows.
+var others = map[string]keyValues{
+	"gob":   {"op": ""},
+	"proxy": {"upstream": ""},
+	"http":  {"figure": ""},
 }
 
 // emit writes one event to stdout.
@@ -70,15 +81,16 @@ func (o keyValues) Set(text string) error {
 
 func run(arguments []string) error {
 	if len(arguments) < 2 {
-		return fmt.Errorf("usage: benchpeer gorilla|gws|gob serve|drive [options]")
+		return fmt.Errorf("usage: benchpeer gorilla|gws|gob|proxy|http serve|drive [options]")
 	}
-	chosen, ok := libraries[arguments[0]]
-	options := keyValues{}
-	codec := arguments[0] == "gob"
-	if codec {
-		options["op"] = ""
-	} else if !ok {
-		return fmt.Errorf("unknown library %q", arguments[0])
+	name, verb := arguments[0], arguments[1]
+	chosen, ok := libraries[name]
+	options, alone := others[name]
+	if !ok && !alone {
+		return fmt.Errorf("unknown library %q", name)
+	}
+	if !alone {
+		options = keyValues{}
 	}
 	set := flag.NewFlagSet(arguments[1], flag.ContinueOnError)
 	port := set.Int("port", 0, "port on 127.0.0.1 (serve: 0 takes a free one)")
@@ -94,15 +106,29 @@ func run(arguments []string) error {
 	if err := set.Parse(arguments[2:]); err != nil {
 		return err
 	}
-	switch {
-	case codec && arguments[1] == "drive":
+	switch name + " " + verb {
+	case "gob drive":
 		return driveGob(w, options["op"])
-	case arguments[1] == "serve" && !codec:
+	case "proxy serve":
+		upstream, err := startUpstream(options["upstream"])
+		if err != nil {
+			return err
+		}
+		return serve(library{serve: proxyTo(upstream)}, *port)
+	case "http drive":
+		found, err := driveHTTP(*port, w, options["figure"] == "MB/s")
+		if err != nil {
+			return err
+		}
+		return told(found, runtime.Version())
+	}
+	switch {
+	case verb == "serve" && !alone:
 		return serve(chosen, *port)
-	case arguments[1] == "drive":
+	case verb == "drive" && !alone:
 		return drive(chosen, *port, w)
 	}
-	return fmt.Errorf("unknown role %q", arguments[1])
+	return fmt.Errorf("%s has no role %q", name, verb)
 }
 
 func serve(chosen library, port int) error {
@@ -145,8 +171,13 @@ func drive(chosen library, port int, w *window) error {
 	if err != nil {
 		return err
 	}
-	result.Version = version(chosen.module)
-	if err := emit(result); err != nil {
+	return told(result, version(chosen.module))
+}
+
+// told writes a result, and waits for the end: until then our memory can be read.
+func told(found result, version string) error {
+	found.Version = version
+	if err := emit(found); err != nil {
 		return err
 	}
 	waitForStdin()

@@ -38,6 +38,7 @@ type result struct {
 	Count   int     `json:"count"`
 	Seconds float64 `json:"seconds"`
 	Checked int     `json:"checked"`
+	Value   float64 `json:"value,omitempty"`
 	P50     float64 `json:"p50_us,omitempty"`
 	P99     float64 `json:"p99_us,omitempty"`
 	Version string  `json:"version"`
@@ -59,8 +60,8 @@ func (w *window) prepare() error {
 	return nil
 }
 
-// number writes a message's number into its payload, where that has room for it.
-func number(payload []byte, n uint64) {
+// writeNumber writes a message's number into its payload, where that has room for it.
+func writeNumber(payload []byte, n uint64) {
 	if len(payload) >= 8 {
 		binary.LittleEndian.PutUint64(payload, n)
 	}
@@ -73,7 +74,7 @@ func (w *window) start() {
 
 // next is the payload of the next message; the slice is used again by the next call.
 func (w *window) next() []byte {
-	number(w.payload, w.sent)
+	writeNumber(w.payload, w.sent)
 	w.sentAt[w.sent%uint64(w.inFlight)] = time.Now()
 	w.sent++
 	return w.payload
@@ -81,7 +82,7 @@ func (w *window) next() []byte {
 
 // take judges an answer; afterwards the next message is due, unless over is set.
 func (w *window) take(answer []byte) error {
-	number(w.expected, w.received)
+	writeNumber(w.expected, w.received)
 	if !bytes.Equal(answer, w.expected) {
 		return fmt.Errorf("answer %d isn't what was sent", w.received)
 	}
@@ -110,13 +111,20 @@ func (w *window) result() (result, error) {
 	if !w.over {
 		return result{}, errUnfinished
 	}
-	slices.Sort(w.latencies)
-	count := len(w.latencies)
+	found := figures(w.latencies, w.elapsed.Seconds())
+	found.Checked = int(w.received)
+	return found, nil
+}
+
+// figures is what so many answers in so many seconds come to; it sorts latencies.
+func figures(latencies []time.Duration, seconds float64) result {
+	slices.Sort(latencies)
+	count := len(latencies)
 	at := func(percent int) float64 {
-		return float64(w.latencies[(count-1)*percent/100].Nanoseconds()) / 1000
+		if count == 0 {
+			return 0
+		}
+		return float64(latencies[(count-1)*percent/100].Nanoseconds()) / 1000
 	}
-	return result{
-		Event: "result", Count: count, Seconds: w.elapsed.Seconds(), Checked: int(w.received),
-		P50: at(50), P99: at(99),
-	}, nil
+	return result{Event: "result", Count: count, Seconds: seconds, P50: at(50), P99: at(99)}
 }

@@ -78,30 +78,38 @@ class Program:
 Start: TypeAlias = Callable[..., AbstractAsyncContextManager[Program]]
 
 
+@asynccontextmanager
+async def running(command: list[str], folder: Path, **environment: str) -> AsyncIterator[Program]:
+    """The program that *command* starts in *folder*; it is killed at the end."""
+    process = await trio.lowlevel.open_process(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    program = Program(process, folder)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(program.follow)
+            yield program
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            process.kill()
+            await process.wait()
+
+
 @pytest.fixture
 def start(backend: Backend, tmp_path: Path) -> Start:
     """``async with start("webwire_echo/serve.py", "0") as program``; it is killed at the end."""
 
-    @asynccontextmanager
-    async def started(program: str, *arguments: str, **environment: str) -> AsyncIterator[Program]:
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-W", "error", str(EXAMPLES / program), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "WIRECORE_BACKEND": backend.name, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        running = Program(process, tmp_path)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(running.follow)
-                yield running
-                nursery.cancel_scope.cancel()
-        finally:
-            with trio.CancelScope(shield=True):
-                process.kill()
-                await process.wait()
+    def started(
+        program: str, *arguments: str, **environment: str
+    ) -> AbstractAsyncContextManager[Program]:
+        command = [sys.executable, "-W", "error", str(EXAMPLES / program), *arguments]
+        return running(command, tmp_path, WIRECORE_BACKEND=backend.name, **environment)
 
     return started
 

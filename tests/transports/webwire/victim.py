@@ -75,7 +75,7 @@ async def serve(port: str, log: str, store: str, most: str = "0") -> None:
         tell(listening.port)
 
 
-class _Noted(Ledger):
+class Noted(Ledger):
     """A ledger of which something stays when the process is killed."""
 
     def __init__(self, log: str, first: int) -> None:
@@ -101,7 +101,7 @@ async def dial(port: str, log: str, file: str, first: str) -> None:
     async with open_fleet(int(port), keys) as members, trio.open_nursery() as nursery:
         await path.write_text(json.dumps(keys))
         tell("connected")
-        Load(members, _Noted(log, int(first)), random.Random(20)).start(nursery)
+        Load(members, Noted(log, int(first)), random.Random(20)).start(nursery)
 
 
 async def main() -> None:
