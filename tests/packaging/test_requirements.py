@@ -30,7 +30,7 @@ def test_every_requirement_has_a_lower_bound(settings: dict[str, Any]) -> None:
     project = settings["project"]
     for requirements in (project["dependencies"], *project["optional-dependencies"].values()):
         for requirement in requirements:
-            assert re.match(r"wirecore\[|[\w.-]+(\[\w+\])?>=\d", requirement), requirement
+            assert re.match(r"wirecore\[|[\w.-]+(\[\w+\])?[>=]=\d", requirement), requirement
 
 
 def test_what_the_tests_use_includes_every_extra_that_adds_to_the_library(

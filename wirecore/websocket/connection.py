@@ -42,10 +42,10 @@ class Connection:
     :meth:`start`. *fragment_size*: longer messages are sent in fragments of that many bytes, 0
     for never. *close_timeout*: seconds for the rest of a closing handshake, None for no bound.
     *await_eof*: whether a client leaves it to the server to end the stream (section 7.1.1); a
-    server never waits. *on_pong* is called, within :meth:`receive`, with the payload of each
-    answered ping and the time; it may be set later, before the first. *on_control* is called with
-    each ping and pong that comes; True from it stands for the answer to a ping. *backend*: None
-    takes the process' own.
+    server never waits. It may be set later, before the end. *on_pong* is called, within
+    :meth:`receive`, with the payload of each answered ping and the time; it may be set later,
+    before the first. *on_control* is called with each ping and pong that comes; True from it
+    stands for the answer to a ping. *backend*: None takes the process' own.
 
     Read-only attributes: *state*; *finished*; *deferred*; *outbox*; *close_sent* and
     *close_received*, the close frames; *failure*, what the peer did wrong; *plain*, whether frames
@@ -56,7 +56,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_await_eof",
         "_backend",
         "_close_deadline",
         "_close_timeout",
@@ -74,6 +73,7 @@ class Connection:
         "_pongs_behind",
         "_rest",
         "_writer",
+        "await_eof",
         "close_received",
         "close_sent",
         "deferred",
@@ -119,7 +119,7 @@ class Connection:
         self._heartbeat = heartbeat
         self._close_timeout = math.inf if close_timeout is None else close_timeout
         self._close_deadline = math.inf
-        self._await_eof = client and await_eof
+        self.await_eof = client and await_eof
         self._lost = ""
         # These two are made when they are needed: most connections never do.
         self._pings: PendingPings | None = None
@@ -472,7 +472,7 @@ class Connection:
             self._put_close(Close(close.code, ""))
         self._move(Trigger.PEER_CLOSE)
         self._start_patience(now)
-        if not self._await_eof:
+        if not self.await_eof:
             self._move(Trigger.LEAVE)
 
     def _fail(self, failure: Failure) -> None:

@@ -44,6 +44,13 @@ class Line:
             raise coming.with_traceback(None)
         return coming
 
+    def come(self) -> list[Message]:
+        """What has come, up to the next error."""
+        messages: list[Message] = []
+        while self._coming and not isinstance(self._coming[0], Exception):
+            messages.append(self._coming.popleft())  # type: ignore[arg-type] # it is none
+        return messages
+
     def end(self) -> None:
         """Whoever receives hears that it is closed."""
         self.ended = True
@@ -120,6 +127,15 @@ class Scripted:
     def underlying(self) -> Any:
         """See Adapter."""
         return self.line
+
+
+class ScriptedMany(Scripted):
+    """The same, which gives all messages that have come at once."""
+
+    async def receive_many(self) -> list[Message]:
+        """See ReceivesMany."""
+        first = await self.receive()
+        return [first] if self.line is None else [first, *self.line.come()]
 
 
 class Diary:

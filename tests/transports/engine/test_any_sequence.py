@@ -18,7 +18,7 @@ import trio
 import trio.testing
 
 from tests.transports.conftest import system_tasks
-from tests.transports.engine.scripted import Line, Scripted
+from tests.transports.engine.scripted import Line, Scripted, ScriptedMany
 from wirecore_trio import engine
 from wirecore_trio.engine import CloseDetails, CloseMessage, Engine, Options, Session
 
@@ -154,7 +154,7 @@ class Sequence:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.sent = 0
-        self.adapter = Scripted(self.dialled)
+        self.adapter = self.chance.choice((Scripted, ScriptedMany))(self.dialled)
         workers = self.chance.choice([1, 2, 4])
         self.handler = Watch(self.chance, workers)
         self.options = Options(

@@ -31,11 +31,8 @@ async def attempt(runner: Runner, *, restarting: bool) -> Session:
             response = await _dial(runner)
             session = _session(runner, response, restarting=restarting)
             await _open(runner, session, span)
-        except Exception as error:
-            span.failed(EngineStartError(error))
-            raise
         except BaseException as error:
-            span.failed(error)
+            span.failed(EngineStartError(error))
             raise
         span.ok()
     return session

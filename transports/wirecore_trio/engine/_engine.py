@@ -11,6 +11,7 @@ import trio
 
 from wirecore import errors
 from wirecore.protocols.engine import EngineStartError, State, StopTimeout
+from wirecore.session.limits import check_above
 
 from .._arguments import require_callable, require_seconds, require_type
 from .._dial import parse_url
@@ -156,12 +157,13 @@ class Engine:
         """
         if not self._entered:
             raise errors.InvalidState("an engine is started within its async with")
-        await trio.lowlevel.checkpoint_if_cancelled()
         with self._spans.engine("start") as span:
             try:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 session = await self._runner.start()
-            except EngineStartError as error:
-                span.failed(error)
+            except BaseException as error:
+                told = isinstance(error, EngineStartError)
+                span.failed(error if told else EngineStartError(error))
                 raise
             span.ok()
         self._start_soon(self._runner.run, session)
@@ -181,7 +183,7 @@ class Engine:
                 await trio.lowlevel.checkpoint()
                 if isinstance(runner.machine.error, StopTimeout):
                     raise runner.machine.error.with_traceback(None)
-            except Exception as error:
+            except BaseException as error:
                 span.failed(error)
                 raise
             span.ok()
@@ -242,6 +244,7 @@ class Engine:
         checked_message(message)
         require_callable("acknowledges", acknowledges, "message") if acknowledges else None
         require_seconds("ack_timeout", ack_timeout, optional=False)
+        check_above("ack_timeout", ack_timeout, 0)
         subscription = Subscription(self._subscriptions, message, acknowledges, ack_timeout)
         session = self.session
         if session is not None:

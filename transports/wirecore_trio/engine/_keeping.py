@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ._subscriptions import Subscriptions
 
 logger = logging.getLogger("wirecore.engine")
+
+#: Seconds that a sum of times may be off: to sleep for less could be not to sleep at all.
+_ROUNDING: Final = 1e-9
 
 
 class Keeping:
@@ -45,7 +48,7 @@ class Keeping:
     def end(self) -> None:
         """The connection has ended."""
         self._scope.cancel()
-        self._subscriptions.lost()
+        self._session.lost.set()
 
     async def _subscribe_again(self) -> None:
         try:
@@ -71,9 +74,9 @@ class Keeping:
 
     async def _watch(self, seconds: float) -> None:
         while True:
-            deadline = self._reading.heard + seconds
-            if trio.current_time() >= deadline:
+            left = seconds - self._reading.silence(trio.current_time())
+            if left <= _ROUNDING:
                 logger.warning("no message came for %g s: another connection is made", seconds)
                 self._session.restart()
                 return
-            await trio.sleep_until(deadline)
+            await trio.sleep(left)

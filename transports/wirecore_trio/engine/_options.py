@@ -96,7 +96,7 @@ class Options:
             Retries(base)
             return
         check_at_least("retry_delay_base", base, 1)
-        if base != int(base):
+        if not float(base).is_integer():
             raise InvalidOption(
                 f"retry_delay_base must be a whole number, not {base}, unless fractional_delays "
                 "is set"

@@ -7,8 +7,7 @@ then if there is none; where it doesn't, as most don't, nobody need be woken.
 from __future__ import annotations
 
 import logging
-import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -19,11 +18,12 @@ from wirecore.protocols.engine import CloseDetails
 
 from ._handler import call
 from ._session import opcode_of
+from ._steps import first_step
 
 if TYPE_CHECKING:
     from ._runner import Runner
     from ._session import Session
-    from ._spans import Attributes
+    from ._spans import Attributes, Span
     from .adapters import Message
 
 logger = logging.getLogger("wirecore.engine")
@@ -31,29 +31,8 @@ logger = logging.getLogger("wirecore.engine")
 _NONE: Final = object()
 
 
-@types.coroutine
-def _watched(
-    coroutine: Coroutine[Any, Any, object], blocks: Callable[[], None]
-) -> Generator[Any, Any, None]:
-    """Await *coroutine*; *blocks* is called when it waits for the first time."""
-    try:
-        trap = coroutine.send(None)
-    except StopIteration:
-        return
-    blocks()
-    while True:
-        try:
-            sent = yield trap
-        except BaseException as error:  # noqa: BLE001 - it is the coroutine's
-            try:
-                trap = coroutine.throw(error)
-            except StopIteration:
-                return
-        else:
-            try:
-                trap = coroutine.send(sent)
-            except StopIteration:
-                return
+#: Messages that callbacks may get in a row before other tasks have their turn.
+_IN_A_ROW: Final = 64
 
 
 class Reading:
@@ -66,11 +45,13 @@ class Reading:
         self._on_message = runner.functions.get("on_message")
         self._on_read_error = runner.functions.get("on_read_error")
         self._spans = runner.spans
+        self._receive_many = getattr(runner.adapter, "receive_many", None)
+        self._waiting = runner.subscriptions.waiting
         self._workers = 0
         self._calling: dict[trio.lowlevel.Task, Any] = {}  # workers in callbacks: their spans
         self._asked: dict[trio.lowlevel.Task, bool] = {}
-        #: When the last message came.
-        self.heard = trio.current_time()
+        # Since when nobody waits for a message: a silence then is none of the connection's.
+        self._deaf_since: float | None = trio.current_time()
         self.details: CloseDetails | None = None
         self.cause: Any = None
         #: Set when the connection has ended.
@@ -84,6 +65,11 @@ class Reading:
     def end(self) -> None:
         """Read no more; a message that was read already is dropped."""
         self._turn.end()
+
+    def silence(self, now: float) -> float:
+        """For how long no message came that was waited for, in seconds."""
+        heard = self._session.heard
+        return (now if self._deaf_since is None else self._deaf_since) - heard
 
     def asked(self, *, leave: bool) -> bool:
         """A callback asked for the end; whether this is one, which is to be finished first."""
@@ -104,10 +90,12 @@ class Reading:
         worker = default.entropy.uuid4_text()
         try:
             while await self._turn.take():
+                self._listens()
                 try:
                     await self._lead(worker)
                 finally:
                     if self._turn.is_mine():
+                        self._deaf_since = trio.current_time()
                         self._turn.give_up()
         finally:
             self._workers -= 1
@@ -115,11 +103,18 @@ class Reading:
     def _blocks(self) -> None:
         """The callback of the worker that has the turn waits for something: let others read."""
         turn = self._turn
+        self._deaf_since = trio.current_time()
         if turn.is_by_hand:
             return  # it has paused: others read when that is over
         if not turn.has_idle:
             self._want_worker()
         turn.give_up()
+
+    def _listens(self) -> None:
+        if self._deaf_since is not None:
+            now = trio.current_time()
+            self._session.heard = min(now, self._session.heard + now - self._deaf_since)
+            self._deaf_since = None
 
     def _want_worker(self) -> None:
         if self._workers < self._runner.options.workers:
@@ -133,31 +128,54 @@ class Reading:
 
     async def _lead_unseen(self) -> None:
         """Read and call, as long as nothing blocks, and nobody else wants the turn."""
-        turn = self._turn
-        receive = self._runner.adapter.receive
-        scope = trio.CancelScope()
-        late: Any = _NONE
-        with scope:
-            while not turn.is_wanted:
-                turn.interruptible(scope)
-                try:
-                    message = await receive()
-                except ConnectionLost as error:
-                    self._is_lost(error, None)
-                    return
-                except Exception as error:  # noqa: BLE001 - told to the user
-                    turn.interruptible(None)
-                    await self._read_error(error)
-                    continue
-                turn.interruptible(None)
-                if scope.cancel_called:
-                    late = message  # the scope must not reach the callback
-                    break
-                await self._dispatch(message)
-                if not turn.is_mine():
-                    return
-        if late is not _NONE:
-            await self._dispatch(late)
+        turn, queue = self._turn, self._session.queue
+        task = trio.lowlevel.current_task()
+        self._calling[task] = None
+        try:
+            with trio.CancelScope() as scope:
+                while not turn.is_wanted:
+                    if queue:
+                        await trio.lowlevel.checkpoint()
+                    elif not await self._fetch(scope):
+                        return
+                    else:
+                        self._calling[task] = None
+                    for _ in range(min(len(queue), _IN_A_ROW)):
+                        if turn.is_wanted:
+                            break
+                        rest = self._begin(queue.popleft())
+                        if rest is not None:
+                            self._blocks()
+                            await self._finish(rest)
+                            if not turn.is_mine():
+                                return
+        finally:
+            self._calling.pop(task, None)
+            if self._asked:
+                self._act(task, None)
+
+    async def _fetch(self, scope: trio.CancelScope) -> bool:
+        """Wait for messages, and queue them; False where the connection has ended.
+
+        *scope*: is cancelled for who wants the turn meanwhile; then it mustn't reach a callback.
+        """
+        turn, session = self._turn, self._session
+        turn.interruptible(scope)
+        try:
+            if self._receive_many is None:
+                session.queue.append(await self._runner.adapter.receive())
+            else:
+                session.queue.extend(await self._receive_many())
+        except ConnectionLost as error:
+            self._is_lost(error, None)
+            return False
+        except Exception as error:  # noqa: BLE001 - told to the user
+            turn.interruptible(None)
+            await self._read_error(error)
+            return True
+        turn.interruptible(None)
+        session.heard = trio.current_time()
+        return not scope.cancel_called
 
     async def _lead_seen(self, worker: str) -> None:
         """The same, with a span for each message."""
@@ -170,7 +188,7 @@ class Reading:
                 turn.interruptible(scope)
                 try:
                     with scope:
-                        message = await session.read()
+                        message = await self._read_told(span)
                 except ConnectionLost as error:
                     span.record(error)
                     self._is_lost(error, span.context)
@@ -201,29 +219,47 @@ class Reading:
             if self.lost.is_set() or not turn.is_mine():
                 return
 
+    async def _read_told(self, span: Span) -> Message:
+        try:
+            return await self._session.read()
+        except trio.Cancelled as error:
+            if self._turn.over:
+                span.record(error)
+            raise
+
     # --- what was read --------------------------------------------------------------------------
 
-    async def _dispatch(self, message: Message, context: Any = None) -> None:
+    def _begin(self, message: Message) -> Awaitable[None] | None:
+        """*message* goes to who wants it; what is left of on_message, if anything."""
+        waiting = self._waiting
+        if waiting:
+            self._runner.subscriptions.offer(message)
+            if self._turn.over:
+                return None
+        if self._on_message is None:
+            return None
+        try:
+            return first_step(self._on_message, self._session, message)
+        except Exception:
+            logger.exception("on_message failed; the engine goes on")
+            return None
+
+    async def _finish(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
+        except Exception:
+            logger.exception("on_message failed; the engine goes on")
+
+    async def _dispatch(self, message: Message, context: Any) -> None:
         if self._turn.over:
-            return
-        runner = self._runner
-        if runner.options.idle_timeout is not None:
-            self.heard = trio.current_time()
-        if runner.subscriptions.waiting:
-            runner.subscriptions.offer(message)
-        function = self._on_message
-        if function is None:
             return
         task = trio.lowlevel.current_task()
         self._calling[task] = context
         try:
-            given = function(self._session, message)
-            if type(given) is types.CoroutineType:
-                await _watched(given, self._blocks)
-            elif given is not None and hasattr(given, "__await__"):
-                await _watched(_awaited(given), self._blocks)
-        except Exception:
-            logger.exception("on_message failed; the engine goes on")
+            rest = self._begin(message)
+            if rest is not None:
+                self._blocks()
+                await self._finish(rest)
         finally:
             del self._calling[task]
             if self._asked:
@@ -257,7 +293,3 @@ class Reading:
             self.cause = context
             self.end()
             self.lost.set()
-
-
-async def _awaited(given: Any) -> None:
-    await given

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+
+import trio
 
 from wirecore.constants import CloseCode
 from wirecore.errors import ConnectionClosed, ConnectionLost, InvalidState
@@ -44,6 +47,12 @@ class Session:
         self._spans = runner.spans
         self.turn = Turn()
         self.is_over = False
+        #: Set when nothing comes any more.
+        self.lost = trio.Event()
+        #: What came, and nobody has had yet.
+        self.queue: deque[Message] = deque()
+        #: When the last message came.
+        self.heard = trio.current_time()
         self._details: CloseDetails | None = None
         self.run = runner.run_number
         self.id = session_id
@@ -57,6 +66,7 @@ class Session:
     def end(self) -> None:
         """The engine is through with it."""
         self.is_over = True
+        self.lost.set()
         self.turn.end()
 
     @property
@@ -95,10 +105,11 @@ class Session:
                 "the engine reads this connection: pause it first, with async with session.pause()"
             )
         try:
-            return await self.read()
+            message = await self.read()
         except ConnectionClosed as error:
             self.note_loss(error)
             raise
+        return message
 
     def note_loss(self, error: ConnectionLost) -> CloseDetails:
         """The connection has ended with *error*: how, of which the first word counts."""
@@ -113,12 +124,18 @@ class Session:
         """The engine's :meth:`receive`."""
         with self._spans.adapter("read") as span:
             try:
-                message = await self._live("read").receive()
-            except BaseException:
-                span.message(-1, 0)
+                adapter = self._live("read")
+                message = self.queue.popleft() if self.queue else await adapter.receive()
+            except BaseException as error:
+                if self.turn.is_wanted and not self.turn.over:  # by who pauses
+                    span.interrupted()
+                else:
+                    span.failed(error)
+                    span.message(-1, 0)
                 raise
             size = len(message.encode() if isinstance(message, str) else message)
             span.message(opcode_of(message), size)
+            self.heard = trio.current_time()
             return message
 
     def _live(self, what: str) -> Adapter:

@@ -38,6 +38,9 @@ class Span:
     def failed(self, error: BaseException) -> None:
         """It came to nothing, because of *error*."""
 
+    def interrupted(self) -> None:
+        """It was given up, and nothing came of it that could be told."""
+
     def ok(self) -> None:
         """It came to a good end."""
 
@@ -86,10 +89,12 @@ def _nothing() -> Iterator[Span]:
 
 
 class _Seen(Span):
-    __slots__ = ("_span",)
+    __slots__ = ("_span", "settled")
 
     def __init__(self, span: OtelSpan) -> None:
         self._span = span
+        #: Whether it was told already how it ended.
+        self.settled = False
 
     def event(self, name: str, **attributes: str | int) -> None:
         told = {f"wscengine.{key}": value for key, value in attributes.items()}
@@ -105,8 +110,12 @@ class _Seen(Span):
     def failed(self, error: BaseException) -> None:
         from opentelemetry.trace import Status, StatusCode
 
+        self.settled = True
         self._span.record_exception(error)
         self._span.set_status(Status(StatusCode.ERROR, "Error"))
+
+    def interrupted(self) -> None:
+        self.settled = True
 
     def ok(self) -> None:
         from opentelemetry.trace import StatusCode
@@ -167,7 +176,8 @@ class OtelSpans(Spans):
             try:
                 yield span
             except BaseException as error:
-                span.failed(error)
+                if not span.settled:
+                    span.failed(error)
                 raise
 
     def current(self) -> Context:

@@ -34,6 +34,7 @@ class Subscription:
         self._acknowledges = acknowledges
         self._timeout = timeout
         self._acknowledged = trio.Event()
+        self._session: Session | None = None  # on which it was asked for last
 
     @property
     def acknowledged(self) -> bool:
@@ -47,6 +48,7 @@ class Subscription:
     async def _ask(self, session: Session) -> None:
         """Send it, and wait for the acknowledgement. Raises CallTimeout, and as ``send``."""
         self._acknowledged = trio.Event()
+        self._session = session
         message = self._message() if callable(self._message) else self._message
         if self._acknowledges is None:
             await session.send(message)
@@ -56,7 +58,11 @@ class Subscription:
         try:
             with trio.move_on_after(self._timeout):
                 await session.send(message)
-                await self._owner.wait(self._acknowledged)
+                await _first(self._acknowledged, session.lost)
+                if not self.acknowledged:
+                    raise NotConnected(
+                        "the connection ended before a subscription was acknowledged"
+                    )
                 return
         finally:
             self._owner.waiting.remove(self)
@@ -78,7 +84,6 @@ class Subscriptions:
         self._all: list[Subscription] = []
         #: Those whose acknowledgement is waited for.
         self.waiting: list[Subscription] = []
-        self._over = trio.Event()
 
     @property
     def any(self) -> bool:
@@ -103,28 +108,21 @@ class Subscriptions:
 
     async def ask_all(self, session: Session) -> None:
         """Ask for all of them again, one after the other. Raises as each."""
-        self._over = trio.Event()
         for subscription in list(self._all):
-            if subscription in self._all:
+            if subscription in self._all and subscription._session is not session:
                 await subscription._ask(session)
 
-    def lost(self) -> None:
-        """The connection has ended: who waits hears of it."""
-        self._over.set()
 
-    async def wait(self, acknowledged: trio.Event) -> None:
-        """Wait for it. Raises NotConnected where the connection ends before."""
-        over = self._over
+async def _first(*events: trio.Event) -> None:
+    """Wait for the first of them."""
 
-        async def first(event: trio.Event, scope: trio.CancelScope) -> None:
-            await event.wait()
-            scope.cancel()
+    async def wait(event: trio.Event) -> None:
+        await event.wait()
+        nursery.cancel_scope.cancel()
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(first, acknowledged, nursery.cancel_scope)
-            nursery.start_soon(first, over, nursery.cancel_scope)
-        if not acknowledged.is_set():
-            raise NotConnected("the connection ended before a subscription was acknowledged")
+    async with trio.open_nursery() as nursery:
+        for event in events:
+            nursery.start_soon(wait, event)
 
 
 def checked_message(message: object) -> None:

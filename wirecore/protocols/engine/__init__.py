@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wirecore.protocols.engine.errors import (
     AlreadyStarted,
+    Ended,
     EngineStartError,
     NotStarted,
     OpenTimeout,
@@ -19,6 +20,7 @@ __all__ = [
     "TABLE",
     "AlreadyStarted",
     "CloseDetails",
+    "Ended",
     "EngineStartError",
     "Input",
     "Lifecycle",

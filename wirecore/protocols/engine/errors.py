@@ -26,6 +26,13 @@ class NotStarted(InvalidState):
         super().__init__("websocket engine is not started")
 
 
+class Ended(LocalError):
+    """The engine was stopped, or told to exit: nobody is raised it, but its spans record it."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine was told to end")
+
+
 class OpenTimeout(LocalError, TimeoutError):
     """Dialling and ``on_open`` together took longer than ``open_timeout``."""
 

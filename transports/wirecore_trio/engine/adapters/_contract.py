@@ -62,6 +62,16 @@ class Adapter(Protocol):
         """The library's own connection; None while there is none."""
 
 
+class ReceivesMany(Protocol):
+    """What an adapter may offer besides: many small messages at the cost of few calls."""
+
+    async def receive_many(self) -> list[Message]:
+        """All messages that have come, in their order, at least one; else as ``receive``.
+
+        An end behind them is told by the next call.
+        """
+
+
 class AlreadyConnected(InvalidState):
     """An adapter was told to dial, and has a connection."""
 

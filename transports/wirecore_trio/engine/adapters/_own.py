@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, Unpack
 
 from wirecore import errors
 from wirecore.constants import CloseCode
@@ -12,6 +13,8 @@ from ..._errors import AlreadyClosed, ConnectionClosed
 from ...websocket._client import Dialer, DialOptions
 from ...websocket._connection import WebSocket
 from ._contract import Message, OneAtATime, down
+
+T = TypeVar("T")
 
 
 class WirecoreAdapter(OneAtATime[WebSocket]):
@@ -33,13 +36,20 @@ class WirecoreAdapter(OneAtATime[WebSocket]):
     async def _dial(self, url: str) -> tuple[WebSocket, Any]:
         prepared = self._dialing.get("prepare") is not None
         websocket = await Dialer(None if prepared else url, **self._dialing).dial()
+        # The engine acts on the peer's close frame, and not on the end of the stream, which some
+        # servers leave to the client.
+        websocket._connection.await_eof = False
         return websocket, websocket.accepted
 
     async def close(self, code: int, reason: str) -> None:
         """See Adapter."""
         websocket = self._take("close")
         if websocket.sendable:
-            await websocket.aclose(code, reason)
+            try:
+                await websocket.aclose(code, reason)
+            except BaseException:
+                websocket.abort()  # a code that no frame holds, say
+                raise
             return
         problem = websocket._end_error()
         websocket.abort()
@@ -56,16 +66,26 @@ class WirecoreAdapter(OneAtATime[WebSocket]):
 
     async def receive(self) -> Message:
         """See Adapter."""
+        return await self._received(WebSocket.receive)
+
+    async def receive_many(self) -> list[Message]:
+        """See ReceivesMany."""
+        return await self._received(WebSocket.receive_many)
+
+    async def _received(self, receive: Callable[[WebSocket], Awaitable[T]]) -> T:
         websocket = self._connection
         if websocket is None:
             websocket = await self._up("read")
         try:
-            return await websocket.receive()
+            return await receive(websocket)
         except ConnectionClosed as error:
             self._forget(websocket)
             websocket.abort()
             raise _as_told(error) from error.__cause__
         except AlreadyClosed as error:
+            closed = websocket._connection.closed_error()
+            if closed.clean:  # it was closed by hand meanwhile, which the peer has answered
+                raise ConnectionClosed(closed.code, closed.reason, clean=True) from error
             raise down("read") from error
 
     async def send(self, message: Message) -> None:
@@ -83,5 +103,5 @@ def _as_told(closed: ConnectionClosed) -> ConnectionClosed:
     if isinstance(problem, errors.ProtocolError):
         return ConnectionClosed(problem.close_code, str(problem), clean=False)
     if isinstance(problem, errors.RemoteLimitExceeded):
-        return ConnectionClosed(CloseCode.MESSAGE_TOO_BIG, str(problem), clean=False)
+        return ConnectionClosed(CloseCode.TOO_BIG, str(problem), clean=False)
     return closed
