@@ -43,7 +43,7 @@ def in_time(main: Any) -> None:
             await main()
 
     asyncio.run(bounded())
-    assert not [each for each in threading.enumerate() if each.name == "wirecore-grpc-trio"]
+    assert not [each for each in threading.enumerate() if each.name == "wirecore-trio"]
 
 
 def make_it_wait(service: Any) -> tuple[threading.Event, threading.Event]:
@@ -164,9 +164,8 @@ def test_what_ends_trio_is_raised_where_one_leaves(generated: Generated) -> None
                 with pytest.raises(wsrpc.CallLost, match="stopping"):
                     await stub.Shout(rich.ShoutRequest())
 
-        with pytest.raises(BaseExceptionGroup) as raised:
+        with pytest.raises(SystemExit):
             await call()
-        assert raised.value.subgroup(SystemExit) is not None
 
     in_time(main)
 

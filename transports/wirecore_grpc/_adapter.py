@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +10,7 @@ import trio
 
 from wirecore import errors
 from wirecore_trio._dispatch import DEFAULT_THREADS
+from wirecore_trio.portal import AsyncioPortal
 from wirecore_trio.wsrpc import Service
 
 from ._bridge import Bounds, Bridge
@@ -41,11 +39,7 @@ class Adapter(GrpcServing):
         self._bounds = Bounds(max_handlers, max_threads, handler_timeout)
         self._services = Services()
         self._bridge: Bridge | None = None
-        self._stop: trio.CancelScope
-        self._token: trio.lowlevel.TrioToken
-        self._opened: Future[Bridge] = Future()
-        self._ended: Future[None] = Future()
-        self._thread: threading.Thread | None = None
+        self._portal: AsyncioPortal | None = None
 
     @property
     def server(self) -> grpc.aio.Server:
@@ -61,11 +55,11 @@ class Adapter(GrpcServing):
         self._server.add_generic_rpc_handlers((self._services.handler(name, self._bridge),))
 
     async def __aenter__(self) -> Self:
-        if self._thread is not None:
+        if self._portal is not None:
             raise errors.InvalidState("this adapter was entered already: make a new one")
-        self._thread = threading.Thread(target=self._in_thread, name="wirecore-grpc-trio")
-        self._thread.start()
-        self._bridge = await asyncio.wrap_future(self._opened)
+        self._portal = AsyncioPortal()
+        await self._portal.__aenter__()
+        self._bridge = await self._portal.start(self._serve)
         return self
 
     async def __aexit__(
@@ -74,34 +68,15 @@ class Adapter(GrpcServing):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._token.run_sync_soon(self._cancel)
-        except trio.RunFinishedError:
-            pass  # it has ended by itself, and tells below why
-        # Cancelled here, the thread ends all the same: it was asked to.
-        ended = asyncio.wrap_future(self._ended)
-        await asyncio.wait([ended])
-        assert self._thread is not None
-        self._thread.join()  # it has said its last word
-        ended.result()
+        assert self._portal is not None
+        await self._portal.__aexit__(kind, error, traceback)
 
-    def _cancel(self) -> None:
-        assert self._bridge is not None
-        self._bridge.close()
-        self._stop.cancel()
-
-    def _in_thread(self) -> None:
-        try:
-            trio.run(self._main)
-        except BaseException as error:  # noqa: BLE001 - a thread's end: it is raised where one leaves
-            failed = self._ended if self._opened.done() else self._opened
-            failed.set_exception(error)
-        else:
-            self._ended.set_result(None)
-
-    async def _main(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
+    async def _serve(self, *, task_status: trio.TaskStatus[Bridge]) -> None:
+        """Run handlers, until the portal is left."""
         async with trio.open_nursery() as nursery:
-            self._stop = nursery.cancel_scope
-            self._opened.set_result(Bridge(nursery, self._bounds))
-            await trio.sleep_forever()
+            bridge = Bridge(nursery, self._bounds)
+            task_status.started(bridge)
+            try:
+                await trio.sleep_forever()
+            finally:
+                bridge.close()

@@ -53,7 +53,7 @@ def require_trio() -> None:
     if not in_trio():
         raise errors.LocalError(
             "wirecore_trio runs on trio, and no trio run is under way: start one with "
-            "trio.run(main) (asyncio can't run it)"
+            "trio.run(main), or use it through a wirecore_trio.portal"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -17,6 +18,7 @@ from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
 from ._channel import Channel
 from ._connection import Connection
+from ._metered import MeteredConnection
 from ._opening import open_channel
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ class Bound(_accepting.Bound["Connection"]):
             return None
         assert opened.request is not None, "a server has the client's request"
         options = server.options
-        connection = Connection(
+        meter = server._meter
+        make = Connection if meter is None else partial(MeteredConnection, meter)
+        connection = make(
             options,
             self._workers,
             remote_address=peer,

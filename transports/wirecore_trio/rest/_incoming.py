@@ -54,6 +54,10 @@ class Incoming(Protocol):
         """What the request came on."""
 
     @property
+    def answered(self) -> int | None:
+        """The status of the last answer, as :meth:`respond` gave it; None before."""
+
+    @property
     def trailers(self) -> Fields:
         """The request's, once :meth:`receive` gave None."""
 

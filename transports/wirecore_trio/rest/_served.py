@@ -31,6 +31,7 @@ class Served(Exchange):
         "_callback",
         "_gone",
         "_on_drain",
+        "answered",
         "connection",
         "handler",
         "head",
@@ -50,6 +51,8 @@ class Served(Exchange):
         #: Is told when it was served.
         self.on_end: Callable[[Served], object]
         self.head: RequestHead = stream.request
+        #: The status of the last answer; None before.
+        self.answered: int | None = None
 
     # --- see Exchange -----------------------------------------------------------------------------
 
@@ -95,6 +98,7 @@ class Served(Exchange):
             end=end and whole,
             trailers=trailers if whole else (),
         )
+        self.answered = status
         if whole:
             await trio.lowlevel.checkpoint()
         else:

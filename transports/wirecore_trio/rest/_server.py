@@ -17,8 +17,10 @@ from wirecore.websocket import Response as HttpResponse
 from .._arguments import require_async, require_known, require_seconds, require_type
 from .._errors import alone, require_trio
 from .._listening import Listening
+from .._meter import page_of
 from .._network import AnyListener
 from .._serving_health import ServesHealth
+from .._serving_metrics import ServesMetrics
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept, OnRequest
 from ._accepting import Bound
@@ -26,6 +28,7 @@ from ._asgi import AsgiHandler
 from ._connection import Connection, ControlHook, OnConnection
 from ._events import Events, Kind, Listener
 from ._lifespan import Lifespan
+from ._metered import RestMeter
 from ._options import Options
 from ._registry import Registry
 
@@ -39,7 +42,7 @@ logger = logging.getLogger("wirecore.rest")
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
-class Server(ServesHealth):
+class Server(ServesHealth, ServesMetrics):
     """A server of REST over WebSocket; :meth:`serve` has it listen.
 
     *app*: an application of ASGI 3.0 that answers what clients request; None: this end calls them,
@@ -48,7 +51,8 @@ class Server(ServesHealth):
     logged, and closes the connection. *on_request*: as ``wirecore_trio.websocket.serve`` has it:
     asked with each HTTP request, may refuse it. *on_ping*, *on_pong*: get the connection and the
     payload of each ping in place of an answer, and of each pong. *root_path*: of the application's
-    scopes. *options*: see :class:`Options`. *backend*: the codec, for tests.
+    scopes. *options*: see :class:`Options`. *metrics*: whether what is served is counted, for
+    :meth:`metrics` and :meth:`serve_metrics`. *backend*: the codec, for tests.
 
     Raises TypeError for arguments of other types.
     """
@@ -63,8 +67,10 @@ class Server(ServesHealth):
         on_ping: ControlHook | None = None,
         on_pong: ControlHook | None = None,
         root_path: str = "",
+        metrics: bool = False,
         backend: Backend | None = None,
     ) -> None:
+        require_type("metrics", metrics, bool)
         require_type("options", options, Options, optional=True)
         require_async("app", app, "scope", "receive", "send", optional=True)
         require_async("on_request", on_request, "request", optional=True)
@@ -78,6 +84,7 @@ class Server(ServesHealth):
         self._on_connection = on_connection
         self._on_request = on_request
         self._backend = backend
+        self._meter = RestMeter() if metrics else None
         self._registry = Registry()
         self._events = Events()
         self._bound: list[Bound] = []
@@ -205,6 +212,8 @@ class Server(ServesHealth):
         try:
             async with trio.open_nursery() as nursery:
                 bound = Bound(self, serving, listeners, nursery)
+                if self._meter is not None:
+                    bound.count(self._meter.accepting)
                 self._bound.append(bound)
                 task_status.started(bound)
                 await bound.run()
@@ -241,6 +250,13 @@ class Server(ServesHealth):
     async def wait_closed(self) -> None:
         """Wait until the server has ended, its application too."""
         await self._closed.wait()
+
+    def metrics(self) -> str:
+        """Connections, and requests that were served, as OpenMetrics text.
+
+        Raises InvalidState where the server was made without *metrics*.
+        """
+        return page_of(self._meter, len(self._registry))
 
     def _why_not_ready(self) -> str:
         if self._stopping:
