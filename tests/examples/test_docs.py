@@ -55,6 +55,7 @@ PAGES = {
     "docs/rest-asyncio.md": 4,
     "docs/rest.md": 8,
     "docs/start.md": 1,
+    "docs/telemetry.md": 2,
     "docs/testing.md": 4,
     "docs/tls.md": 2,
     "docs/websocket.md": 4,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, TypedDict, Unpack
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -19,7 +19,8 @@ import trio
 from wirecore import errors
 
 from ._arguments import require_type
-from ._link import Link, SocketLink, socket_link
+from ._link import Link, SocketLink, StreamLink, socket_link
+from ._network import NETWORK
 from ._ssl_engine import StdlibEngine
 from ._tls_link import TLSLink
 
@@ -121,6 +122,26 @@ def environment_proxy(target: Target) -> str | None:
     proxies = urllib.request.getproxies()
     names = ("wss", "https", "socks", "all") if target.secure else ("ws", "http", "socks", "all")
     return next((proxies[name] for name in names if name in proxies), None)
+
+
+class Way(TypedDict, total=False):
+    """How to get there; see :func:`open_socket`."""
+
+    unix_path: str | None
+    proxy: str | None
+    socket_options: Iterable[SocketOption]
+    happy_eyeballs_delay: float
+
+
+async def open_link(host: str, port: int, **way: Unpack[Way]) -> Link:
+    """Connect as :func:`open_socket` does, unless the run has its own network. Raises OSError.
+
+    That has neither proxies nor options of sockets.
+    """
+    network = NETWORK.get()
+    if network is None:
+        return await open_socket(host, port, **way)
+    return StreamLink(await network.dial(host, port, way.get("unix_path")))
 
 
 async def open_socket(

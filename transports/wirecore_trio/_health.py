@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -12,6 +11,7 @@ from wirecore.websocket import Request, Response
 from wirecore.websocket.request import problem_response
 
 from ._listening import Listening
+from ._network import AnyListener
 from ._plain_http import PlainHttp
 
 _PLAIN: Final = ((b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Control", b"no-store"))
@@ -20,7 +20,7 @@ _PLAIN: Final = ((b"Content-Type", b"text/plain; charset=utf-8"), (b"Cache-Contr
 async def serve_health(
     why_not_ready: Callable[[], str],
     wait_closed: Callable[[], Awaitable[None]],
-    listeners: Sequence[socket.socket],
+    listeners: Sequence[AnyListener],
     *,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:

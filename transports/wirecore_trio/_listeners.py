@@ -7,17 +7,29 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import trio
 
 from wirecore import errors
 
+from ._network import NETWORK, AnyListener
+
 logger = logging.getLogger("wirecore.serve")
 
 #: How often another port is tried where the chosen one isn't free on every address.
 _PORT_ATTEMPTS: Final = 8
+
+
+async def listen(
+    host: str | None, port: int, *, unix_path: str | None = None
+) -> Sequence[AnyListener]:
+    """What servers listen with: as :func:`open_listeners`, unless the run has its own network."""
+    network = NETWORK.get()
+    if network is None:
+        return await open_listeners(host, port, unix_path=unix_path)
+    return [network.listen(host, port, unix_path)]
 
 
 async def open_listeners(

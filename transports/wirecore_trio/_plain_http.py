@@ -6,7 +6,6 @@ One request a connection, a short answer that is ready at once, bounds on connec
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -18,8 +17,8 @@ from wirecore.websocket.request import problem_response
 
 from ._dial import deadline_after
 from ._errors import alone
-from ._link import Link, SocketLink
 from ._listening import Listening
+from ._network import Accepted, AnyListener, accepted_link, end_sending
 from ._serve import Acceptor
 from ._upgrade import linger, receive_request, send_all
 
@@ -38,7 +37,7 @@ Answer: TypeAlias = Callable[[Request], Response]
 class PlainHttp:
     """Answers GET and HEAD with *answer*, any other method with 405. *name*: of its logger."""
 
-    def __init__(self, listeners: Sequence[socket.socket], answer: Answer, name: str) -> None:
+    def __init__(self, listeners: Sequence[AnyListener], answer: Answer, name: str) -> None:
         self._answer = answer
         self._logger = logging.getLogger(name)
         self._acceptor = Acceptor(
@@ -73,8 +72,8 @@ class PlainHttp:
             self._logger.exception("the answer to %s couldn't be made", request.path)
             return problem_response(500, "the server failed to make this; its log tells why")
 
-    async def _connected(self, sock: socket.socket) -> None:
-        link: Link = SocketLink(sock)
+    async def _connected(self, sock: Accepted) -> None:
+        link = accepted_link(sock)
         try:
             with trio.CancelScope(deadline=deadline_after(_TIMEOUT)):
                 handshake = ServerHandshake()
@@ -82,7 +81,7 @@ class PlainHttp:
                 if request is not None:
                     await send_all(link, handshake.respond(self.respond(request)))
                     self._acceptor.opened(sock)  # answered: it gives way to nobody any more
-                    sock.shutdown(socket.SHUT_WR)  # some read to the end
+                    await end_sending(sock)  # some read to the end
                     await linger(link)
         except (errors.RemoteError, trio.BrokenResourceError, OSError) as error:
             self._logger.debug("a request wasn't answered: %s", error)

@@ -9,9 +9,11 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import trio
+
+from ._network import Accepted, AnyListener, StreamListener
 
 logger = logging.getLogger("wirecore.serve")
 
@@ -49,6 +51,16 @@ MAX_HANDSHAKES: Final = 4096
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+class Counts:
+    """How many connections came, and how many of them ended before they were open."""
+
+    __slots__ = ("accepted", "refused")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refused = 0
+
+
 class Acceptor:
     """Accepts on *listeners* and runs *on_connection* in a task for each socket.
 
@@ -64,8 +76,8 @@ class Acceptor:
 
     def __init__(
         self,
-        listeners: Sequence[socket.socket],
-        on_connection: Callable[[socket.socket], Awaitable[Awaitable[None] | None]],
+        listeners: Sequence[AnyListener],
+        on_connection: Callable[[Any], Awaitable[Awaitable[None] | None]],  # takes what is accepted
         *,
         max_connections: int,
         max_handshakes: int = MAX_HANDSHAKES,
@@ -84,12 +96,15 @@ class Acceptor:
         self._told: set[str] = set()  # which bounds
         self._told_short = False
         self.connections = 0
-        self._opening: set[socket.socket] = set()
+        #: Its own, unless its owner has others that count there, too.
+        self.counts = Counts()
+        self._opening: set[Accepted] = set()
         # Those of them that have sent nothing, oldest first.
-        self._silent: dict[socket.socket, None] = {}
+        self._silent: dict[Accepted, None] = {}
         self.addresses: list[object] = [listener.getsockname() for listener in listeners]
         for listener in self._listeners:
-            listener.setblocking(False)
+            if isinstance(listener, socket.socket):
+                listener.setblocking(False)
 
     @property
     def accepting(self) -> bool:
@@ -101,14 +116,14 @@ class Acceptor:
         """How many connections aren't open yet."""
         return len(self._opening)
 
-    def opened(self, sock: socket.socket) -> None:
+    def opened(self, sock: Accepted) -> None:
         """The connection over *sock* is open: its handshakes are through. Idempotent."""
         self._opening.discard(sock)
         self._silent.pop(sock, None)
         if len(self._opening) * 2 < self._max_handshakes:
             self._told -= {"max_handshakes", "silent"}
 
-    def heard(self, sock: socket.socket) -> None:
+    def heard(self, sock: Accepted) -> None:
         """The first bytes came over *sock*: it keeps its place."""
         self._silent.pop(sock, None)
 
@@ -116,7 +131,9 @@ class Acceptor:
         """Close the listeners; what is open goes on. Idempotent."""
         self._accepting.cancel()
         for listener in self._listeners:
-            if listener.fileno() >= 0:
+            if not isinstance(listener, socket.socket):
+                listener.close()
+            elif listener.fileno() >= 0:
                 trio.lowlevel.notify_closing(listener)
                 listener.close()
 
@@ -132,7 +149,10 @@ class Acceptor:
                 with self._accepting:
                     async with trio.open_nursery() as listening:
                         for listener in self._listeners:
-                            listening.start_soon(self._accept, listener, nursery)
+                            if isinstance(listener, socket.socket):
+                                listening.start_soon(self._accept, listener, nursery)
+                            else:
+                                listening.start_soon(self._accept_streams, listener, nursery)
         finally:
             self.stop_accepting()
         if self._failure is not None:
@@ -180,23 +200,35 @@ class Acceptor:
                 logger.debug("a connection ended before it was accepted: %s", error)
                 continue
             self._told_short = False
-            if self.connections >= self._max_connections:
-                self._refuse(sock, "max_connections", self._max_connections, "open")
-                continue
-            if len(self._opening) >= self._max_handshakes and not self._close_oldest_silent():
-                self._refuse(sock, "max_handshakes", self._max_handshakes, "in their handshake")
-                continue
-            self.connections += 1
-            self._opening.add(sock)
-            self._silent[sock] = None
-            nursery.start_soon(self._run_one, sock)
+            self._take(sock, nursery)
+
+    async def _accept_streams(self, listener: StreamListener, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except trio.ClosedResourceError:
+                return
+            self._take(stream, nursery)
+
+    def _take(self, sock: Accepted, nursery: trio.Nursery) -> None:
+        self.counts.accepted += 1
+        if self.connections >= self._max_connections:
+            self._refuse(sock, "max_connections", self._max_connections, "open")
+            return
+        if len(self._opening) >= self._max_handshakes and not self._close_oldest_silent():
+            self._refuse(sock, "max_handshakes", self._max_handshakes, "in their handshake")
+            return
+        self.connections += 1
+        self._opening.add(sock)
+        self._silent[sock] = None
+        nursery.start_soon(self._run_one, sock)
 
     def _close_oldest_silent(self) -> bool:
         while self._silent:
             sock = next(iter(self._silent))
             del self._silent[sock]
-            if _has_input(sock):
-                continue  # its task just hasn't had its turn
+            if not isinstance(sock, socket.socket) or _has_input(sock):
+                continue  # its task just hasn't had its turn; a stream can't be asked
             level = logging.DEBUG if "silent" in self._told else logging.WARNING
             self._told.add("silent")
             logger.log(
@@ -206,6 +238,7 @@ class Acceptor:
                 self._max_handshakes,
             )
             self._opening.discard(sock)
+            self.counts.refused += 1
             try:
                 # As if the peer had ended it: its task sees that, and sees to the rest.
                 sock.shutdown(socket.SHUT_RDWR)
@@ -214,12 +247,17 @@ class Acceptor:
             return True
         return False
 
-    def _refuse(self, sock: socket.socket, limit: str, bound: int, state: str) -> None:
+    def _refuse(self, sock: Accepted, limit: str, bound: int, state: str) -> None:
+        self.counts.refused += 1
         level = logging.DEBUG if limit in self._told else logging.WARNING
         self._told.add(limit)
         logger.log(
             level, "connections are refused: %s is %d, and as many are %s", limit, bound, state
         )
+        if isinstance(sock, trio.abc.Stream):
+            # Nothing waits for it: it is told, and gone.
+            trio.lowlevel.spawn_system_task(self._refuse_stream, sock, name="wirecore refusal")
+            return
         with sock:
             if self._plain:
                 sock.setblocking(False)
@@ -228,7 +266,16 @@ class Acceptor:
                 except OSError as error:
                     logger.debug("and it couldn't be told: %s", error)
 
-    async def _run_one(self, sock: socket.socket) -> None:
+    async def _refuse_stream(self, stream: trio.abc.Stream) -> None:
+        try:
+            if self._plain:
+                await stream.send_all(_BUSY)
+        except trio.BrokenResourceError as error:
+            logger.debug("and it couldn't be told: %s", error)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _run_one(self, sock: Accepted) -> None:
         try:
             running = await self._on_connection(sock)
             if running is not None:
@@ -237,6 +284,8 @@ class Acceptor:
             logger.exception("a connection failed; the server goes on")
         finally:
             self.connections -= 1
+            if sock in self._opening:
+                self.counts.refused += 1
             self.opened(sock)
             if self.connections * 2 < self._max_connections:
                 self._told.discard("max_connections")

@@ -11,7 +11,7 @@ import trio
 from ._arguments import require_int, require_type
 from ._errors import require_trio
 from ._health import serve_health
-from ._listeners import open_listeners
+from ._listeners import listen
 from ._listening import Listening
 
 
@@ -46,6 +46,6 @@ class ServesHealth(ABC):
         await serve_health(
             self._why_not_ready,
             self.wait_closed,
-            await open_listeners(host, port) if listeners is None else listeners,
+            await listen(host, port) if listeners is None else listeners,
             task_status=task_status,
         )

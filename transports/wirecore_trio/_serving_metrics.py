@@ -14,7 +14,7 @@ from wirecore.websocket.request import problem_response
 
 from ._arguments import require_callable, require_int, require_type
 from ._errors import require_trio
-from ._listeners import open_listeners
+from ._listeners import listen
 from ._listening import Listening
 from ._plain_http import PlainHttp
 
@@ -53,7 +53,7 @@ async def serve_metrics(
             return problem_response(404, "there is /metrics")
         return Response(200, headers, render().encode("utf-8", "replace"))
 
-    found = await open_listeners(host, port) if listeners is None else listeners
+    found = await listen(host, port) if listeners is None else listeners
     http = PlainHttp(found, answer, "wirecore.metrics")
     await http.run(until, task_status)
 
@@ -81,8 +81,9 @@ class ServesMetrics(ABC):
 
         Only for this machine unless *host* says otherwise, as it asks for no password.
         ``task_status`` gives a ``Listening``. Returns when the server has ended, see
-        :meth:`wait_closed`. Raises as :meth:`serve`.
+        :meth:`wait_closed`. Raises as :meth:`serve`, and as :meth:`metrics`.
         """
+        self.metrics()  # who has none is told here, and not who looks at them
         await serve_metrics(
             self.metrics,
             host,

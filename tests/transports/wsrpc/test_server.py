@@ -389,7 +389,7 @@ def test_drained_while_it_looks_for_its_address_a_server_does_not_begin(
             await server.drain()
             return found
 
-        monkeypatch.setattr(_server, "open_listeners", look_and_be_drained)
+        monkeypatch.setattr(_server, "listen", look_and_be_drained)
         await server.serve("127.0.0.1", 0)
         assert [listener.fileno() for listener in found] == [-1]
         await server.wait_closed()

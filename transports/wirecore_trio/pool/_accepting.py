@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,6 +13,7 @@ from wirecore.protocols.pool import PROTOCOL
 from wirecore.websocket import Request, Response
 
 from .._dispatch import Workers
+from .._network import AnyListener
 from ..websocket import _accepting
 from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
@@ -108,7 +108,7 @@ class Bound(_accepting.Bound["Connection"]):
         self,
         server: PoolServer,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         nursery: trio.Nursery,
     ) -> None:
         super().__init__(serving, listeners, nursery.cancel_scope)

@@ -41,9 +41,13 @@ class CallbackClient(Kept[CallingChannel]):
         dialer: Dialer,
         options: ProviderOptions,
         make: Callable[[Upgraded, CallbackClient], CallingChannel],
+        codec: str,
     ) -> None:
         super().__init__(options)
         self._name = dialer.name
+        #: What it dials with, and the name of the codec that it speaks there.
+        self._dialer = dialer
+        self._codec = codec
         self._line = Line(0, dialer, options, lambda upgraded: make(upgraded, self), self._events)
         self._lines = [self._line]
         self._submitted: deque[PendingCall[Any]] = deque()

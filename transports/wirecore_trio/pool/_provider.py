@@ -151,7 +151,7 @@ class Provider:
             return CallingChannel(upgraded.link, session, client, options, peer=client._name)
 
         dialer = self._dialer(url, dialing, Introduction(direction="calls"))
-        return Keeping(CallbackClient(dialer, self.options, make), wait=wait)
+        return Keeping(CallbackClient(dialer, self.options, make, found.name), wait=wait)
 
     def _dialer(self, url: str, dialing: ProviderDialing, introduction: Introduction) -> Dialer:
         require_known("serve", dialing, ProviderDialing.__optional_keys__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +32,7 @@ from .._arguments import (
 from .._companion import Companion
 from .._errors import alone, require_trio
 from .._listening import Listening
+from .._network import AnyListener
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
 from ..websocket._accepting import ServeKeywords, Serving
@@ -390,7 +390,7 @@ class PoolServer(ServesHealth, ServesMetrics):
     async def _serve(
         self,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         task_status: trio.TaskStatus[Listening],
     ) -> None:
         bound = None

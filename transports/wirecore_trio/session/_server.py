@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
 from typing import Any, Generic, Unpack
 
@@ -11,6 +10,7 @@ import trio
 
 from .._arguments import require_known
 from .._errors import alone, require_trio
+from .._network import AnyListener
 from ..websocket._accepting import Accepting, ServeOptions, Serving
 from ..websocket._opened import Upgraded
 from ._client import MakeOwner, MakeSession, require_makers
@@ -27,7 +27,7 @@ class SessionServer(Accepting[Attended[Any, AnyOwner]], Generic[AnyOwner]):
         make_session: MakeSession[AnySession],
         make_owner: MakeOwner[AnySession, AnyOwner],
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
     ) -> None:
         super().__init__(serving, listeners)
 

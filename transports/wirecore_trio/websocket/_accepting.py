@@ -17,10 +17,11 @@ from wirecore.session.limits import check_at_least
 
 from .._arguments import require_int, require_type
 from .._dial import deadline_after, secure_server
-from .._link import Link, SocketLink
-from .._listeners import open_listeners
+from .._link import Link
+from .._listeners import listen
 from .._listening import Listening
-from .._serve import MAX_HANDSHAKES, Acceptor
+from .._network import Accepted, AnyListener, accepted_link, name_of_peer
+from .._serve import MAX_HANDSHAKES, Acceptor, Counts
 from ._opened import Upgraded
 from ._options import Options
 from ._upgrading import OnRequest, Upgrading
@@ -105,11 +106,11 @@ class Serving:
         )
         object.__setattr__(self, "upgrading", upgrading)
 
-    async def listen(self) -> Sequence[socket.socket]:
+    async def listen(self) -> Sequence[AnyListener]:
         """The sockets to accept on. Raises OSError."""
         if self.listeners is not None:
             return self.listeners
-        return await open_listeners(self.host, self.port, unix_path=self.unix_path)
+        return await listen(self.host, self.port, unix_path=self.unix_path)
 
 
 class Drainable(Protocol):
@@ -125,7 +126,7 @@ C = TypeVar("C", bound=Drainable)
 class Accepting(Listening, ABC, Generic[C]):
     """A running server; who derives from it says what is done with a connection."""
 
-    def __init__(self, serving: Serving, listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, serving: Serving, listeners: Sequence[AnyListener]) -> None:
         self._upgrading = serving.upgrading
         self._ssl_context = serving.ssl_context
         #: The open connections.
@@ -148,6 +149,10 @@ class Accepting(Listening, ABC, Generic[C]):
     @abstractmethod
     async def _attend(self, connection: C, peer: str) -> None:
         """See to *connection* until it has ended, and take it out of :attr:`connections`."""
+
+    def count(self, counts: Counts) -> None:
+        """Count connections in *counts* from now on."""
+        self._acceptor.counts = counts
 
     @property
     def draining(self) -> bool:
@@ -185,12 +190,10 @@ class Accepting(Listening, ABC, Generic[C]):
     def _cancel_left(self) -> None:
         self._acceptor.cancel_connections()
 
-    async def _connected(self, sock: socket.socket) -> Awaitable[None] | None:
-        link: Link = SocketLink(sock)
+    async def _connected(self, sock: Accepted) -> Awaitable[None] | None:
+        link = accepted_link(sock)
         connection = None
         try:
-            if sock.family != getattr(socket, "AF_UNIX", None):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Asked for now, as a socket knows no peer any more once it is closed.
             peer = _peer(sock)
             connection = await self._open(sock, link, peer)
@@ -205,7 +208,7 @@ class Accepting(Listening, ABC, Generic[C]):
             if connection is None:
                 link.close()
 
-    async def _open(self, sock: socket.socket, link: Link, peer: str) -> C | None:
+    async def _open(self, sock: Accepted, link: Link, peer: str) -> C | None:
         """TLS and upgrade over *link* to *peer*; None where nothing comes of it."""
         # Not in the caller's frame, which lives as long as the connection.
         connection = None
@@ -244,7 +247,7 @@ class Bound(Accepting[R]):
     """
 
     def __init__(
-        self, serving: Serving, listeners: Sequence[socket.socket], scope: trio.CancelScope
+        self, serving: Serving, listeners: Sequence[AnyListener], scope: trio.CancelScope
     ) -> None:
         super().__init__(serving, listeners)
         self._scope = scope
@@ -282,10 +285,10 @@ class Bound(Accepting[R]):
         self.cancel()
 
 
-def _peer(sock: socket.socket) -> str:
+def _peer(sock: Accepted) -> str:
     """The peer's address, for logs."""
     try:
-        peer = sock.getpeername()
+        peer = name_of_peer(sock)
     except OSError:
         peer = None  # it is gone already
     if not isinstance(peer, tuple):

@@ -29,7 +29,7 @@ from .._dial import (
     deadline_after,
     environment_proxy,
     fail_after,
-    open_socket,
+    open_link,
     parse_url,
     secure,
 )
@@ -196,7 +196,7 @@ class Dialer:
     async def _connect(
         self, target: Target, headers: list[UserField], asking: Callable[[], None] | None
     ) -> Upgraded:
-        link: Link = await open_socket(
+        link: Link = await open_link(
             target.host,
             target.port,
             unix_path=self.unix_path,

@@ -16,6 +16,7 @@ from .._arguments import kind_of, require_async, require_type
 from .._dial import fail_after
 from .._errors import ConnectionClosed, alone, require_trio, unwrapped
 from .._link import link_for
+from .._network import AnyListener
 from .._serve import MAX_HANDSHAKES
 from ._accepting import Accepting, Serving
 from ._connection import WebSocket, websocket_of
@@ -36,7 +37,7 @@ class Server(Accepting[WebSocket]):
     """A running server; :func:`serve` gives it to ``task_status``."""
 
     def __init__(
-        self, handler: Handler, serving: Serving, listeners: Sequence[socket.socket]
+        self, handler: Handler, serving: Serving, listeners: Sequence[AnyListener]
     ) -> None:
         super().__init__(serving, listeners)
         self._handler = handler

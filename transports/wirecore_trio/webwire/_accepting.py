@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
 from .._dispatch import Workers
+from .._network import AnyListener
 from ..websocket import _accepting
 from ..websocket._accepting import Serving
 from ..websocket._opened import Upgraded
@@ -25,7 +25,7 @@ class Bound(_accepting.Bound["Connection"]):
         self,
         server: Server,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         workers: Workers,
         scope: trio.CancelScope,
     ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import trio
@@ -23,13 +23,17 @@ from .._arguments import kind_of, require_int, require_known, require_seconds, r
 from .._dispatch import Workers
 from .._errors import alone, require_trio
 from .._listening import Listening
+from .._meter import page_of
+from .._network import AnyListener
 from .._serving_health import ServesHealth
+from .._serving_metrics import ServesMetrics
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
 from ._accepting import Bound
 from ._codecs import Codec
 from ._connection import Connection
 from ._hooks import Hook, Hookable, Hooks, call_hook, tell_hook
+from ._metered import MeteredConnection, WebwireMeter
 from ._options import ServerOptions
 from ._rooms import Membership, Room, encode_signal, send_to_all
 from ._routes import Decorator, Routes
@@ -83,11 +87,12 @@ _UPGRADE_REQUIRED: Final = 426
 _REPLACED: Final = (b"sec-websocket-version", b"upgrade")
 
 
-class Server(Hookable, ServesHealth):
+class Server(Hookable, ServesHealth, ServesMetrics):
     """A webwire server: handlers, hooks and sessions; :meth:`serve` has it listen.
 
     *options*: see :class:`ServerOptions`. *store*: where sessions are kept, None: they are
-    disabled. *backend*: the codec, for tests.
+    disabled. *metrics*: whether requests are counted, for :meth:`metrics` and
+    :meth:`serve_metrics`. *backend*: the codec, for tests.
     """
 
     def __init__(
@@ -95,15 +100,18 @@ class Server(Hookable, ServesHealth):
         options: ServerOptions | None = None,
         *,
         store: SessionStore | None = None,
+        metrics: bool = False,
         backend: Backend | None = None,
     ) -> None:
         require_type("options", options, ServerOptions, optional=True)
+        require_type("metrics", metrics, bool)
         if isinstance(store, type):
             raise TypeError(f"store is the class {store.__name__}: give an instance of it")
         if store is not None and not isinstance(store, SessionStore):
             raise TypeError(f"store must be a SessionStore, not {kind_of(store)}")
         self.options = options or ServerOptions()
         self._backend = backend
+        self._meter = WebwireMeter() if metrics else None
         self._hooks = Hooks()
         self._requests = Routes("request")
         self._signals = Routes("signal")
@@ -150,6 +158,13 @@ class Server(Hookable, ServesHealth):
         As :meth:`request`, without a reply.
         """
         return self._signals.add(name, codec, None, inline)
+
+    def metrics(self) -> str:
+        """Connections and requests as OpenMetrics text.
+
+        Raises InvalidState where the server was made without *metrics*.
+        """
+        return page_of(self._meter, len(self.connections))
 
     # --- who is connected -----------------------------------------------------------------------
 
@@ -284,7 +299,7 @@ class Server(Hookable, ServesHealth):
     async def _serve(
         self,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         task_status: trio.TaskStatus[Listening],
     ) -> None:
         try:
@@ -298,7 +313,7 @@ class Server(Hookable, ServesHealth):
     async def _accept(
         self,
         serving: Serving,
-        listeners: Sequence[socket.socket],
+        listeners: Sequence[AnyListener],
         task_status: trio.TaskStatus[Listening],
     ) -> None:
         bound = None
@@ -307,6 +322,8 @@ class Server(Hookable, ServesHealth):
             async with trio.open_nursery() as nursery:
                 workers = Workers(nursery, threads=self.options.max_threads)
                 bound = Bound(self, serving, listeners, workers, nursery.cancel_scope)
+                if self._meter is not None:
+                    bound.count(self._meter.accepting)
                 self._bound.append(bound)
                 if self._sharing is not None:
                     await self._sharing.wait_started()
@@ -343,7 +360,8 @@ class Server(Hookable, ServesHealth):
             agent = request.header("user-agent") or b""
             info = {"user_agent": agent.decode("latin-1")}
         options = self.options
-        return Connection(
+        make = Connection if self._meter is None else partial(MeteredConnection, self._meter)
+        return make(
             self,
             link,
             ServerSession(

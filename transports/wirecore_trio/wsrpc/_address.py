@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import Final
 
 from wirecore import errors
 
 from .._arguments import require_type
+from .._network import Accepted, name_of_peer
 
 #: What stands in other places of a URL, blanks, and control characters: a name that holds one is
 #: found nowhere, and would be looked for for ever.
@@ -59,10 +59,10 @@ def show_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def peer_address(sock: socket.socket) -> str:
+def peer_address(sock: Accepted) -> str:
     """Where the other end of *sock* is, for logs."""
     try:
-        address = sock.getpeername()
+        address = name_of_peer(sock)
     except OSError:  # it has gone already
         return "an address that is gone"
     if isinstance(address, tuple):

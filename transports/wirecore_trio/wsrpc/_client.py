@@ -14,7 +14,7 @@ from wirecore import errors
 from wirecore.session import Backoff
 
 from .._arguments import require_async, require_type
-from .._dial import SocketOption, fail_after, open_socket
+from .._dial import SocketOption, fail_after, open_link
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._entered import Entered
 from .._errors import NotConnected, require_trio, unwrapped
@@ -151,7 +151,7 @@ class Client(Caller, Serving):
 
     async def _open(self) -> Channel:
         credentials = await self._ask_credentials()
-        link: Link = await open_socket(self._host, self._port, socket_options=self._socket_options)
+        link: Link = await open_link(self._host, self._port, socket_options=self._socket_options)
         try:
             secured = await secure(link, credentials)
             link = secured.link

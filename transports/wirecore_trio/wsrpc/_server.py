@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -19,16 +20,20 @@ from .._connections import Changes, Connections
 from .._dial import deadline_after
 from .._dispatch import DEFAULT_THREADS, Workers
 from .._errors import NotConnected, alone, require_trio
-from .._link import Link, SocketLink
-from .._listeners import open_listeners
+from .._link import Link
+from .._listeners import listen
 from .._listening import Listening
+from .._meter import page_of
+from .._network import Accepted, AnyListener, accepted_link
 from .._serve import MAX_HANDSHAKES, Acceptor
 from .._serving_health import ServesHealth
+from .._serving_metrics import ServesMetrics
 from .._upgrade import linger, receive_request, send_all
 from ..tls import ServerCredentials, load_public_key
 from ..tls.keys import PublicKey
 from ._address import peer_address
 from ._channel import Channel
+from ._metered import MeteredChannel, WsrpcMeter
 from ._options import Options
 from ._peer import Peer, check_call
 from ._registry import NO_HANDLERS, Handlers, Registry, Serving
@@ -49,7 +54,7 @@ _UPGRADE_REQUIRED: Final = 426
 _REPLACED: Final = "its peer has connected anew, and no ping was answered here"
 
 
-class Server(Serving, ServesHealth):
+class Server(Serving, ServesHealth, ServesMetrics):
     """Serves the clients whose keys *credentials* list, and calls them.
 
     One connection a client: while the first one lives, a second one of the same key is refused
@@ -63,6 +68,7 @@ class Server(Serving, ServesHealth):
     anywhere before the end of TLS and upgrade, where anybody can get; for one more, the oldest
     that has sent nothing yet is closed, or the new one itself where there is none.
     *max_threads*: plain handlers that run at once, in threads, of all clients together.
+    *metrics*: whether calls are counted, for :meth:`metrics` and :meth:`serve_metrics`.
     *backend*: the codec, for tests.
 
     Raises TypeError for arguments of a wrong type, InvalidOption for a bound below 1, or where
@@ -79,8 +85,10 @@ class Server(Serving, ServesHealth):
         max_connections: int = 100_000,
         max_handshakes: int = MAX_HANDSHAKES,
         max_threads: int = DEFAULT_THREADS,
+        metrics: bool = False,
         backend: Backend | None = None,
     ) -> None:
+        require_type("metrics", metrics, bool)
         require_type(
             "credentials",
             credentials,
@@ -104,6 +112,7 @@ class Server(Serving, ServesHealth):
         self._registry = Registry()
         self._registry.add(services, handlers)
         self._connections: Connections[Channel] = Connections()
+        self._meter = WsrpcMeter() if metrics else None
         self._opening: set[bytes] = set()
         self._acceptors: list[Acceptor] = []
         self._closing = False
@@ -169,17 +178,16 @@ class Server(Serving, ServesHealth):
         require_int("port", port)
         if self._closing:
             raise errors.InvalidState("this server was closed: make a new one")
-        if listeners is None:
-            listeners = await open_listeners(host, port)
+        found = await listen(host, port) if listeners is None else listeners
         if self._closing:  # meanwhile
-            for listener in listeners:
+            for listener in found:
                 listener.close()
             return
         unsubscribe = self._credentials.subscribe(self._keys_removed)
         self._serving += 1
         try:
             with alone():
-                await self._serve(listeners, task_status)
+                await self._serve(found, task_status)
         finally:
             unsubscribe()
             self._serving -= 1
@@ -188,13 +196,13 @@ class Server(Serving, ServesHealth):
                 self._connections.close()
 
     async def _serve(
-        self, listeners: Sequence[socket.socket], task_status: trio.TaskStatus[Listening]
+        self, listeners: Sequence[AnyListener], task_status: trio.TaskStatus[Listening]
     ) -> None:
         async with trio.open_nursery() as nursery:
             share = self._options.max_handler_threads or max(1, self._max_threads // 4)
             workers = Workers(nursery, threads=self._max_threads, share=share)
 
-            async def connected(sock: socket.socket) -> None:
+            async def connected(sock: Accepted) -> None:
                 await self._connected(sock, workers, acceptor)
 
             acceptor = Acceptor(
@@ -204,6 +212,8 @@ class Server(Serving, ServesHealth):
                 max_handshakes=self._max_handshakes,
                 plain=False,
             )
+            if self._meter is not None:
+                acceptor.counts = self._meter.accepting
             self._acceptors.append(acceptor)
             task_status.started(Listening(acceptor))
             try:
@@ -253,6 +263,13 @@ class Server(Serving, ServesHealth):
         """
         await self._connections.wait_closed()
 
+    def metrics(self) -> str:
+        """Connections and calls, in both directions, as OpenMetrics text.
+
+        Raises InvalidState where the server was made without *metrics*.
+        """
+        return page_of(self._meter, len(self._connections))
+
     def _why_not_ready(self) -> str:
         if self._closing:
             return "draining"
@@ -265,12 +282,10 @@ class Server(Serving, ServesHealth):
                 logger.info("the key %s was removed; its connection is closed", key.hex())
                 channel.close(CloseCode.NORMAL)
 
-    async def _connected(self, sock: socket.socket, workers: Workers, acceptor: Acceptor) -> None:
-        link: Link = SocketLink(sock)
+    async def _connected(self, sock: Accepted, workers: Workers, acceptor: Acceptor) -> None:
         address = peer_address(sock)  # asked now: a connection that was reset has none
+        link = accepted_link(sock)
         try:
-            if sock.family != getattr(socket, "AF_UNIX", None):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel = None
             with trio.CancelScope(deadline=deadline_after(self._options.open_timeout)):
                 try:
@@ -328,7 +343,8 @@ class Server(Serving, ServesHealth):
             return None
         if self._closing or not self._credentials.allowed(key):
             return None
-        channel = Channel(
+        make = Channel if self._meter is None else partial(MeteredChannel, self._meter)
+        channel = make(
             secured.link,
             make_session(client=False, options=self._options, backend=self._backend),
             public_key=key,

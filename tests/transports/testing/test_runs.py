@@ -1,0 +1,94 @@
+"""Runs for tests: what they give back, and what they say is left over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+from wirecore_trio import websocket
+from wirecore_trio.testing import LeftOver, Network, memory_pair, run
+
+
+async def echo(ws: websocket.WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+def test_time_jumps_and_the_result_comes_back() -> None:
+    async def story() -> float:
+        await trio.sleep(3600)
+        return trio.current_time()
+
+    assert run(story) == 3600
+
+
+def test_a_network_is_entered() -> None:
+    network = Network()
+
+    async def story() -> None:
+        await network.start(websocket.serve, echo, "server.test", 80)
+        async with websocket.connect("ws://server.test/") as ws:
+            await ws.send("x")
+            assert await ws.receive() == "x"
+
+    run(story, network=network)
+    assert len(network.connections) == 1
+
+
+def test_patience_ends() -> None:
+    with pytest.raises(trio.TooSlowError):
+        run(trio.sleep_forever, patience=10)
+
+
+def test_what_is_no_story() -> None:
+    with pytest.raises(TypeError, match="a story is an async function: it returned int"):
+        run(lambda: 1)  # type: ignore[arg-type, return-value]
+
+
+def test_what_is_left_over_is_told() -> None:
+    kept: list[Any] = []
+
+    async def forget() -> None:
+        kept.extend(await memory_pair())
+
+    with pytest.raises(LeftOver, match="a timer of"):
+        run(forget)
+
+    async def forget_a_socket() -> None:
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(websocket.serve, echo, "127.0.0.1", 0)
+            ws = await websocket.connect(f"ws://127.0.0.1:{server.port}/").__aenter__()
+            kept.append(ws)
+            nursery.cancel_scope.cancel()
+
+    with pytest.raises(LeftOver, match="not closed at the end of the test"):
+        run(forget_a_socket, clock=trio.testing.MockClock(autojump_threshold=0.05))
+    kept.pop()._pump.link.socket.close()
+
+
+def orders(seed: int | None) -> list[int]:
+    """The order in which twenty tasks run."""
+    found: list[int] = []
+
+    async def note(number: int) -> None:
+        found.append(number)
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(note, number)
+
+    run(story, seed=seed)
+    return found
+
+
+def test_a_seed_decides_the_order_of_tasks() -> None:
+    from trio._core import _run
+
+    before = _run._ALLOW_DETERMINISTIC_SCHEDULING
+    assert orders(1) == orders(1)
+    assert orders(1) != orders(2)
+    assert sorted(orders(None)) == list(range(20))
+    assert before == _run._ALLOW_DETERMINISTIC_SCHEDULING

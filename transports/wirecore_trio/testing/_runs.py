@@ -1,0 +1,123 @@
+"""A run of trio for one test: time that jumps, and a look at what is left over."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, TypeVar
+
+import trio
+import trio.testing
+
+from wirecore.errors import kind_of
+
+from .._arguments import require_type
+from .._clock import current_clock
+from .._link import SocketLink
+from .._pump import Pump
+from ._network import Network
+
+T = TypeVar("T")
+
+#: System tasks that a run keeps once they were needed.
+_KEPT: Final = frozenset({"wirecore clock", "wirecore flusher"})
+
+
+class LeftOver(AssertionError):
+    """A test ended, and something of wirecore's goes on: it wasn't closed."""
+
+
+def run(
+    story: Callable[[], Awaitable[T]],
+    *,
+    network: Network | None = None,
+    clock: trio.abc.Clock | None = None,
+    seed: int | None = None,
+    patience: float = 1e6,
+) -> T:
+    """Run *story*, an async function, in a run of trio, and return what it returns.
+
+    *network*: entered for it. *clock*: by default one whose time jumps to the next deadline
+    whenever everybody waits, which is for tests in memory. With sockets give
+    ``trio.testing.MockClock(autojump_threshold=0.05)``, or a clock of real time.
+    *seed*: decides which of several tasks runs first; by default the network's, or else trio does.
+    *patience*: seconds of that time that it may take.
+
+    Raises what the story raises, trio.TooSlowError, and :class:`LeftOver` where it leaves a task, a
+    timer or a socket of wirecore's.
+    """
+    require_type("network", network, Network, optional=True)
+    if seed is None and network is not None:
+        seed = network.faults.seed
+    with nullcontext() if seed is None else _scheduled(seed):
+        return trio.run(
+            _checked,
+            story,
+            network,
+            patience,
+            clock=clock or trio.testing.MockClock(autojump_threshold=0),
+        )
+
+
+@contextmanager
+def _scheduled(seed: int) -> Iterator[None]:
+    """Have trio run the tasks of a batch in an order that *seed* decides.
+
+    trio has no public way to that: these are the names that Hypothesis' plugin in trio uses.
+    """
+    from trio._core import _run
+
+    scheduling: Any = _run
+    before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r.getstate()
+    scheduling._ALLOW_DETERMINISTIC_SCHEDULING = True
+    scheduling._r.seed(seed)
+    try:
+        yield
+    finally:
+        scheduling._ALLOW_DETERMINISTIC_SCHEDULING = before[0]
+        scheduling._r.setstate(before[1])
+
+
+async def _checked(
+    story: Callable[[], Awaitable[T]], network: Network | None, patience: float
+) -> T:
+    before = _system_tasks()
+    sockets = {id(link) for link in _open_sockets()}
+    with trio.fail_after(patience):
+        if network is None:
+            result = await _of(story)
+        else:
+            async with network:
+                result = await _of(story)
+    await trio.testing.wait_all_tasks_blocked()
+    left = [f"the task {task.name!r}" for task in _system_tasks() - before]
+    timers = (getattr(timer.callback, "__self__", None) for timer in current_clock()._heap)
+    left += [f"a timer of {pump!r}" for pump in timers if isinstance(pump, Pump)]
+    left += [f"{link.socket!r}" for link in _open_sockets() if id(link) not in sockets]
+    if left:
+        raise LeftOver(f"not closed at the end of the test: {', '.join(sorted(left))}")
+    return result
+
+
+async def _of(story: Callable[[], Awaitable[T]]) -> T:
+    running = story()
+    if not isinstance(running, Awaitable):
+        raise TypeError(f"a story is an async function: it returned {kind_of(running)}")
+    return await running
+
+
+def _system_tasks() -> set[trio.lowlevel.Task]:
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    return {
+        task
+        for nursery in root.child_nurseries
+        for task in nursery.child_tasks
+        if task.name not in _KEPT
+    }
+
+
+def _open_sockets() -> list[SocketLink]:
+    found = (each for each in gc.get_objects() if type(each) is SocketLink)
+    return [link for link in found if link.socket.fileno() >= 0]
