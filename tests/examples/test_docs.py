@@ -49,6 +49,7 @@ SAVED = [
 PAGES = {
     "README.md": 5,
     "docs/codegen.md": 3,
+    "docs/engine.md": 4,
     "docs/pool-gob.md": 1,
     "docs/pool.md": 4,
     "docs/protocols.md": 2,

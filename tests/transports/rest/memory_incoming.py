@@ -67,6 +67,7 @@ class MemoryIncoming:
             check_request(self.head)
         self.connection = caller or MemoryCaller()
         self.happened: list[tuple[Any, ...]] = []
+        self.answered: int | None = None
         self.misused: list[str] = []
         #: How many pieces of the body the handler took.
         self.taken = 0
@@ -211,6 +212,7 @@ class MemoryIncoming:
             size = sum(len(name) + len(value) for name, value in fields)
             if size > self._max_head:
                 raise LocalLimitExceeded("max_head", size, self._max_head)
+            self.answered = status
             self._sent = head
             await self._put(data, end, trailers, ("head", status, head.fields))
 

@@ -1,0 +1,177 @@
+"""The calls of a pool: to providers, and their call-backs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import Context, attach, detach, get_current
+
+from wirecore.protocols.pool import JsonServing
+
+from ..pool import _invoking, _serving_channel
+from ..pool._callback_client import CallbackClient
+from ..pool._invoking import Invocation
+from ..pool._pending import PendingCall
+from ..pool._server import PoolServer
+from ..pool._serving_channel import ServingChannel
+from ._operations import Providers
+from ._patches import Patches
+from ._rpc import Rpc, client_of, server_of
+
+if TYPE_CHECKING:
+    from wirecore.protocols.pool import Request
+
+    from ..pool._service import Method
+
+#: What each codec is called by the conventions, or for want of a name there.
+SYSTEMS: Final = {"gob": "go_net_rpc", "json": "jsonrpc"}
+
+
+def instrument(patches: Patches, providers: Providers) -> None:
+    """Put spans around calls that are made, and calls that are served."""
+    rpc = Rpc("pool", providers)
+    _instrument_server(patches, rpc)
+    _instrument_callbacks(patches, rpc)
+    _instrument_handlers(patches, rpc)
+
+
+def _system_of(server: PoolServer, method: object) -> str:
+    """What a call of *method* goes by; "" where there will be none."""
+    if not isinstance(method, str):
+        return ""
+    binding = server._by_name.get(method.partition(".")[0], server._default)
+    return "" if binding is None else SYSTEMS[binding.codec.name]
+
+
+def _instrument_server(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(PoolServer, "call", _calling, rpc)
+    patches.replace(PoolServer, "submit", _submitting, rpc)
+
+
+def _calling(original: Any, rpc: Rpc) -> Any:
+    def call(self: PoolServer, method: str, *arguments: Any, **more: Any) -> Any:
+        outcome = original(self, method, *arguments, **more)
+        system = _system_of(self, method)
+        return rpc.call(system, method, outcome) if system else outcome
+
+    return call
+
+
+def _submitting(original: Any, rpc: Rpc) -> Any:
+    def submit(self: PoolServer, method: str, *arguments: Any, **more: Any) -> Any:
+        pending: PendingCall[Any] = original(self, method, *arguments, **more)
+        system, context, call = _system_of(self, method), get_current(), pending._call
+        # A task that runs such calls runs any of them: its context isn't this one.
+        pending._call = lambda: rpc.call(system, method, call(), context=context)
+        return pending
+
+    return submit
+
+
+def _instrument_callbacks(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(CallbackClient, "call", _calling_back, rpc)
+    patches.replace(CallbackClient, "submit", _submitting_callback, rpc)
+
+
+def _calling_back(original: Any, rpc: Rpc) -> Any:
+    def call(self: CallbackClient, method: str, *arguments: Any, **more: Any) -> Any:
+        outcome = original(self, method, *arguments, **more)
+        if not isinstance(method, str):
+            return outcome
+        return rpc.call(SYSTEMS[self._codec], method, outcome, server_of(self._dialer))
+
+    return call
+
+
+def _submitting_callback(original: Any, rpc: Rpc) -> Any:
+    def submit(self: CallbackClient, method: str, *arguments: Any, **more: Any) -> Any:
+        pending: PendingCall[Any] = original(self, method, *arguments, **more)
+        pending._call = _within(get_current(), pending._call)
+        return pending
+
+    return submit
+
+
+def _within(context: Context, call: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    async def called() -> Any:
+        token = attach(context)
+        try:
+            return await call()
+        finally:
+            detach(token)
+
+    return called
+
+
+def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(Invocation, "run", _of_invocation, rpc)
+    patches.replace(_serving_channel, "run_inline", _inline, rpc)
+    patches.replace(_invoking, "_fail", _failing, rpc)
+    patches.replace(ServingChannel, "reply", _replying, rpc)
+    patches.replace(ServingChannel, "_start", _starting, rpc)
+
+
+def _serve(rpc: Rpc, replies: Any, method: str, request: Request) -> Any:
+    return rpc.serve(_system(replies), method, _key(replies, request), _client(replies))
+
+
+def _of_invocation(original: Any, rpc: Rpc) -> Any:
+    async def run(self: Invocation) -> None:
+        with _serve(rpc, self._replies, self._method.name, self._request):
+            await original(self)
+
+    return run
+
+
+def _inline(original: Any, rpc: Rpc) -> Any:
+    def run_inline(replies: Any, method: Method, request: Request, argument: Any) -> None:
+        with _serve(rpc, replies, method.name, request):
+            original(replies, method, request, argument)
+
+    return run_inline
+
+
+def _failing(original: Any, rpc: Rpc) -> Any:
+    def fail(replies: Any, method: Method, request: Request, error: Exception) -> None:
+        rpc.note(_key(replies, request), error)
+        original(replies, method, request, error)
+
+    return fail
+
+
+def _replying(original: Any, rpc: Rpc) -> Any:
+    def reply(self: ServingChannel, request: Request, value: Any, annotation: Any) -> None:
+        try:
+            original(self, request, value, annotation)
+        except Exception as error:
+            rpc.note(_key(self, request), error)  # it is answered with this
+            raise
+
+    return reply
+
+
+def _starting(original: Any, rpc: Rpc) -> Any:
+    def start(
+        self: ServingChannel, method: Method, request: Request, argument: Any, size: int
+    ) -> None:
+        handling = self._admission.handling
+        original(self, method, request, argument, size)
+        if self._admission.handling == handling:
+            rpc.refuse(_system(self), method.name, "Overloaded", _client(self))
+
+    return start
+
+
+def _key(replies: object, request: Request) -> tuple[object, ...]:
+    return replies, request.id
+
+
+def _system(channel: ServingChannel) -> str:
+    is_json = isinstance(channel._session._codec, JsonServing)
+    return SYSTEMS["json" if is_json else "gob"]
+
+
+def _client(channel: ServingChannel) -> dict[str, Any]:
+    address: str = getattr(channel.connection, "remote_address", channel.peer)
+    return client_of(address)

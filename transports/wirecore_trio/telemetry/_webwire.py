@@ -1,0 +1,106 @@
+"""The requests of webwire. Signals aren't calls: nothing answers them, and they have no spans."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from wirecore.protocols.webwire import RequestError
+
+from ..webwire import _handling
+from ..webwire._asking import Asking
+from ..webwire._client import Client
+from ..webwire._connection import Connection
+from ..webwire._handling import UNKNOWN_REQUEST
+from ..webwire._jobs import REQUEST, Job
+from ._operations import Providers
+from ._patches import Patches
+from ._rpc import OTHER, Rpc, client_of, server_of
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire import Message
+
+    from ..webwire._routes import Route
+
+SYSTEM: Final = "webwire"
+
+
+def instrument(patches: Patches, providers: Providers) -> None:
+    """Put spans around requests that are made, and requests that are served."""
+    rpc = Rpc("webwire", providers, _status_of)
+    _instrument_requests(patches, rpc)
+    _instrument_handlers(patches, rpc)
+
+
+def _status_of(error: BaseException) -> str | None:
+    # The class may be a user's own, and lack what its base would have set.
+    code = getattr(error, "code", None) if isinstance(error, RequestError) else None
+    return code if isinstance(code, str) else None
+
+
+def _instrument_requests(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(Asking, "request", _asking, rpc)
+
+
+def _asking(original: Any, rpc: Rpc) -> Any:
+    def request(
+        self: Client, name: str = "", payload: Any = None, **more: Any
+    ) -> Coroutine[Any, Any, Any]:
+        outcome: Coroutine[Any, Any, Any] = original(self, name, payload, **more)
+        if not isinstance(name, str):
+            return outcome  # which raises TypeError
+        return rpc.call(SYSTEM, name, outcome, server_of(self._dialer))
+
+    return request
+
+
+def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(Job, "run", _of_job, rpc)
+    patches.replace(_handling, "run_inline", _inline, rpc)
+    patches.replace(Connection, "_fail", _failing, rpc)
+    patches.replace(Connection, "_fail_internally", _failing, rpc)
+
+
+def _serve(rpc: Rpc, connection: Connection, message: Message) -> Any:
+    _, request_id, name, _ = message
+    # Names that a handler of all others takes are the client's choice.
+    known = name in connection._requests.by_name
+    return rpc.serve(
+        SYSTEM,
+        name if known else OTHER,
+        (connection, request_id),
+        client_of(connection.remote_address),
+        "" if known else name,
+    )
+
+
+def _of_job(original: Any, rpc: Rpc) -> Any:
+    async def run(self: Job) -> None:
+        if self._message[0] < REQUEST:
+            await original(self)
+        else:
+            with _serve(rpc, self._connection, self._message):
+                await original(self)
+
+    return run
+
+
+def _inline(original: Any, rpc: Rpc) -> Any:
+    def run_inline(connection: Connection, route: Route, message: Message) -> None:
+        if message[0] < REQUEST:
+            original(connection, route, message)
+        else:
+            with _serve(rpc, connection, message):
+                original(connection, route, message)
+
+    return run_inline
+
+
+def _failing(original: Any, rpc: Rpc) -> Any:
+    def fail(self: Connection, request_id: int, name: str, error: Exception) -> None:
+        if not rpc.note((self, request_id), error) and _status_of(error) == UNKNOWN_REQUEST:
+            client = client_of(self.remote_address)
+            rpc.refuse(SYSTEM, OTHER, UNKNOWN_REQUEST, client, name, UNKNOWN_REQUEST)
+        original(self, request_id, name, error)
+
+    return fail

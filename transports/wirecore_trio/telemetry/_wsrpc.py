@@ -1,0 +1,129 @@
+"""The calls of wsrpc, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from .._handlers import Mode
+from ..wsrpc import _channel, _request
+from ..wsrpc._channel import Channel
+from ..wsrpc._client import Client
+from ..wsrpc._request import Request
+from ..wsrpc._server import ClientPeer
+from ._operations import Attributes, Providers
+from ._patches import Patches
+from ._rpc import OTHER, Rpc
+
+if TYPE_CHECKING:
+    from ..wsrpc._service import Method
+
+SYSTEM: Final = "wsrpc"
+
+
+def instrument(patches: Patches, providers: Providers) -> None:
+    """Put spans around calls that are made, and calls that are served."""
+    rpc = Rpc("wsrpc", providers)
+    _instrument_calls(patches, rpc)
+    _instrument_handlers(patches, rpc)
+
+
+def _instrument_calls(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(Client, "call", _of_client, rpc)
+    patches.replace(Channel, "call", _of_channel, rpc)
+    patches.replace(ClientPeer, "call", _of_peer, rpc)
+
+
+def _of_client(original: Any, rpc: Rpc) -> Any:
+    call_over = Channel.call  # as it is before that is replaced
+
+    def call(self: Client, method: str, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        # As the original does it, but for what a Channel's call is now.
+        channel = self._channel
+        outcome: Coroutine[Any, Any, bytes] = (
+            original(self, method, payload)
+            if channel is None
+            else call_over(channel, method, payload)
+        )
+        if not isinstance(method, str):
+            return outcome  # which raises TypeError
+        server: Attributes = {"server.address": self._host, "server.port": self._port}
+        return rpc.call(SYSTEM, method, outcome, server)
+
+    return call
+
+
+def _of_channel(original: Any, rpc: Rpc) -> Any:
+    def call(self: Channel, method: str, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        outcome: Coroutine[Any, Any, bytes] = original(self, method, payload)
+        if not isinstance(method, str):
+            return outcome  # which raises TypeError
+        return rpc.call(SYSTEM, method, outcome)
+
+    return call
+
+
+def _of_peer(original: Any, rpc: Rpc) -> Any:
+    def call(self: ClientPeer, method: str, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        outcome: Coroutine[Any, Any, bytes] = original(self, method, payload)
+        if self._server._connections.get(self._public_key) is not None:
+            return outcome  # its channel sees to it
+        return rpc.call(SYSTEM, method, outcome)
+
+    return call
+
+
+def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
+    patches.replace(Request, "run", _of_request, rpc)
+    patches.replace(_channel, "run_inline", _inline, rpc)
+    patches.replace(_request, "_fail", _failing, rpc)
+    patches.replace(Channel, "_unsendable", _unsendable, rpc)
+    patches.replace(Channel, "_handle", _handling, rpc)
+
+
+def _of_request(original: Any, rpc: Rpc) -> Any:
+    async def run(self: Request) -> None:
+        key = (self._channel, self._call_id)
+        with rpc.serve(SYSTEM, self._method.name, key):
+            await original(self)
+
+    return run
+
+
+def _inline(original: Any, rpc: Rpc) -> Any:
+    def run_inline(channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
+        with rpc.serve(SYSTEM, method.name, (channel, call_id)):
+            original(channel, method, call_id, payload)
+
+    return run_inline
+
+
+def _failing(original: Any, rpc: Rpc) -> Any:
+    def fail(channel: Channel, method: Method, call_id: str, error: Exception) -> None:
+        rpc.note((channel, call_id), error)
+        original(channel, method, call_id, error)
+
+    return fail
+
+
+def _unsendable(original: Any, rpc: Rpc) -> Any:
+    def unsendable(self: Channel, call_id: str, error: Exception) -> None:
+        rpc.note((self, call_id), error)
+        original(self, call_id, error)
+
+    return unsendable
+
+
+def _handling(original: Any, rpc: Rpc) -> Any:
+    def handle(self: Channel, name: str, call_id: str, payload: bytes) -> None:
+        method = self._registry.find(name)
+        handling = self._admission.handling
+        original(self, name, call_id, payload)
+        if self._stopping:
+            rpc.refuse(SYSTEM, OTHER if method is None else name, "stopping")
+        elif method is None:
+            rpc.refuse(SYSTEM, OTHER, "UnknownMethod", original=name)
+        elif method.mode is not Mode.INLINE and self._admission.handling == handling:
+            rpc.refuse(SYSTEM, name, "Overloaded")
+
+    return handle
