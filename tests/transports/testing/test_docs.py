@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.examples.pages import Block, blocks
-from tests.transports.testing.test_plugin import PLUGIN
 
 pytest_plugins = ("pytester",)
 
@@ -14,8 +13,8 @@ SAVED = [block for block in blocks("docs/testing.md", "python") if block.file]
 
 @pytest.mark.parametrize("block", SAVED, ids=[block.file for block in SAVED])
 def test_what_is_to_be_saved_passes(pytester: pytest.Pytester, block: Block) -> None:
-    pytester.makeini(f"[pytest]\naddopts = -p {PLUGIN} -p no:cacheprovider --strict-markers\n")
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider --strict-markers\n")
     pytester.path.joinpath(block.file).write_text(block.text, encoding="utf-8")
-    outcomes = pytester.runpytest_inprocess().parseoutcomes()
+    outcomes = pytester.runpytest_subprocess().parseoutcomes()
     assert set(outcomes) <= {"passed", "skipped"}
     assert outcomes["passed"] >= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -18,8 +19,8 @@ PLUGIN = "wirecore_trio.testing._plugin"
 
 @pytest.fixture
 def tests(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder of tests whose pytest has the plugin."""
-    pytester.makeini(f"[pytest]\naddopts = -p {PLUGIN} -p no:cacheprovider --strict-markers\n")
+    """A folder of tests, whose pytest has the plugin as every one has where this is installed."""
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider --strict-markers\n")
     return pytester
 
 
@@ -34,8 +35,10 @@ def test_it_loads_neither_trio_nor_wirecore_before_a_test_asks_for_it() -> None:
         f"import pytest, sys\nbefore = set(sys.modules)\nimport {PLUGIN}\n"
         f"print([name for name in {heavy!r} if name in set(sys.modules) - before])"
     )
+    # Whoever asks for a backend has it loaded at once, to be told if it can't be had.
+    env = {name: value for name, value in os.environ.items() if name != "WIRECORE_BACKEND"}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -100,7 +103,7 @@ def test_of_no_network(wirecore_run):
 
 def test_its_fixtures(tests: pytest.Pytester) -> None:
     tests.makepyfile(TESTS)
-    tests.runpytest_inprocess().assert_outcomes(passed=5)
+    tests.runpytest_subprocess().assert_outcomes(passed=5)
 
 
 def test_a_seed_of_ones_own(tests: pytest.Pytester) -> None:
@@ -117,7 +120,7 @@ def test_a_seed_of_ones_own(tests: pytest.Pytester) -> None:
             assert wirecore_network.faults is wirecore_faults
         """
     )
-    tests.runpytest_inprocess().assert_outcomes(passed=2)
+    tests.runpytest_subprocess().assert_outcomes(passed=2)
 
 
 def test_what_is_left_over_fails_the_test(tests: pytest.Pytester) -> None:
@@ -142,7 +145,7 @@ def test_what_is_left_over_fails_the_test(tests: pytest.Pytester) -> None:
                 pass
         """
     )
-    done = tests.runpytest_inprocess()
+    done = tests.runpytest_subprocess()
     done.assert_outcomes(failed=2)
     done.stdout.fnmatch_lines(["*LeftOver: not closed at the end of the test: a timer of *"])
     done.stdout.fnmatch_lines(["*'never sent' was expected, and not the end*"])
@@ -163,7 +166,7 @@ def test_a_clock_of_another_plugin_is_left_alone(tests: pytest.Pytester) -> None
         """
     )
     tests.makepyfile("def test_clock(autojump_clock): assert autojump_clock == 'theirs'")
-    tests.runpytest_inprocess().assert_outcomes(passed=1)
+    tests.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_under_anyio_a_network_is_entered_by_hand(tests: pytest.Pytester) -> None:
@@ -185,4 +188,4 @@ def test_under_anyio_a_network_is_entered_by_hand(tests: pytest.Pytester) -> Non
         """
     )
     pytest.importorskip("anyio")
-    tests.runpytest_inprocess().assert_outcomes(passed=1)
+    tests.runpytest_subprocess().assert_outcomes(passed=1)
