@@ -13,7 +13,15 @@ from tests.transports.conftest import Run
 from tests.transports.engine.scripted import Line, Scripted
 from wirecore.errors import InvalidOption
 from wirecore_trio import engine, testing
-from wirecore_trio.engine import Callbacks, CloseMessage, Engine, Handler, Options, Session
+from wirecore_trio.engine import (
+    Callbacks,
+    CloseMessage,
+    Engine,
+    Handler,
+    NotConnected,
+    Options,
+    Session,
+)
 
 URL = "ws://feed.example/"
 
@@ -133,13 +141,18 @@ def test_what_a_plain_function_hands_on_is_awaited(run: Run) -> None:
     async def story() -> None:
         got: list[str] = []
 
+        async def later(message: str) -> None:
+            await trio.lowlevel.checkpoint()
+            got.append(message)
+
         class Later:
+            """No coroutine, and awaited all the same."""
+
             def __init__(self, message: str) -> None:
                 self.message = message
 
             def __await__(self) -> Any:
-                yield from trio.lowlevel.checkpoint().__await__()
-                got.append(self.message)
+                return later(self.message).__await__()
 
         callbacks = Callbacks()
         callbacks.on_message(lambda session, message: Later(message))
@@ -242,3 +255,75 @@ def test_one_that_raises_is_logged_and_the_engine_goes_on(
         and str(record.exc_info[1]) == "injected"
         for record in caplog.records
     )
+
+
+def test_a_last_word_in_on_close(run: Run) -> None:
+    """Where this end closes; where the peer has, nothing can be sent."""
+
+    async def story() -> None:
+        adapter, callbacks = Scripted(), Callbacks()
+        told: list[str] = []
+
+        @callbacks.on_close
+        async def say_bye(session: Session, details: object) -> None:
+            try:
+                await session.send("bye")
+            except NotConnected:
+                told.append("too late")
+
+        async with Engine(URL, callbacks, adapter=adapter) as client:
+            adapter.lines[0].lose()
+            await trio.sleep(1)
+            await client.stop()
+        assert [line.sent for line in adapter.lines] == [[], ["bye"]]
+        assert told == ["too late"]
+
+    run(story)
+
+
+def test_stop_in_on_message(run: Run) -> None:
+    """It waits for the end, which doesn't wait for on_message."""
+
+    async def story() -> None:
+        adapter, callbacks = Scripted(), Callbacks()
+        told: list[str] = []
+
+        @callbacks.on_message
+        async def stop(session: Session, message: str) -> None:
+            await client.stop()
+            told.append("stopped")
+
+        callbacks.on_close(lambda session, details: told.append("on_close"))
+        async with Engine(URL, callbacks, Options(workers=1), adapter=adapter) as client:
+            adapter.lines[0].bring("m1", "m2")
+            await client.wait_ended()
+            await trio.testing.wait_all_tasks_blocked()
+            assert told == ["on_close", "stopped"]
+
+    run(story)
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["at first", "again"])
+def test_stop_in_on_open_ends_the_attempt(run: Run, at: int) -> None:
+    async def story() -> None:
+        adapter, callbacks = Scripted(), Callbacks()
+
+        @callbacks.on_open
+        async def stop(session: Session) -> None:
+            if session.number == at:
+                await client.stop()
+
+        client = Engine(URL, callbacks, adapter=adapter, autostart=False)
+        async with client:
+            if at == 1:
+                with pytest.raises(engine.EngineStartError):
+                    await client.start()
+            else:
+                await client.start()
+                client.restart()
+                await client.wait_ended()
+            assert not client.is_started
+            assert adapter.line is None
+        assert len(adapter.lines) == at
+
+    run(story)

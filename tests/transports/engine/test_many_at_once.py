@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import trio
 import trio.testing
 
 from tests.transports.conftest import Run
 from tests.transports.engine.scripted import ScriptedMany
-from wirecore_trio.engine import Callbacks, Engine, Message, Options, Session
+from wirecore_trio import testing
+from wirecore_trio.engine import (
+    Callbacks,
+    CloseDetails,
+    ConnectionClosed,
+    Engine,
+    Message,
+    NotConnected,
+    Options,
+    Session,
+)
 
 URL = "ws://feed.example/"
 
@@ -16,9 +28,7 @@ TEN = [f"m{number}" for number in range(1, 11)]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_they_start_in_order_as_many_at_a_time_as_there_are_workers(
-    run: Run, workers: int
-) -> None:
+def test_they_start_in_order_as_many_at_a_time_as_there_are_workers(run: Run, workers: int) -> None:
     async def story() -> None:
         started: list[tuple[float, Message]] = []
         callbacks = Callbacks()
@@ -66,8 +76,11 @@ def test_who_pauses_reads_on_where_the_callbacks_are(run: Run) -> None:
 
 
 @pytest.mark.parametrize("ask", ["restart", "exit"])
+@pytest.mark.parametrize("fails", [False, True], ids=["", "fails"])
 @pytest.mark.parametrize("blocks", [False, True], ids=["at once", "later"])
-def test_after_restart_and_exit_the_others_are_dropped(run: Run, ask: str, blocks: bool) -> None:
+def test_after_restart_and_exit_the_others_are_dropped(
+    run: Run, ask: str, blocks: bool, fails: bool
+) -> None:
     async def story() -> None:
         got: list[Message] = []
         callbacks = Callbacks()
@@ -79,6 +92,8 @@ def test_after_restart_and_exit_the_others_are_dropped(run: Run, ask: str, block
                 if blocks:
                     await trio.sleep(1)
                 getattr(session, ask)()
+                if fails:
+                    raise ValueError("injected")
 
         adapter = ScriptedMany()
         async with Engine(URL, callbacks, Options(workers=1), adapter=adapter) as client:
@@ -125,3 +140,39 @@ def test_what_came_before_the_end_is_given_out(run: Run) -> None:
         assert told == ["m1", "m2", "injected", "m3", 4000, None]
 
     run(story)
+
+
+def test_of_wirecores_own_adapter_none_is_lost_and_the_end_comes_last() -> None:
+    """Interrupted by pauses again and again, in which some are read by hand."""
+    sent = [f"m{number}" for number in range(2000)]
+
+    async def feed(peer: testing.ScriptedPeer) -> None:
+        await peer.accept()
+        for message in sent:
+            await peer.send(message)
+        await peer.close(4000, "that's all")
+
+    async def story() -> None:
+        got: list[Message] = []
+        ends: list[CloseDetails | None] = []
+        callbacks = Callbacks()
+
+        @callbacks.on_message
+        async def take(session: Session, message: Message) -> None:
+            got.append(message)
+            if len(got) % 7 == 0:
+                await trio.lowlevel.checkpoint()
+
+        callbacks.on_close(lambda session, details: ends.append(details))
+        options = Options(workers=1, auto_reconnect=False)
+        async with testing.engine_pair(callbacks, feed, options=options) as client:
+            with suppress(NotConnected, ConnectionClosed):
+                while True:
+                    async with client.pause() as session:
+                        got.append(await session.receive())
+                    await trio.lowlevel.checkpoint()
+            await client.wait_ended()
+        assert got == sent
+        assert ends == [CloseDetails(4000, "that's all")]
+
+    testing.run(story)

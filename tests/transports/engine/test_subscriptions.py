@@ -329,15 +329,14 @@ def test_an_acknowledges_that_fails_acknowledges_nothing(
     async def story() -> None:
         adapter = Scripted()
         client, got = make(adapter)
-        async with client:
-            async with trio.open_nursery() as nursery:
 
-                async def subscribe() -> None:
-                    await client.subscribe("a", lambda message: 1 // len(message) == 1)
+        async def subscribe() -> None:
+            await client.subscribe("a", lambda message: 1 // len(message) == 1)
 
-                nursery.start_soon(subscribe)
-                await settle()
-                adapter.lines[0].bring("", "!")
+        async with client, trio.open_nursery() as nursery:
+            nursery.start_soon(subscribe)
+            await settle()
+            adapter.lines[0].bring("", "!")
         assert got == ["", "!"]
 
     run(story)
@@ -381,5 +380,24 @@ def test_arguments(run: Run) -> None:
             with pytest.raises(errors.InvalidOption, match="ack_timeout must be above 0, not 0"):
                 await client.subscribe("a", is_("ok"), ack_timeout=0)
         assert adapter.lines[0].sent == []
+
+    run(story)
+
+
+def test_an_acknowledgement_that_is_read_by_hand_counts(run: Run) -> None:
+    """Or who pauses just after a restart would bring about the next one."""
+
+    async def story() -> None:
+        adapter = Scripted()
+        client, _ = make(adapter)
+        async with client:
+            await subscribed(client, adapter, "a")
+            client.restart()
+            await settle()
+            async with client.pause() as session:
+                adapter.lines[1].bring("a ok")
+                assert await session.receive() == "a ok"
+            await trio.sleep(100)
+            assert client.session is session
 
     run(story)

@@ -20,7 +20,7 @@ from .._tasks import HiddenNursery
 from ._handler import Callbacks, Handler, functions_of
 from ._options import Options
 from ._runner import Runner
-from ._spans import OtelSpans, Spans
+from ._spans import Spans
 from ._subscriptions import Subscription, Subscriptions, checked_message
 from .adapters import Adapter, Message, WirecoreAdapter
 
@@ -262,4 +262,6 @@ class Engine:
 def _spans(provider: TracerProvider | bool | None) -> Spans:
     if provider is None or provider is False:
         return Spans()
+    from ._otel_spans import OtelSpans  # OpenTelemetry is an extra
+
     return OtelSpans(None if provider is True else provider)

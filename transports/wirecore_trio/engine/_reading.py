@@ -31,6 +31,8 @@ logger = logging.getLogger("wirecore.engine")
 _NONE: Final = object()
 
 
+_FAILED: Final = "on_message failed; the engine goes on"
+
 #: Messages that callbacks may get in a row before other tasks have their turn.
 _IN_A_ROW: Final = 64
 
@@ -130,29 +132,38 @@ class Reading:
         """Read and call, as long as nothing blocks, and nobody else wants the turn."""
         turn, queue = self._turn, self._session.queue
         task = trio.lowlevel.current_task()
-        self._calling[task] = None
+        begun = False
         try:
             with trio.CancelScope() as scope:
                 while not turn.is_wanted:
-                    if queue:
+                    if not queue:
+                        if not await self._fetch(scope):
+                            return
+                    elif begun:
                         await trio.lowlevel.checkpoint()
-                    elif not await self._fetch(scope):
+                    begun = True
+                    if turn.is_wanted:
                         return
-                    else:
-                        self._calling[task] = None
-                    for _ in range(min(len(queue), _IN_A_ROW)):
-                        if turn.is_wanted:
-                            break
-                        rest = self._begin(queue.popleft())
-                        if rest is not None:
-                            self._blocks()
-                            await self._finish(rest)
-                            if not turn.is_mine():
-                                return
+                    self._calling[task] = None
+                    rest = self._give_out()
+                    if rest is not None:
+                        self._blocks()
+                        await self._finish(rest)
+                        if not turn.is_mine():
+                            return
         finally:
             self._calling.pop(task, None)
             if self._asked:
                 self._act(task, None)
+
+    def _give_out(self) -> Awaitable[None] | None:
+        """Call on_message for what is queued, but not for ever; what is left of one that blocks."""
+        turn, queue, begin = self._turn, self._session.queue, self._begin
+        for _ in range(min(len(queue), _IN_A_ROW)):
+            rest = begin(queue.popleft())
+            if rest is not None or turn.over:  # nobody else ran, who could want the turn
+                return rest
+        return None
 
     async def _fetch(self, scope: trio.CancelScope) -> bool:
         """Wait for messages, and queue them; False where the connection has ended.
@@ -231,8 +242,7 @@ class Reading:
 
     def _begin(self, message: Message) -> Awaitable[None] | None:
         """*message* goes to who wants it; what is left of on_message, if anything."""
-        waiting = self._waiting
-        if waiting:
+        if self._waiting:
             self._runner.subscriptions.offer(message)
             if self._turn.over:
                 return None
@@ -241,14 +251,14 @@ class Reading:
         try:
             return first_step(self._on_message, self._session, message)
         except Exception:
-            logger.exception("on_message failed; the engine goes on")
+            logger.exception(_FAILED)
             return None
 
     async def _finish(self, rest: Awaitable[None]) -> None:
         try:
             await rest
         except Exception:
-            logger.exception("on_message failed; the engine goes on")
+            logger.exception(_FAILED)
 
     async def _dispatch(self, message: Message, context: Any) -> None:
         if self._turn.over:

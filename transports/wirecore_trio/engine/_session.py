@@ -109,6 +109,8 @@ class Session:
         except ConnectionClosed as error:
             self.note_loss(error)
             raise
+        if self._runner.subscriptions.waiting:
+            self._runner.subscriptions.offer(message)
         return message
 
     def note_loss(self, error: ConnectionLost) -> CloseDetails:

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 
-def first_step(function: Callable[..., Any], *arguments: object) -> Awaitable[None] | None:
+def first_step(
+    function: Callable[..., Any], session: object, message: object
+) -> Awaitable[None] | None:
     """Call *function*, which may be async. None where it is through; else its rest, to be awaited.
 
     What *function* gives is of no interest. Raises what it raises, as does the rest.
     """
-    given = function(*arguments)
+    given = function(session, message)
     if type(given) is not types.CoroutineType:
         if given is None or not hasattr(given, "__await__"):
             return None

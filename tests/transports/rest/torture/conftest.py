@@ -43,10 +43,10 @@ def plain() -> Iterator[Plain]:
         yield get
 
 
-@pytest.fixture(scope="session")
-def gateway(backend: Backend) -> Iterator[GatewayPlace]:
-    """A gateway and its publisher."""
-    with on_gateway(backend) as place:
+@pytest.fixture(scope="session", params=["hypercorn", "uvicorn"])
+def gateway(backend: Backend, request: pytest.FixtureRequest) -> Iterator[GatewayPlace]:
+    """A gateway on each of these, and its publisher."""
+    with on_gateway(backend, request.param) as place:
         yield place
 
 

@@ -1,4 +1,4 @@
-"""The same application four times: twice on uvicorn, on hypercorn, and behind a gateway on that.
+"""The same application: twice on uvicorn, on hypercorn, and behind a gateway on either.
 
 Each runs in a thread of its own, on real sockets.
 """
@@ -19,7 +19,10 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from tests.transports.rest.torture.recorder import PATIENCE, Recorder
+from wirecore_cli.tunnel.bounded_http import BoundedHttp
+from wirecore_cli.tunnel.under_uvicorn import UnderUvicorn
 from wirecore_trio import rest
+from wirecore_trio._listeners import open_listeners
 from wirecore_trio.rest.gateway import Gateway, Route
 
 if TYPE_CHECKING:
@@ -152,9 +155,25 @@ def on_hypercorn() -> Iterator[Place]:
         yield Place("hypercorn", port, recorder)
 
 
+class _LargeHeads(BoundedHttp):
+    max_head = LARGE_HEAD
+
+
+async def _under_uvicorn(nursery: trio.Nursery, app: Any) -> int:
+    """As :func:`_under_hypercorn`, with what ``wirecore tunnel gateway`` has."""
+    sockets = await open_listeners("127.0.0.1", 0)
+    port: int = sockets[0].getsockname()[1]
+    front = UnderUvicorn(app, certificate=None, max_message_size=2**24, http=_LargeHeads)
+    await nursery.start(front.serve, sockets)
+    return port
+
+
+_UNDER = {"hypercorn": _under_hypercorn, "uvicorn": _under_uvicorn}
+
+
 @contextmanager
-def on_gateway(backend: Backend) -> Iterator[GatewayPlace]:
-    """Published through a gateway, which has one route."""
+def on_gateway(backend: Backend, under: str) -> Iterator[GatewayPlace]:
+    """Published through a gateway, which has one route; *under*: the server that it is on."""
     recorder = Recorder()
     passed: list[tuple[str, bytes]] = []
 
@@ -169,7 +188,7 @@ def on_gateway(backend: Backend) -> Iterator[GatewayPlace]:
 
         async with trio.open_nursery() as nursery:
             bound = await nursery.start(server.serve, "127.0.0.1", 0)
-            port = await _under_hypercorn(nursery, watched)
+            port = await _UNDER[under](nursery, watched)
             url = f"ws://127.0.0.1:{bound.port}/"
             async with rest.connect(url, recorder, metadata="torture", backend=backend) as client:
                 with trio.fail_after(PATIENCE):
@@ -181,5 +200,5 @@ def on_gateway(backend: Backend) -> Iterator[GatewayPlace]:
 
     with _on_trio(main) as ((port, server, client), call):
         yield GatewayPlace(
-            "gateway", port, recorder, passed, server=server, client=client, call=call
+            f"gateway on {under}", port, recorder, passed, server=server, client=client, call=call
         )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._contract import Adapter, AlreadyConnected, Message
+from ._contract import Adapter, AlreadyConnected, Message, ReceivesMany
 from ._own import WirecoreAdapter
 
 if TYPE_CHECKING:
     from ._websockets import WebsocketsAdapter
 
-__all__ = ["Adapter", "AlreadyConnected", "Message", "WebsocketsAdapter", "WirecoreAdapter"]
+__all__ = [
+    "Adapter",
+    "AlreadyConnected",
+    "Message",
+    "ReceivesMany",
+    "WebsocketsAdapter",
+    "WirecoreAdapter",
+]
 
 
 def __getattr__(name: str) -> Any:

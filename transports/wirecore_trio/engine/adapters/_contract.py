@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import trio
 
@@ -11,7 +11,8 @@ from wirecore.errors import InvalidState
 
 from ..._errors import NotConnected
 
-Message = str | bytes
+#: A whole message: ``str`` for text, ``bytes`` for binary.
+Message: TypeAlias = str | bytes
 
 
 class Adapter(Protocol):
