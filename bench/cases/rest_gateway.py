@@ -1,9 +1,9 @@
 """The gateway beside a reverse proxy on Go's net/http/httputil: a POST that an application echoes.
 
 Callers speak plain HTTP/1.1 with connections kept alive, by Go's net/http, to all alike. Behind
-wirecore's gateway, which runs under hypercorn, a publisher has dialled in; behind Go's proxy stands
-uvicorn; both with the same application. What either server makes of that application by itself,
-with nothing between, tells where the time goes.
+wirecore's gateway, under hypercorn and under uvicorn, a publisher has dialled in; behind Go's proxy
+stands uvicorn; all with the same application. What either server makes of that application by
+itself, with nothing between, tells where the time goes.
 
 Nothing is pinned: a program in Go spreads over the cores that it gets.
 """
@@ -21,12 +21,15 @@ _CALLERS = "go/http"
 _UPSTREAM = json.dumps([sys.executable, "-m", "bench.peers", "httpx2_uvicorn", "serve"])
 
 GATEWAY = Contender("wirecore gateway", _CALLERS, "wirecore_gateway", environment=COMPILED)
+UNDER_UVICORN = Contender(
+    "wirecore gateway, uvicorn", _CALLERS, "wirecore_gateway_uvicorn", environment=COMPILED
+)
 PROXY = Contender("Go's ReverseProxy", _CALLERS, "go/proxy", serve={"upstream": _UPSTREAM})
 HYPERCORN = Contender("hypercorn alone", _CALLERS, "hypercorn_rest")
 UVICORN = Contender("uvicorn alone", _CALLERS, "httpx2_uvicorn")
 
-CONTENDERS = (GATEWAY, PROXY, HYPERCORN, UVICORN)
-GOALS = (Goal(GATEWAY.name, PROXY.name, 0.2, None),)
+CONTENDERS = (GATEWAY, UNDER_UVICORN, PROXY, HYPERCORN, UVICORN)
+GOALS = (Goal(UNDER_UVICORN.name, PROXY.name, 0.2, None),)
 
 
 def rows() -> list[Row]:

@@ -96,7 +96,7 @@ def test_an_application_through_a_gateway(wirecore: Wirecore) -> None:
 def test_what_can_be_published(wirecore: Wirecore, reference: str) -> None:
     gateway = wirecore.serve_gateway("--no-live", lines=2)
     wirecore.publish(gateway, reference, "--name", "shop")
-    assert get(f"{gateway.url}/shop/x") == (200, "|/x|shop")
+    assert get(f"{gateway.url}/shop/x") == (200, "/shop|/shop/x|shop")
 
 
 def test_an_application_that_needs_asyncio(wirecore: Wirecore) -> None:
@@ -114,7 +114,7 @@ def test_routes(wirecore: Wirecore) -> None:
     wirecore.publish(gateway, "tunnel_app:app", "--name", "shop")
     assert get(f"{gateway.url}/a", Host="shop.example.org") == (200, "|/a|shop")
     assert get(f"{gateway.url}/kept/a") == (200, "|/kept/a|shop")
-    assert get(f"{gateway.url}/api/a") == (200, "|/a|shop")
+    assert get(f"{gateway.url}/api/a") == (200, "/api|/api/a|shop")
     assert get(f"{gateway.url}/wiki/a")[0] == 503
     assert get(f"{gateway.url}/a", Host="meta.example.org")[0] == 503
     assert get(f"{gateway.url}/shop/a")[0] == 404
@@ -141,13 +141,25 @@ def test_tls_on_both_sides(wirecore: Wirecore, folder: Path) -> None:
     wirecore.publish(
         gateway, "tunnel_app:app", "--name", "shop", "--cafile", str(folder / "cert.pem")
     )
-    assert get(f"{gateway.url}/shop/a") == (200, "|/a|shop")
+    assert get(f"{gateway.url}/shop/a") == (200, "/shop|/shop/a|shop")
     refused = wirecore(
         *("tunnel", "publish", "tunnel_app:app", "--name", "shop"),
         *("--connect", gateway.publishers),
     )
     assert "(--cafile names whose certificates are trusted" in refused.err
     assert refused.status == 3
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
+def test_on_either_server(wirecore: Wirecore, folder: Path, server: str, *, secure: bool) -> None:
+    write_certificate(folder)
+    cert = ("--cert", "cert.pem", "--key", "cert.key") if secure else ()
+    gateway = wirecore.serve_gateway("--server", server, *cert)
+    trusted = ("--cafile", str(folder / "cert.pem")) if secure else ()
+    wirecore.publish(gateway, "tunnel_app:app", "--name", "shop", *trusted)
+    assert get(f"{gateway.url}/shop/a") == (200, "/shop|/shop/a|shop")
+    assert get(f"{gateway.url}/none/a")[0] == 503
 
 
 # --- who may publish ----------------------------------------------------------------------------
@@ -216,7 +228,7 @@ def test_a_gateway_that_comes_back(wirecore: Wirecore) -> None:
     port = gateway.publishers.rstrip("/").rpartition(":")[2]
     again = wirecore.serve_gateway("--publishers", f"127.0.0.1:{port}")
     publishing.logged(f"connected to ws://127.0.0.1:{port}/ again")
-    assert get(f"{again.url}/shop/a") == (200, "|/a|shop")
+    assert get(f"{again.url}/shop/a") == (200, "/shop|/shop/a|shop")
 
 
 @needs_signals
@@ -230,7 +242,7 @@ def test_requests_that_run_are_answered(wirecore: Wirecore, folder: Path, stoppe
         ends.signal(signal.SIGTERM)
         ends.logged("SIGTERM: draining")
         (folder / "go").touch()
-        assert asking.result() == (200, "|/hold|shop")
+        assert asking.result() == (200, "/shop|/shop/hold|shop")
     done = ends.end()
     assert (done.status, done.out) == (0, b"")
     assert "Traceback" not in done.err
@@ -357,6 +369,6 @@ def test_a_port_that_is_taken(wirecore: Wirecore) -> None:
 
 
 def test_without_the_extra(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wirecore_cli.extras._installed", lambda name: name != "hypercorn")
-    line = here("tunnel", "gateway").failed(2)
+    monkeypatch.setattr("wirecore_cli.extras.is_installed", lambda name: name != "hypercorn")
+    line = here("tunnel", "gateway", "--server", "hypercorn").failed(2)
     assert line == "the gateway needs hypercorn: pip install 'wirecore[tunnel]'"

@@ -53,7 +53,7 @@ PAGES = {
     "docs/pool-gob.md": 1,
     "docs/pool.md": 4,
     "docs/protocols.md": 2,
-    "docs/rest-asyncio.md": 4,
+    "docs/rest-asyncio.md": 5,
     "docs/rest.md": 8,
     "docs/start.md": 1,
     "docs/telemetry.md": 2,

@@ -25,18 +25,19 @@ def missing_of_extras() -> dict[str, list[str]]:
         if name is None or extra is None or extra[1] in _OF_DEVELOPERS:
             continue
         missing = extras.setdefault(extra[1], [])
-        if not _installed(name[0]):
+        if not is_installed(name[0]):
             missing.append(name[0])
     return extras
 
 
 def require_extra(extra: str, distribution: str, *, what: str) -> None:
     """Raise Failure unless *distribution*, which *what* needs and *extra* brings, is installed."""
-    if not _installed(distribution):
+    if not is_installed(distribution):
         raise Failure(f"{what} needs {distribution}: pip install 'wirecore[{extra}]'", Status.USAGE)
 
 
-def _installed(distribution: str) -> bool:
+def is_installed(distribution: str) -> bool:
+    """Whether *distribution* is there."""
     try:
         metadata.distribution(distribution)
     except metadata.PackageNotFoundError:

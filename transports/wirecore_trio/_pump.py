@@ -481,6 +481,12 @@ class Pump:
         else:
             self.end(None)
 
+    def cut(self, error: errors.LocalLimitExceeded) -> None:
+        """End it for a peer that doesn't read: *error* says how much would wait for it."""
+        # Memory comes before what such a peer asks for.
+        logger.warning("a peer that doesn't read is cut: %s", error)
+        self.end(trio.BrokenResourceError(f"the peer doesn't read: {error}"))
+
     def end(self, error: BaseException | None) -> None:
         """Close the link now and say so to the owner. Idempotent."""
         if self.ended:

@@ -53,6 +53,30 @@ def shown(records: list[Record]) -> str:
         "Set-Cookie",
         "sessionKey",
         "privateKey",
+        # Names of one case, as HTTP/2 and ASGI have them.
+        "x-authtoken",
+        "X-Authtoken",
+        "accesstoken",
+        "REFRESHTOKEN",
+        "clientsecret",
+        "secretaccesskey",
+        "userpassword",
+        "passwordconfirm",
+        "PassWord",
+        "mypwd",
+        "oauthcode",
+        "accountkey",
+        "sessioncookies",
+        "tokenvalue",
+        "userpass",
+        "db_pass",
+        "JSESSIONID",
+        "session_id",
+        "sessionId",
+        # Of forms.
+        "user[password]",
+        "pass%77ord",
+        "user%5Btoken%5D",
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -60,7 +84,33 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["monkey", "keyboard", "tokenizer", "author", "Sec-WebSocket-Key", "name", "id", ""]
+    "name",
+    [
+        "monkey",
+        "turnkey",
+        "whiskey",
+        "hockey",
+        "keyboard",
+        "keyword",
+        "tokenizer",
+        "tokenization",
+        "author",
+        "authority",
+        "authentic",
+        "secretary",
+        "secretion",
+        "compass",
+        "bypass",
+        "pass_count",
+        "passenger",
+        "cookiecutter",
+        "signal",
+        "session",
+        "Sec-WebSocket-Key",
+        "name",
+        "id",
+        "",
+    ],
 )
 def test_names_of_others(name: str) -> None:
     assert not is_secret(name)
@@ -98,6 +148,27 @@ TEXTS = [
     f'{{"url": "wss://ann:{SECRET}@example.com/?token={SECRET}"}}',
     f"login with Bearer {SECRET}, please",
     f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}",
+    f'{{"refreshtoken": "{SECRET}"}}',
+    f"user[password]={SECRET}&page=2",
+    f"page=2&pass%77ord={SECRET}",
+    f"user%5Bpassword%5D={SECRET}",
+    f"password => {SECRET}",
+    f'$_POST["password"] = "{SECRET}"',
+    f'"password"\n\n\n\n\n\n: "{SECRET}"',
+    f"user: ann\npassword: |\n  {SECRET}\n\n  and {SECRET}\npage: 2",
+    f"password: >-\r\n  {SECRET}",
+    f'WWW-Authenticate: Digest realm="us", nonce="{SECRET}", opaque="{SECRET}"',
+    f"Digest username=ann, response={SECRET}",
+    f"use Digest {SECRET}==, please",
+    f'form-data; name="password"\r\n\r\n{SECRET}\r\n{SECRET}\r\n--x',
+    f"Form-Data; name=token\r\nContent-Type: text/plain\r\n\r\n{SECRET}",
+    f'{{"name": "password", "value": "{SECRET}"}}',
+    f'{{"Value": "{SECRET}", "Name": "apikey"}}',
+    f'[["x-authtoken", "{SECRET}"]]',
+    f'no JSON {{"name": "password", "value": "{SECRET}"}}',
+    f"<user><password kind='x'>{SECRET}</password></user>",
+    f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    f"ghp_{SECRET}",
 ]
 
 
@@ -123,6 +194,11 @@ def test_secrets_in_texts(text: str, protocol: str) -> None:
         "https://example.com/x?page=2",
         '{"a": [1, 2.5, "x"]}',
         "2026-11-20T12:00:00Z",
+        '{"keyboard": "qwerty", "author": "ann", "name": "page", "value": 2}',
+        'form-data; name="page"\n\n2\n--x',
+        "<author>ann</author> a => b",
+        'Bearer realm="us", error="invalid_token"',
+        "note: |\n  keyboards",
     ],
 )
 def test_all_else_is_shown_as_it_is(text: str) -> None:
@@ -154,6 +230,42 @@ def test_secrets_in_the_handshake() -> None:
     )
     assert ["authorization", "Bearer [masked, 17-32]"] in records[0].told.fields["headers"]
     assert "hunter2" in shown(observe(pieces, show_secrets=True))
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (f"/p?a=1;token={SECRET}&b=2", "/p?a=1;token=[masked, 17-32]&b=2"),
+        (f"/p?pass%77ord={SECRET}", "/p?pass%77ord=[masked, 17-32]"),
+        (f"/p?user[password]={SECRET}", "/p?user[password]=[masked, 17-32]"),
+        (f"/p?accesstoken={SECRET}#x", "/p?accesstoken=[masked, 17-32]"),
+        (f"/p;jsessionid={SECRET}?page=2", "/p;jsessionid=[masked, 17-32]?page=2"),
+        ("/p?next=http://a:hunter2@x/&page=2", "/p?next=http://[masked, 9-16]@x/&page=2"),
+        ("/p?keyboard=qwerty;author=ann", "/p?keyboard=qwerty;author=ann"),
+    ],
+)
+def test_secrets_in_targets(target: str, says: str) -> None:
+    assert Masker().target(target) == says
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("chat, v4.channel.k8s.io, wirecore.rest.v1, graphql-transport-ws", None),
+        (
+            f"v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.{SECRET}",
+            "v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.[masked, 17-32]",
+        ),
+        ("bearer.hunter2, chat", "bearer.[masked, 1-8], chat"),
+        ("access_token, hunter2, chat", "access_token, [masked, 1-8], chat"),
+        (f"chat, {SECRET}", "chat, [masked, 17-32]"),
+        ("openai-insecure-api-key.hunter2", "openai-insecure-api-key.[masked, 1-8]"),
+    ],
+)
+def test_secrets_in_subprotocols(value: str, says: str | None) -> None:
+    assert Masker().field("Sec-WebSocket-Protocol", value) == (says or value)
+    line = f"Sec-WebSocket-Protocol: {value}\r\n".encode()
+    assert "hunter2" not in shown(observe(upgrade(request=line, answer=line)))
 
 
 def test_secrets_in_the_answer_to_a_request_that_is_no_upgrade() -> None:

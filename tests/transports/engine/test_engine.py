@@ -328,6 +328,58 @@ def test_who_leaves_with_an_error_has_callbacks_cancelled(run: Run) -> None:
     run(story)
 
 
+def test_who_waits_for_the_end_hears_of_one_by_cancellation(run: Run) -> None:
+    async def story() -> None:
+        adapter, diary = Scripted(), Diary()
+        client = make(adapter, diary)
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(1):
+                async with client:
+                    nursery.start_soon(client.wait_ended)
+                    await trio.sleep_forever()
+        assert not client.is_started
+
+    run(story)
+
+
+def test_who_has_left_cant_start_it(run: Run) -> None:
+    async def story() -> None:
+        adapter, diary = Scripted(), Diary()
+        client = make(adapter, diary)
+        async with client:
+            pass
+        with pytest.raises(InvalidState, match="within its async with"):
+            await client.start()
+        assert adapter.line is None
+        assert len(adapter.lines) == 1
+
+    run(story)
+
+
+def test_exit_ends_a_second_start_too(run: Run) -> None:
+    async def story() -> None:
+        dialling = trio.Event()
+
+        async def take_time() -> None:
+            dialling.set()
+            await trio.sleep(5)
+
+        def on_dial(line: Line) -> Any:
+            return take_time() if line.number == 2 else None
+
+        adapter, diary = Scripted(on_dial), Diary()
+        async with make(adapter, diary) as client:
+            await client.stop()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.start)
+                await dialling.wait()
+                client.exit()
+            await client.wait_ended()
+        assert diary.what == ["on_open 1", "on_close none", "on_open 2", "on_close none"]
+
+    run(story)
+
+
 def test_who_is_cancelled_leaves_no_connection(run: Run) -> None:
     async def story() -> None:
         adapter, diary = Scripted(), Diary()
@@ -701,6 +753,32 @@ def test_a_pause_in_on_message(run: Run) -> None:
             adapter.lines[0].bring("m1")
             await trio.testing.wait_all_tasks_blocked()
         assert diary.what[1:4] == ["on_message 'm1'", "on_message done", "on_message 'm2'"]
+
+    run(story)
+
+
+def test_a_pause_in_on_open_ends_with_it(run: Run) -> None:
+    """It needn't ask, and may."""
+
+    async def story() -> None:
+        async def login(session: Session) -> None:
+            async with session.pause():
+                await session.send("login")
+                adapter.lines[-1].bring("welcome", "m1")
+                assert await session.receive() == "welcome"
+
+        adapter, diary = Scripted(), Diary()
+        async with make(adapter, diary, on_open=login) as client:
+            await wait(1)
+            async with client.pause():
+                diary.note("paused")
+        assert diary.what == [
+            "on_open 1",
+            "on_open done",
+            "on_message 'm1'",
+            "paused",
+            "on_close none",
+        ]
 
     run(story)
 

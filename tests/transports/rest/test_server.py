@@ -208,6 +208,64 @@ def test_draining_answers_what_runs(open_server: OpenServer, run_sockets: Run) -
     run_sockets(story)
 
 
+def test_a_publisher_that_leaves_loses_no_request(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """What was on its way when it said that it leaves is answered, or was certainly not sent."""
+
+    async def story() -> None:
+        answered = 0
+
+        async def ask(connection: rest.Connection) -> None:
+            nonlocal answered
+            while True:
+                try:
+                    response = await connection.request("POST", "/", content=b"x")
+                except errors.NotConnected:
+                    return  # another one may have it
+                assert response.status == 200
+                answered += 1
+
+        async with open_server() as world:
+            for _ in range(20):
+                async with trio.open_nursery() as nursery:
+                    async with world.connect(echo):
+                        [connection] = await world.joined()
+                        for _ in range(8):
+                            nursery.start_soon(ask, connection)
+                        before = answered
+                        while answered <= before + 20:  # no time passes while they are busy
+                            await trio.lowlevel.checkpoint()
+            assert answered > 400
+
+    run_sockets(story)
+
+
+def test_a_server_that_drains_gets_the_answers_that_it_waits_for(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    parked = Parked()
+
+    async def story() -> None:
+        bodies: list[bytes] = []
+
+        async def ask(connection: rest.Connection) -> None:
+            bodies.append((await connection.request("GET", "/slow")).body)
+
+        async with open_server() as world, world.connect(parked) as client:
+            [connection] = await world.joined()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, connection)
+                await parked.wait_for("/slow")
+                nursery.start_soon(world.server.drain)
+                await until(lambda: client.connection.leaving)
+                client._closing = True
+                parked.waiting["/slow"].set()
+            assert bodies == [b"/slow"]
+
+    run_sockets(story)
+
+
 def test_the_grace_of_a_drain(open_server: OpenServer, run_sockets: Run) -> None:
     parked = Parked()
 

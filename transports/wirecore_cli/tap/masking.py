@@ -5,64 +5,23 @@ What stands in a secret's place tells roughly how long it was, and nothing else 
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
+
+from .secret_names import is_secret
+from .secret_places import TOKEN, secrets_in, subprotocol_secrets
 
 #: How long a secret was, in characters: up to which of these.
 _CLASSES: Final = (8, 16, 32, 64, 256)
 
-#: Words of a name that make what it names a secret: access_token, apiKey, X-Client-Secret.
-_WORDS: Final = frozenset(
-    {
-        "apikey",
-        "auth",
-        "authorization",
-        "bearer",
-        "cookie",
-        "credential",
-        "credentials",
-        "jwt",
-        "key",
-        "keys",
-        "passphrase",
-        "passwd",
-        "password",
-        "passwords",
-        "pwd",
-        "secret",
-        "secrets",
-        "sig",
-        "signature",
-        "token",
-        "tokens",
-    }
-)
-#: Names that have such a word and hold no secret: what goes over the wire in an opening handshake.
-_OPEN: Final = frozenset({"sec-websocket-key"})
-
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_URL_USER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s?#@\"'<>]+)@")
-_SCHEME: Final = re.compile(
-    r"\b(Basic|Bearer|Digest|Negotiate|Token)([ \t]+)([^\s,;\"']{6,})", re.I
-)
-_JWT: Final = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)*")
-_HEADER: Final = re.compile(
-    r"^((?:proxy-)?authorization|(?:set-)?cookie)([ \t]*:[ \t]*)([^\r\n]+)", re.I | re.M
-)
-#: NAME=, NAME: or "NAME": and what may stand behind it, whose end may be missing.
-_NAME: Final = re.compile(r"(\\?[\"'])?(?P<name>[A-Za-z_][\w.-]{0,99})(?(1)\1)\s{0,4}[:=]\s{0,4}")
-_VALUE: Final = re.compile(
-    r"\\\"((?:[^\"\\]|\\[^\"])+)|\"((?:[^\"\\]|\\.)+)|'((?:[^'\\]|\\.)+)|([^\s&;,\"'\\]+)",
-    re.DOTALL,
-)
-#: What in a URL's query looks like a token, whatever its name.
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_.~+/=%-]{20,}")
-
-#: What is no secret, as it tells that there is none.
-_NOTHING: Final = frozenset({"null", "true", "false", "None"})
-
 #: How deep values are looked through.
 _MAX_DEPTH: Final = 60
+
+#: Members that say what the member "value" beside them is: {"name": "password", "value": "x"}.
+_NAMING: Final = frozenset({"name", "key", "field", "header", "param", "parameter", "id", "n", "k"})
+_NAMED: Final = frozenset({"value", "values", "val", "v"})
+
+#: Bytes that tell, before a piece of a text, whether the piece begins within a secret.
+_CONTEXT: Final = 1024
 
 
 def masked(secret: Any) -> str:
@@ -76,13 +35,6 @@ def masked(secret: Any) -> str:
     return f"[masked, {least} or more]"
 
 
-def is_secret(name: str) -> bool:
-    """Whether what has this name is a secret."""
-    if name.lower() in _OPEN:
-        return False
-    return any(word.lower() in _WORDS for word in _WORD.findall(name)) or name.lower() in _WORDS
-
-
 class Masker:
     """Masks secrets, unless *show_secrets*."""
 
@@ -93,35 +45,51 @@ class Masker:
         """*value*, which is a secret."""
         return value if self.show_secrets or not value else masked(value)
 
-    def text(self, text: str) -> str:
-        """*text* of any kind, whose end may be missing."""
+    def text(self, text: str, start: int = 0) -> str:
+        """*text* of any kind, whose end may be missing, from *start* on."""
         if self.show_secrets:
-            return text
-        if "://" in text:
-            text = _URL_USER.sub(lambda found: f"{found[1]}{masked(found[2])}@", text)
-        text = _HEADER.sub(lambda found: f"{found[1]}{found[2]}{_credentials(found[3])}", text)
-        text = _SCHEME.sub(lambda found: f"{found[1]}{found[2]}{masked(found[3])}", text)
-        text = _JWT.sub(lambda found: masked(found[0]), text)
-        if "=" in text or ":" in text:
-            text = _mask_pairs(text)
-        return text
+            return text[start:]
+        return _without(text, [found[1:] for found in secrets_in(text)], start)
+
+    def context(self, data: bytes) -> bytes:
+        """What of *data*, a piece of a text, has to stand before the next piece of it.
+
+        With that before it, :meth:`text` finds secrets that begin in *data* and end later.
+        """
+        if self.show_secrets:
+            return b""
+        text = data[-_CONTEXT:].decode("utf-8", "surrogateescape")
+        for origin, begin, end in secrets_in(text):
+            if end == len(text):
+                # However long it is, its beginning tells what follows.
+                text = text[origin : begin + 8].rstrip("\\")
+                break
+        else:
+            text = text[-256:]
+        return text.encode("utf-8", "surrogateescape")
 
     def target(self, target: str) -> str:
         """A request's target, whose query may hold tokens."""
         path, mark, query = target.partition("?")
         if not mark or self.show_secrets:
             return self.text(target)
-        return self.text(path) + mark + "&".join(map(_mask_parameter, query.split("&")))
+        pieces = []
+        for pair in query.split("&"):
+            pieces.append(";".join(map(self._parameter, pair.split(";"))))
+        return self.text(path) + mark + "&".join(pieces)
 
     def field(self, name: str, value: str) -> str:
         """The value of a header field."""
         if self.show_secrets or not value:
             return value
-        if name.lower() in ("authorization", "proxy-authorization"):
+        lower = name.lower()
+        if lower in ("authorization", "proxy-authorization"):
             return _credentials(value)
+        if lower == "sec-websocket-protocol":
+            return _without(value, subprotocol_secrets(value))
         if is_secret(name):
             return masked(value)
-        if name.lower() in ("location", "referer", "content-location"):
+        if lower in ("location", "referer", "content-location"):
             return self.target(value)
         return self.text(value)
 
@@ -134,13 +102,45 @@ class Masker:
         if depth == 0 and isinstance(value, dict | list):
             return "..."
         if isinstance(value, dict):
+            named = any(
+                name.lower() in _NAMING and isinstance(each, str) and is_secret(each)
+                for name, each in value.items()
+            )
             return {
-                name: _mask_member(each) if is_secret(name) else self.value(each, depth - 1)
+                name: _mask_member(each)
+                if is_secret(name) or (named and name.lower() in _NAMED)
+                else self.value(each, depth - 1)
                 for name, each in value.items()
             }
         if isinstance(value, list):
+            if len(value) == 2 and isinstance(value[0], str) and is_secret(value[0][:100]):
+                return [self.text(value[0]), _mask_member(value[1])]  # a pair
             return [self.value(each, depth - 1) for each in value]
         return value
+
+    def _parameter(self, pair: str) -> str:
+        name, mark, value = pair.partition("=")
+        if value and (is_secret(name) or TOKEN.fullmatch(value)):
+            return f"{name}{mark}{masked(value)}"
+        if not mark and TOKEN.fullmatch(name):
+            return masked(name)
+        return self.text(pair)
+
+
+def _without(text: str, secrets: list[tuple[int, int]], start: int = 0) -> str:
+    """*text* from *start* on, less the *secrets*, which may overlap."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted((max(begin, start), end) for begin, end in secrets if end > start):
+        if joined and begin < joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((begin, end))
+    parts: list[str] = []
+    at = start
+    for begin, end in joined:
+        parts += text[at:begin], masked(text[begin:end])
+        at = end
+    return "".join((*parts, text[at:]))
 
 
 def _credentials(value: str) -> str:
@@ -160,34 +160,4 @@ def _mask_member(value: Any) -> Any:
     return masked(value)
 
 
-def _mask_pairs(text: str) -> str:
-    """*text* less the values of names of secrets."""
-    parts: list[str] = []
-    at = 0
-    for found in _NAME.finditer(text):
-        # A name may stand in the value of another, be it a URL; but not in one that is masked.
-        if found.start() < at or not is_secret(found["name"]):
-            continue
-        value = _VALUE.match(text, found.end())
-        if (
-            value is None
-            or value[0].rstrip("]})") in _NOTHING
-            or text.startswith("[masked", found.end())
-        ):
-            continue
-        assert value.lastindex is not None
-        begin, end = value.span(value.lastindex)
-        if text[begin] in "{[":
-            end = len(text)  # who knows where it ends
-        parts += text[at:begin], masked(text[begin:end])
-        at = end
-    return "".join((*parts, text[at:]))
-
-
-def _mask_parameter(pair: str) -> str:
-    name, mark, value = pair.partition("=")
-    if value and (is_secret(name) or _TOKEN.fullmatch(value)):
-        return f"{name}{mark}{masked(value)}"
-    if not mark and _TOKEN.fullmatch(name):
-        return masked(name)
-    return pair
+__all__ = ["Masker", "is_secret", "masked"]

@@ -133,6 +133,10 @@ class Showing:
         text = target.decode("latin-1") if isinstance(target, bytes) else target
         return self.mask.target(self._cut(text))
 
+    def subprotocols(self, names: str) -> str:
+        """Those that a client offers, with commas between them, or the server's choice."""
+        return self.mask.field("sec-websocket-protocol", self._cut(names))
+
     def word(self, text: str) -> str:
         """A name of the peer's: a method, a code, an id, a reason."""
         return self.mask.text(self._cut(text))

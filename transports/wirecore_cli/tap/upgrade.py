@@ -33,18 +33,18 @@ class RequestHead:
         self.request = request
         showing = self._showing
         method, target = showing.word(request.method), showing.target(request.target)
-        subprotocols = [showing.word(each) for each in request.subprotocols]
+        subprotocols = showing.subprotocols(", ".join(request.subprotocols))
         fields = {
             "method": method,
             "target": target,
             "headers": showing.fields(request.headers),
-            "subprotocols": subprotocols,
+            "subprotocols": subprotocols.split(", ") if request.subprotocols else [],
         }
         about = [method, target, f"host {showing.word(request.host)}"]
         if request.origin is not None:
             about.append(f"origin {showing.mask.text(request.origin)}")
         if request.subprotocols:
-            about.append(f"subprotocols {', '.join(subprotocols)}")
+            about.append(f"subprotocols {subprotocols}")
         if request.extensions:
             about.append(f"offers {', '.join(each.name for each in request.extensions)}")
         kind = "upgrade" if request.is_upgrade else "request"
@@ -100,16 +100,17 @@ class ResponseHead:
         showing = self._showing
         chosen = find_field(headers, b"sec-websocket-protocol")
         self.subprotocol = None if chosen is None else chosen.decode("latin-1")
+        shown = None if self.subprotocol is None else showing.subprotocols(self.subprotocol)
         extensions = find_field(headers, b"sec-websocket-extensions")
         about = ["101"]
         if self.subprotocol is not None:
-            about.append(f"subprotocol {showing.word(self.subprotocol)}")
+            about.append(f"subprotocol {shown}")
         if extensions is not None:
             self._read_extensions(extensions)
             about.append(showing.word(extensions.decode("latin-1")))
         fields = {
             "status": 101,
-            "subprotocol": None if chosen is None else showing.word(chosen.decode("latin-1")),
+            "subprotocol": shown,
             "compression": self.deflate is not None,
             "headers": showing.fields(headers),
         }

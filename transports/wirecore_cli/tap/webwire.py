@@ -158,7 +158,7 @@ class Webwire:
             "version": f"{found.major}.{found.minor}",
             "read_timeout_ms": found.read_timeout_ms,
             "buffer_size": found.buffer_size,
-            "subprotocol": self._showing.word(subprotocol),
+            "subprotocol": self._showing.subprotocols(subprotocol),
         }
         about = f"version {found.major}.{found.minor}  read timeout {found.read_timeout_ms} ms"
         about += f"  buffer {found.buffer_size} B"

@@ -40,6 +40,7 @@ class GatewayOptions(PlaceOptions):
     max_requests_per_publisher: int | None
     max_requests_per_caller: int | None
     trust_forwarded: bool
+    http_server: str
     access_log: str | None
     live: str
     no_live: bool
@@ -180,6 +181,15 @@ Examples:
 )
 @listen_option(8000)
 @certificate_options("Serve https:// with these certificates, in PEM; its key may be there too.")
+@click.option(
+    "--server",
+    "http_server",
+    type=click.Choice(["auto", "uvicorn", "hypercorn"]),
+    default="auto",
+    show_default=True,
+    help="What serves HTTP: uvicorn is faster, hypercorn has HTTP/2 as well. auto is uvicorn where "
+    "it is installed, and hypercorn with --cert.",
+)
 @_publisher_options
 @_route_options
 @_limit_options
@@ -196,10 +206,7 @@ def gateway(**options: Unpack[GatewayOptions]) -> int:
     # Late: trio takes longer to load than the help takes to be read.
     import trio
 
-    from ..extras import require_extra
     from ..serving import serve_until_stopped
-
-    require_extra("tunnel", "hypercorn", what="the gateway")
     from .process import GatewayProcess
     from .setting_up import SetUp
 

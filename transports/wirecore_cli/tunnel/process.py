@@ -1,15 +1,12 @@
-"""A gateway as a process: hypercorn in front, publishers behind, and the page that shows both."""
+"""A gateway as a process: HTTP in front, publishers behind, and the page that shows both."""
 
 from __future__ import annotations
 
-import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve as serve_http
 
 from wirecore_trio._errors import alone
 from wirecore_trio._listeners import open_listeners
@@ -40,8 +37,8 @@ class GatewayProcess(ServesHealth):
     def __init__(self, set_up: SetUp) -> None:
         log_access(set_up.access_log)
         self._set_up = set_up
-        self._config = _config(set_up)
-        self._told_to_stop = trio.Event()
+        self._front = set_up.front
+        self._is_draining = False
         self._at_once = trio.CancelScope()
         self._closed = trio.Event()
         self._publishers: Listening | None = None
@@ -77,29 +74,23 @@ class GatewayProcess(ServesHealth):
     async def _serve_http(self, host: str, port: int, task_status: trio.TaskStatus[Public]) -> None:
         sockets = await open_listeners(host, port)
         bound = sockets[0].getsockname()[1]
-        # It takes them over, and closes them.
-        self._config.bind = [f"fd://{each.detach()}" for each in sockets]
         async with trio.open_nursery() as nursery:
-            app: Any = self._set_up.gateway
-            await nursery.start(
-                partial(serve_http, app, self._config, shutdown_trigger=self._told_to_stop.wait)
-            )
+            await nursery.start(self._front.serve, sockets)
             task_status.started(Public(bound))
 
     async def drain(self, grace: float | None = 30.0) -> None:
         """Take no more requests, have those that run end, and stop; *grace* 0: at once."""
         if grace == 0:
             self._at_once.cancel()
-        if grace is not None:
-            self._config.graceful_timeout = grace
-        self._told_to_stop.set()
+        self._is_draining = True
+        self._front.stop(grace)
 
     async def wait_closed(self) -> None:
         """Wait until all has ended."""
         await self._closed.wait()
 
     def _why_not_ready(self) -> str:
-        return "draining" if self._told_to_stop.is_set() else ""
+        return "draining" if self._is_draining else ""
 
     def tell(self, address: str) -> None:
         """Say what is where, on standard output: a line each, in this order."""
@@ -110,36 +101,3 @@ class GatewayProcess(ServesHealth):
             click.echo(f"publishers on ws{'s' if set_up.context else ''}://{where}/")
         if self._live is not None and set_up.live is not None:
             click.echo(f"live view on http://{show_address(set_up.live[0], self._live.port)}/")
-
-
-def _is_fault(record: logging.LogRecord) -> bool:
-    """Whether it tells of more than a response that broke off, as publishers are lost."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, ConnectionAbortedError)
-
-
-def _config(set_up: SetUp) -> Config:
-    """hypercorn's options."""
-    config = Config()
-    # What it tells is told here; what goes wrong stays.
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.errorlog.setLevel(logging.WARNING)
-    config.errorlog.addFilter(_is_fault)
-    config.errorlog.addFilter(_is_news)
-    # A message of a WebSocket may be long, and each connection holds as many.
-    config.max_app_queue_size = 2
-    config.websocket_max_message_size = set_up.server.options.max_message_size
-    # A publisher's own says what it is.
-    config.include_server_header = False
-    if set_up.certificate is not None:
-        certificate, private = set_up.certificate
-        config.certfile, config.keyfile = str(certificate), str(private)
-    return config
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether *record* tells of a failure here, and not of a response that a publisher broke off.
-
-    It is raised to have hypercorn cut the connection, and the loss was logged where it happened.
-    """
-    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionAbortedError))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import click
 import trio
@@ -51,6 +51,7 @@ class Publisher:
         self._arguments: dict[str, Any] = {
             "metadata": _metadata(options["name"], options["metadata"]),
             "root_path": options["root_path"].rstrip("/"),
+            "trust_forwarded": True,  # it is the gateway that was asked for
             "ssl_context": client_context(options, secure=target.secure),
         }
         if token is not None:
@@ -58,6 +59,7 @@ class Publisher:
         self._url = options["url"]
         self._told_to_stop = trio.Event()
         self._closed = trio.Event()
+        self._is_up = False  # the application has started
         self._scope = trio.CancelScope()
 
     async def publish_until_stopped(self, app: App) -> int:
@@ -84,7 +86,7 @@ class Publisher:
     async def drain(self, grace: float | None = 30.0) -> None:
         """Have those requests that run end, and stop; *grace* 0: at once. See Drainable."""
         self._told_to_stop.set()
-        if grace == 0:
+        if grace == 0 or not self._is_up:
             self._scope.cancel()
 
     async def wait_closed(self) -> None:
@@ -103,6 +105,7 @@ class Publisher:
         connecting = rest.connect(self._url, app, options, wait=False, **self._arguments)
         with alone():
             async with connecting as client, trio.open_nursery() as nursery:
+                self._is_up = True
                 nursery.start_soon(self._tell, client)
                 await self._told_to_stop.wait()
                 nursery.cancel_scope.cancel()
@@ -114,7 +117,7 @@ class Publisher:
         while True:
             await connection.wait_closed()
             self._check(connection.error)
-            tell_note(f"the connection to {self._name} was lost; connecting again")
+            tell_note(f"{self._end_of(connection.error)}; connecting again")
             connection = await self._connected(client)
             tell_note(f"connected to {self._name} again")
 
@@ -124,16 +127,25 @@ class Publisher:
         except (errors.RemoteError, errors.ConnectionLost, OSError) as error:
             raise Failure(f"{text_of(error)}{_hint(error)}", Status.NO_CONNECTION) from error
 
+    def _end_of(self, error: Exception | None) -> str:
+        if _is_unwanted(error):
+            return f"{self._name} refused it: {text_of(error)}"
+        return f"the connection to {self._name} was lost"
+
     def _check(self, error: Exception | None) -> None:
         """Raise Failure where *error* says that another attempt would be refused, too."""
-        if self._persist or not isinstance(error, errors.ConnectionClosed):
-            return
-        if error.code == CloseCode.POLICY_VIOLATION:
+        if not self._persist and _is_unwanted(error):
             raise Failure(
                 f"{self._name} refused it: {text_of(error)}"
                 " (--name must be one that the token is for)",
                 Status.NO_CONNECTION,
             ) from error
+
+
+def _is_unwanted(error: Exception | None) -> TypeGuard[errors.ConnectionClosed]:
+    """Whether the gateway has sent this publisher away."""
+    closed = isinstance(error, errors.ConnectionClosed)
+    return closed and error.code == CloseCode.POLICY_VIOLATION
 
 
 def _hint(error: Exception) -> str:

@@ -12,9 +12,11 @@ from wirecore_trio import rest
 from wirecore_trio.rest.gateway import Gateway, Tokens
 from wirecore_trio.wsrpc._address import show_address
 
+from ..extras import is_installed, require_extra
 from ..failures import Failure, Status
 from ..serving import Place, address_of
 from ..trust import server_context
+from .front import Front
 from .gateway import GatewayOptions
 from .routing import read_routes
 from .tokens import TokenFile, read_tokens
@@ -24,8 +26,8 @@ class SetUp:
     """What *options* ask for.
 
     *place*: of the public side. *publishers*, *live*: addresses, None: no live view.
-    *certificate*: of the public side, and its key. *context*: the TLS of publishers. *reload*:
-    reads again what can change, None: nothing can.
+    *certificate*: of the public side, and its key; *front*: its server. *context*: the TLS of
+    publishers. *reload*: reads again what can change, None: nothing can.
 
     Raises UsageError, Failure and InvalidOption for what is wrong with the command line.
     """
@@ -53,10 +55,28 @@ class SetUp:
             max_requests_per_publisher=options["max_requests_per_publisher"],
             max_requests_per_caller=options["max_requests_per_caller"],
         )
+        self.front = _front(options["http_server"], self)
         self.reload: Callable[[], object] | None = None
         if options["tokens"] is not None and tokens is not None:
             file = TokenFile(options["tokens"], tokens)
             self.reload = partial(file.read_again, self.gateway)
+
+
+def _front(name: str, set_up: SetUp) -> Front:
+    """The server of HTTP of that *name*. Raises Failure where it isn't installed."""
+    if name == "auto":
+        # With a certificate browsers are offered HTTP/2.
+        is_plain = set_up.certificate is None
+        name = "uvicorn" if is_plain and is_installed("uvicorn") else "hypercorn"
+    require_extra("tunnel", name, what="the gateway")
+    most = set_up.server.options.max_message_size
+    if name == "uvicorn":
+        from .under_uvicorn import UnderUvicorn
+
+        return UnderUvicorn(set_up.gateway, certificate=set_up.certificate, max_message_size=most)
+    from .under_hypercorn import UnderHypercorn
+
+    return UnderHypercorn(set_up.gateway, certificate=set_up.certificate, max_message_size=most)
 
 
 def _tokens(options: GatewayOptions, publishers: tuple[str, int]) -> Tokens | None:

@@ -79,6 +79,7 @@ class Engine:
         )
         self._tasks = HiddenNursery()
         self._entered = False
+        self._left = False
         self._running = 0  # tasks of ours
         self._quiet = trio.Event()  # set when that is 0
 
@@ -90,7 +91,10 @@ class Engine:
     async def __aenter__(self) -> Engine:
         require_trio()
         if self._entered:
-            raise errors.InvalidState("this engine was entered already: make another")
+            raise errors.InvalidState(
+                "this engine was entered already: make another one, or stop and start it within"
+                " its async with"
+            )
         self._entered = True
         await self._tasks.enter()
         try:
@@ -120,6 +124,7 @@ class Engine:
                 error = left
                 raise
         finally:
+            self._left = True
             await self._tasks.leave(error)
 
     def _start_soon(self, function: Callable[..., Awaitable[object]], *arguments: object) -> None:
@@ -155,7 +160,7 @@ class Engine:
         here. AlreadyStarted, which is one, where it is started. Cancelled, the attempt ends, and
         nothing of it is left; the engine itself ends with :meth:`stop`.
         """
-        if not self._entered:
+        if not self._entered or self._left:
             raise errors.InvalidState("an engine is started within its async with")
         with self._spans.engine("start") as span:
             try:
@@ -166,6 +171,9 @@ class Engine:
                 span.failed(error if told else EngineStartError(error))
                 raise
             span.ok()
+        if self._left:  # meanwhile, by another task
+            await self._runner.run_over(session)
+            raise errors.InvalidState("the engine was left while it started")
         self._start_soon(self._runner.run, session)
 
     async def stop(self) -> None:
@@ -204,7 +212,7 @@ class Engine:
     def exit(self) -> None:
         """End the engine, without waiting for that: :meth:`Session.exit`."""
         session = self._runner.session
-        if session is None:
+        if session is None or session.run != self._runner.run_number:
             self._runner.leave()
         else:
             session.exit()

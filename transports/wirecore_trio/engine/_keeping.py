@@ -58,9 +58,6 @@ class Keeping:
             self._session.restart()
         except errors.ConnectionLost:
             pass  # the reader hears of it
-        except Exception:
-            logger.exception("a subscription couldn't be sent; the engine makes another connection")
-            self._session.restart()
 
     async def _beat(self, heartbeat: Heartbeat) -> None:
         while True:
@@ -79,4 +76,5 @@ class Keeping:
                 logger.warning("no message came for %g s: another connection is made", seconds)
                 self._session.restart()
                 return
-            await trio.sleep(left)
+            # While nobody listens, no silence is counted, and what is left stays what it is.
+            await trio.sleep(max(left, seconds / 100))

@@ -193,12 +193,19 @@ class Runner:
                 parent = await self._shut_down(session)
                 session = await self._reconnect(parent)
         finally:
-            if not self.idle:  # cancelled
-                self.machine.abandon(trio.current_time())
-                if self.session is not None and not self.session.is_over:
-                    self.session.end()
-                    await self._drop()
-            self.ended.set()
+            try:
+                if not self.idle:  # cancelled
+                    await self.run_over(self.session)
+            finally:
+                self.ended.set()
+
+    async def run_over(self, session: Session | None) -> None:
+        """End now, with the connection of *session*, and without callbacks."""
+        self.machine.abandon(trio.current_time())
+        if session is not None and not session.is_over:
+            session.end()
+            await self._drop()
+        self.ended.set()
 
     def _told_in_on_open(self, session: Session) -> Any:
         """The engine is left before its first read: the span that a worker would have made."""
@@ -294,7 +301,8 @@ class Runner:
 
     async def _drop(self) -> None:
         """Have no connection any more, without waiting for anybody."""
-        with trio.CancelScope() as scope:
+        # Shielded, so that this scope is the one that ends it, also where others are cancelled.
+        with trio.CancelScope(shield=True) as scope:
             scope.cancel()
             try:
                 await close_adapter(self, 1001, "Going away")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wirecore.errors import CallTimeout, kind_of
+from wirecore.errors import CallTimeout, ConnectionLost, kind_of
 
 from .._errors import NotConnected
 
@@ -107,10 +107,20 @@ class Subscriptions:
                 return
 
     async def ask_all(self, session: Session) -> None:
-        """Ask for all of them again, one after the other. Raises as each."""
+        """Ask for all of them again, one after the other.
+
+        Raises CallTimeout, and ConnectionLost. What else goes wrong with one is most likely its
+        own function's doing, which another connection wouldn't mend: it is logged, and the next
+        follows.
+        """
         for subscription in list(self._all):
             if subscription in self._all and subscription._session is not session:
-                await subscription._ask(session)
+                try:
+                    await subscription._ask(session)
+                except (CallTimeout, ConnectionLost):
+                    raise
+                except Exception:
+                    logger.exception("a subscription couldn't be sent on this connection")
 
 
 async def _first(*events: trio.Event) -> None:

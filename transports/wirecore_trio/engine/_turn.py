@@ -44,12 +44,20 @@ class Turn:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Within, the user may read: a callback of this task's, which has the turn, runs."""
+        """Within, the user may read: a callback of this task's runs, which has the turn or gets it.
+
+        Who else pauses meanwhile waits for its end.
+        """
+        is_first = self._holder is None
+        if is_first:
+            self._holder = trio.lowlevel.current_task()
         self._lent = True
         try:
             yield
         finally:
             self._lent = False
+            if is_first and self.is_mine():
+                self.give_up()
 
     @property
     def is_wanted(self) -> bool:

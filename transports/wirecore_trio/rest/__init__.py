@@ -21,6 +21,7 @@ from ._incoming import Gone, Handler, Incoming
 from ._lifespan import Lifespan, LifespanFailed, LifespanTimeout
 from ._options import ClientOptions, Options
 from ._server import Server
+from ._trio_app import TrioApp
 from ._websocket import WebSocket, WebSocketRefused
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ResponseStream",
     "RetryPolicy",
     "Server",
+    "TrioApp",
     "WebSocket",
     "WebSocketRefused",
     "connect",

@@ -15,6 +15,7 @@ from wirecore.session.limits import check_at_least
 
 from .._arguments import require_async, require_int, require_seconds, require_type
 from ._asgi_exchange import AsgiExchange
+from ._asgi_forwarded import take_forwarded
 from ._asgi_scope import http_scope, websocket_scope
 from ._asgi_types import App, Message
 from ._asgi_websocket import AsgiWebSocket
@@ -38,15 +39,17 @@ class AsgiHandler:
     gets has no end; then it is cancelled; None: it never is. It learns of that from ``receive``,
     which gives ``http.disconnect``, and from ``send``, which raises :class:`Gone`. Once its
     response is through it may run as long as it likes. *state*: what each ``scope["state"]`` is a
-    copy of; :attr:`Lifespan.state`, for one. *max_message_size*: bytes of one message of a
-    WebSocket; with a longer one it is closed.
+    copy of; :attr:`Lifespan.state`, for one. *trust_forwarded*: whether the peer is a gateway,
+    which says in ``X-Forwarded-For``, ``-Proto`` and ``-Prefix`` who asks, and how: then that
+    stands in the scope, as if the caller had come here himself. *max_message_size*: bytes of one
+    message of a WebSocket; with a longer one it is closed.
 
     Raises TypeError and InvalidOption for arguments that make no sense. To call it raises nothing
     but what ends programs and cancellation: an application that fails before it answered has its
     caller get 500, later its response is reset, or its WebSocket closed with 1011.
     """
 
-    __slots__ = ("_app", "_grace", "_max_message_size", "_root_path", "_state")
+    __slots__ = ("_app", "_grace", "_max_message_size", "_root_path", "_state", "_trusts")
 
     def __init__(
         self,
@@ -55,10 +58,12 @@ class AsgiHandler:
         root_path: str = "",
         grace: float | None = 5.0,
         state: Mapping[str, Any] | None = None,
+        trust_forwarded: bool = False,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
     ) -> None:
         require_async("app", app, "scope", "receive", "send")
         require_type("root_path", root_path, str)
+        require_type("trust_forwarded", trust_forwarded, bool)
         require_seconds("grace", grace)
         if grace is not None and not grace >= 0:
             raise InvalidOption(f"grace must be 0 at least or None, not {grace}")
@@ -68,6 +73,7 @@ class AsgiHandler:
         self._grace = grace
         self._max_message_size = max_message_size
         self._root_path = root_path
+        self._trusts = trust_forwarded
         self._state: Mapping[str, Any] = {} if state is None else state
 
     async def __call__(self, incoming: Incoming) -> None:
@@ -79,6 +85,8 @@ class AsgiHandler:
         else:
             scope = http_scope(incoming, root_path=self._root_path, state=self._state)
             exchange = _Request(incoming, self._grace)
+        if self._trusts:
+            take_forwarded(scope)
         await exchange.serve(self._app, scope)
 
 

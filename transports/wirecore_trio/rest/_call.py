@@ -190,6 +190,11 @@ class ResponseStream:
         return self._call.trailers
 
     @property
+    def ended(self) -> bool:
+        """Whether all of the body was received, and it is known to be all."""
+        return self._call.ended and not self._call.has_more
+
+    @property
     def interim(self) -> list[tuple[int, Fields]]:
         """Status and fields of each answer of 1xx that came before."""
         return [(head.status, head.fields) for head in self._call.interim]

@@ -71,6 +71,7 @@ class Channel(Changing[list[Happening]]):
         "peer",
         "session",
         "start_soon",
+        "watched",
     )
 
     def __init__(
@@ -96,6 +97,8 @@ class Channel(Changing[list[Happening]]):
         self._options = options
         self._turns: deque[trio.lowlevel.Task] = deque()  # who waits to call
         self._closed_here = ""
+        #: Whether it is a change that something came: who closes it in good order asks for that.
+        self.watched = False
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: Exception | None = None
         session.start(trio.current_time())
@@ -236,18 +239,34 @@ class Channel(Changing[list[Happening]]):
             self._written()
 
     def reset(self, stream: Stream, why: str) -> None:
-        """Give an exchange up."""
+        """Give an exchange up. Raises nothing: a peer that doesn't read is cut."""
         if not stream.over and self.session.open:
-            self.wire.reset(stream, why, self._pump.now())
+            try:
+                self.wire.reset(stream, why, self._pump.now())
+            except errors.LocalLimitExceeded as error:
+                self._pump.cut(error)
+                return
             self._written()
             self._next_turns()
+            if self.watched:
+                self.tell_change()
 
     def consumed(self, stream: Stream, size: int) -> None:
-        """The owner of an exchange is through with so many bytes."""
+        """The owner of an exchange is through with so many bytes. Raises as :meth:`reset`."""
         if self.session.open and self.session.wire is not None:
-            self.session.wire.consumed(stream, size)
+            try:
+                self.session.wire.consumed(stream, size)
+            except errors.LocalLimitExceeded as error:
+                self._pump.cut(error)
+                return
             if self.session.outbox.pending:
                 self._pump.write()
+
+    @property
+    def calling(self) -> bool:
+        """Whether requests of this end aren't through."""
+        wire = self.session.wire
+        return wire is not None and wire.calling > 0 and not self.ended
 
     @property
     def crowded(self) -> bool:
@@ -271,10 +290,14 @@ class Channel(Changing[list[Happening]]):
         self._pump.write()
 
     def leave(self) -> None:
-        """Tell a peer of ours that no more requests are wanted."""
+        """Tell a peer of ours that no more requests are wanted. Raises as :meth:`reset`."""
         leave = getattr(self.session.wire, "leave", None)
         if leave is not None and self.session.open:
-            leave()
+            try:
+                leave()
+            except errors.LocalLimitExceeded as error:
+                self._pump.cut(error)
+                return
             self._pump.write()
 
     def _written(self) -> None:
@@ -336,6 +359,8 @@ class Channel(Changing[list[Happening]]):
                 self._listener._leaving(self)
         if self._turns:
             self._next_turns()
+        if self.watched:
+            self.tell_change()
 
     @staticmethod
     def _tell_owner(exchange: Exchange, kind: int, value: Any) -> None:

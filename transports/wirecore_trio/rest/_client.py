@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import trio
 
 from wirecore import errors
+from wirecore.constants import CloseCode
 from wirecore.protocols.rest.handshake import PROTOCOL, metadata_message
 from wirecore.protocols.rest.happenings import Stream
 
@@ -49,11 +50,13 @@ class Client(Requesting):
         metadata: Any,
         host: bytes,
         scheme: bytes,
+        trust_forwarded: bool,
         on_ping: ControlHook | None,
         on_pong: ControlHook | None,
         backend: Backend | None,
     ) -> None:
         self._dialer = dialer
+        self._trusts = trust_forwarded
         self._options: ClientOptions = options
         self._metadata = metadata
         self._host = host
@@ -106,16 +109,26 @@ class Client(Requesting):
 
     # --- serving and calling --------------------------------------------------------------------
 
-    def serve(self, app: App, *, root_path: str = "") -> None:
+    def serve(
+        self, app: App, *, root_path: str = "", state: Mapping[str, Any] | None = None
+    ) -> None:
         """Answer the server's requests with *app*, on this connection and each that follows.
 
-        Raises InvalidState where there is an application already, and as ``Connection.serve``.
+        *root_path*, *state*: see :class:`AsgiHandler`; of the application's lifespan
+        :class:`Lifespan` takes care. Raises InvalidState where there is an application already, and
+        as ``Connection.serve``.
         """
-        self._serve_with(self._handler_of(app, root_path, None))
+        self._serve_with(self._handler_of(app, root_path, state))
 
     def _handler_of(self, app: App, root_path: str, state: Mapping[str, Any] | None) -> AsgiHandler:
         most = self._options.max_message_size
-        return AsgiHandler(app, root_path=root_path, state=state, max_message_size=most)
+        return AsgiHandler(
+            app,
+            root_path=root_path,
+            state=state,
+            trust_forwarded=self._trusts,
+            max_message_size=most,
+        )
 
     def _serve_with(self, handler: AsgiHandler) -> None:
         if self._handler is not None:
@@ -200,11 +213,21 @@ class Client(Requesting):
                 self._connections += 1
                 self._change()
             await connection.wait_closed()
+            self._log_end(connection.error)
         finally:
             if self._connection is connection:
                 self._connection = None
                 self._change()
         return not self._closing
+
+    def _log_end(self, error: Exception | None) -> None:
+        """Say why a connection has ended, unless this end closed it."""
+        if error is None or self._closing:
+            return
+        # A server that doesn't want this client says so, and it dials again all the same.
+        unwanted = getattr(error, "code", None) == CloseCode.POLICY_VIOLATION
+        level = logging.WARNING if unwanted else logging.INFO
+        logger.log(level, "the connection to %s has ended: %s", self._dialer.name, error)
 
     # --- async with, see Connecting ---------------------------------------------------------------
 
@@ -312,6 +335,7 @@ def connect(
     metadata: Any = None,
     host: str = "",
     root_path: str = "",
+    trust_forwarded: bool = False,
     wait: bool = True,
     on_ping: ControlHook | None = None,
     on_pong: ControlHook | None = None,
@@ -322,9 +346,11 @@ def connect(
 
     *url*: ``ws://`` or ``wss://``. *app*: an application of ASGI 3.0 that answers what the server
     requests. *options*: see :class:`ClientOptions`. *metadata*: what the server is told of this
-    client: anything that JSON has. *host*: the Host of requests, by default the URL's. Entering
-    waits for the connection, trying again as ``options.retry`` says; with *wait* false it returns
-    at once, and connects in the background.
+    client: anything that JSON has. *host*: the Host of requests, by default the URL's.
+    *root_path*, *trust_forwarded*: of what *app*, and one that ``serve`` is given, learns; see
+    :class:`AsgiHandler`: a gateway at the other end is to be trusted. Entering waits for the
+    connection, trying again as ``options.retry`` says; with *wait* false it returns at once, and
+    connects in the background.
 
     Underneath it connects again after each loss, and serves again. Leaving answers what is being
     served, and closes the connection; an exception of the body arrives as itself. The other
@@ -338,6 +364,7 @@ def connect(
     require_type("options", options, ClientOptions, optional=True)
     require_async("app", app, "scope", "receive", "send", optional=True)
     require_type("host", host, str)
+    require_type("trust_forwarded", trust_forwarded, bool)
     metadata_message(metadata)
     options = options or ClientOptions()
     dialer = Dialer(
@@ -350,6 +377,7 @@ def connect(
         metadata=metadata,
         host=(host or ("localhost" if target is None else target.authority)).encode("ascii"),
         scheme=b"https" if target is not None and target.secure else b"http",
+        trust_forwarded=trust_forwarded,
         on_ping=on_ping,
         on_pong=on_pong,
         backend=backend,

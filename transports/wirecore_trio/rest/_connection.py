@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
@@ -150,8 +151,6 @@ class Connection(Requesting):
         self._serving.remove(request)
         if not self._serving:
             self._channel.tell_change()
-            if self._draining:
-                self._channel.close()
 
     # --- calling, see Requesting ----------------------------------------------------------------
 
@@ -253,7 +252,7 @@ class Connection(Requesting):
         await trio.lowlevel.checkpoint()
 
     def drain(self) -> None:
-        """Take no more requests; close when those that run are answered.
+        """Take no more requests; close when those that run, in both directions, are answered.
 
         Applications that serve WebSockets are told that these end.
         """
@@ -262,8 +261,19 @@ class Connection(Requesting):
             self._channel.leave()
             for request in list(self._serving):
                 request.drain()
-            if not self._serving:
-                self._channel.close()
+            self._channel.start_soon(self._close_in_order)
+
+    async def _close_in_order(self) -> None:
+        """Close it, once nothing is under way."""
+        channel = self._channel
+        channel.watched = True
+        if self.multiplexed:
+            # What the peer had sent before it heard comes before its pong.
+            with trio.move_on_after(self._options.close_timeout), suppress(errors.WirecoreError):
+                await self.ping()
+        while (self._serving or channel.calling) and not channel.ended:
+            await channel.wait_for_change()
+        channel.close()
 
     def _leaving(self, channel: Channel) -> None:
         """See the channel's Listener."""

@@ -198,6 +198,11 @@ class Exchange:
         """Whether the peer's body is whole, of which some may wait to be received."""
         return self._stream.received_end
 
+    @property
+    def has_more(self) -> bool:
+        """Whether some of the peer's body waits to be received."""
+        return bool(self._pieces)
+
     async def _wait_for_room(self) -> None:
         if self._sender is not None:
             raise trio.BusyResourceError("another task sends this body already")

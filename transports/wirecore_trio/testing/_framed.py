@@ -84,7 +84,9 @@ class Framed:
             await self._tasks.leave(error)
         finally:
             self._end()
-            await trio.aclose_forcefully(self.stream)
+            # What the other end makes of it may cancel this task, and mustn't hide *error*.
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self.stream)
 
     # --- frames ---------------------------------------------------------------------------------
 

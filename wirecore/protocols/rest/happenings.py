@@ -87,6 +87,10 @@ class Wire(Protocol):
     def free(self) -> int:
         """How many requests may be made now; 0: they wait, for those before them."""
 
+    @property
+    def calling(self) -> int:
+        """How many requests of this end aren't through."""
+
     def receive(self, messages: Sequence[Any], now: float) -> list[Happening]:
         """Messages came: ``str``, ``bytes`` or :class:`~wirecore.events.RawText`."""
 

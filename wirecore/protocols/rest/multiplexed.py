@@ -96,6 +96,11 @@ class Multiplexed:
         """See Wire."""
         return self._max_streams - len(self._ours)
 
+    @property
+    def calling(self) -> int:
+        """See Wire."""
+        return len(self._ours)
+
     # --- out ------------------------------------------------------------------------------------
 
     def request(
@@ -196,8 +201,8 @@ class Multiplexed:
     def reset(self, stream: Stream, why: str, now: float) -> None:
         """See Wire."""
         if not stream.over:
+            self._forget(stream)  # it is over here, whatever becomes of telling so
             self._put(frames.encode_reset(stream.id, why[:200]))
-            self._forget(stream)
 
     def consumed(self, stream: Stream, size: int) -> None:
         """See Wire."""
@@ -246,6 +251,11 @@ class Multiplexed:
                     self._take(message, happened)
             except (InvalidMessage, RemoteLimitExceeded) as error:
                 self.problem = without_frames(error)
+            except LocalLimitExceeded as error:
+                # What frames are answered with piles up: it goes on asking, and doesn't read.
+                self.problem = RemoteLimitExceeded(
+                    error.limit, error.figure, error.bound, "the peer doesn't read"
+                )
         return happened
 
     def _take(self, message: bytes, happened: list[Happening]) -> None:

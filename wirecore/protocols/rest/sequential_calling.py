@@ -106,6 +106,11 @@ class SequentialCalling:
         """See Wire."""
         return int(self._stream is None)
 
+    @property
+    def calling(self) -> int:
+        """See Wire."""
+        return int(self._stream is not None)
+
     # --- out ------------------------------------------------------------------------------------
 
     def request(

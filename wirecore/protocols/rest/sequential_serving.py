@@ -107,6 +107,11 @@ class SequentialServing:
         """See Wire. Who calls is told that this end doesn't."""
         return 1
 
+    @property
+    def calling(self) -> int:
+        """See Wire."""
+        return 0
+
     # --- in -------------------------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Any], now: float) -> list[Happening]:

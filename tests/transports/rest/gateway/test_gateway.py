@@ -122,6 +122,91 @@ def test_headers_on_their_way(open_gateway: OpenGateway, run_real: Run) -> None:
     run_real(story)
 
 
+def test_what_an_application_may_not_be_told_by_callers(
+    open_gateway: OpenGateway, run_real: Run
+) -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        seen.append(scope["headers"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def story() -> None:
+        made_up = ["X-Forwarded-User", "X-Forwarded-Email", "x_forwarded_for", "X-Forwarded_Ssl"]
+        async with (
+            open_gateway() as world,
+            world.caller() as http,
+            world.publish(app, "api"),
+        ):
+            asked = dict.fromkeys(made_up, "root")
+            assert (await http.get("/api/x", headers=asked)).status_code == 204
+        assert b"root" not in [value for _, value in seen.pop()]
+
+    run_real(story)
+
+
+def test_an_application_that_trusts_its_gateway_sees_the_caller(
+    open_gateway: OpenGateway, run_real: Run
+) -> None:
+    """Who asks, by which scheme, and where the application is mounted for him."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        seen.append([scope[key] for key in ("scheme", "client", "root_path", "path", "raw_path")])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def story() -> None:
+        front = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"}
+        async with (
+            open_gateway(trust_forwarded=True) as world,
+            world.caller() as http,
+            world.publish(app, "api", trust_forwarded=True),
+        ):
+            await http.get("/api/a%20b", headers=front)
+            assert seen.pop() == ["https", ("6.6.6.6", 0), "/api", "/api/a b", b"/a%20b"]
+            await http.get("/api/x")
+            assert seen.pop() == ["http", ("127.0.0.1", 0), "/api", "/api/x", b"/x"]
+        async with (
+            open_gateway() as world,
+            world.caller() as http,
+            world.publish(app, "api"),
+        ):
+            await http.get("/api/x")
+            [scheme, client, root_path, path, _] = seen.pop()
+            assert (scheme, root_path, path) == ("http", "", "/x")
+            assert client != ("127.0.0.1", 0)
+
+    run_real(story)
+
+
+def test_callers_are_told_nothing_of_publishers(open_gateway: OpenGateway, run_real: Run) -> None:
+    """Neither where they are, nor what they say: that is for the gateway's log and view."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        publisher.connection._channel.abort()
+
+    async def story() -> None:
+        nonlocal publisher
+        async with (
+            open_gateway() as world,
+            world.caller() as http,
+            world.publish(app, "api") as publisher,
+        ):
+            response = await http.get("/api/x")
+            assert (response.status_code, response.text) == (502, "the publisher was lost\n")
+            while not world.gateway.state().errors:  # it is counted once it is through
+                await trio.sleep(0.01)
+            assert "127.0.0.1" in world.gateway.state().errors[0].problem
+
+    publisher: Any = None
+    run_real(story)
+
+
 def test_bodies_stream_both_ways(open_gateway: OpenGateway, run_real: Run) -> None:
     async def shout(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"

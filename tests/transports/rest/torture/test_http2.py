@@ -18,6 +18,9 @@ from tests.transports.rest.torture.recorder import PATIENCE, Field, Script, read
 from tests.transports.rest.torture.servers import GatewayPlace, Place
 from tests.transports.rest.torture.test_over_sockets import nothing_left
 
+# uvicorn has no HTTP/2.
+pytestmark = pytest.mark.parametrize("gateway", ["hypercorn"], indirect=True)
+
 _HEAD: list[Field] = [
     (b":method", b"GET"),
     (b":scheme", b"http"),

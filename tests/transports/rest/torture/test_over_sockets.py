@@ -22,7 +22,7 @@ CASES = [*heads_of_requests.CASES, *bodies_of_requests.CASES, *answers.CASES]
 _seen: dict[tuple[str, str], Outcome] = {}
 
 
-def _observe(place: Place, case: Case) -> Outcome:
+def observed(place: Place, case: Case) -> Outcome:
     parts = [case.parts] if isinstance(case.parts, bytes) else case.parts
     return observe(place, parts, [case.method], case.script)
 
@@ -35,11 +35,12 @@ def nothing_left(gateway: GatewayPlace) -> bool:
     return not gateway.left_over()
 
 
+@pytest.mark.parametrize("gateway", ["hypercorn"], indirect=True)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_same_bytes(case: Case, plain: Plain, gateway: GatewayPlace) -> None:
     assert gateway.passed is not None
     gateway.passed.clear()
-    through = _observe(gateway, case)
+    through = observed(gateway, case)
     seen = [(request.method, request.raw_path) for request in through.requests]
     assert len(seen) <= len(gateway.passed), "more came out than went in"
     assert nothing_left(gateway)
@@ -51,7 +52,7 @@ def test_the_same_bytes(case: Case, plain: Plain, gateway: GatewayPlace) -> None
         if unlike is not None and not unlike.is_asked:
             continue
         if (name, case.name) not in _seen:
-            _seen[name, case.name] = _observe(plain(name), case)
+            _seen[name, case.name] = observed(plain(name), case)
         seen_there = _seen[name, case.name]
         compared(seen_there, through, unlike, exact_names=name == "hypercorn")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from ..._errors import alone
+from .._hints import hints_of
 from ._passing import Passing
 from ._refusals import CallerGone, Refusal
 from ._targets import announced_body
@@ -17,6 +19,8 @@ from ._way import Way
 if TYPE_CHECKING:
     from .._asgi_types import Message, Receive, Scope, Send
     from .._connection import Connection
+    from .._hints import Hints
+    from .._requesting import Streaming
     from ._gateway import Gateway
     from ._traffic import Record
 
@@ -45,9 +49,10 @@ class Exchange(Passing):
         self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, record: Record
     ) -> None:
         super().__init__(gateway, scope, receive, send, record)
+        self._hints = hints_of(scope)
         self._first = b""  # of the body, and whether there is more, which can't be sent twice
         self._more = False
-        self._body_over = trio.Event()  # read, or nobody wants the rest
+        self._body_over: trio.Event | None = None  # read, or nobody wants the rest
         self._is_gone = False
         #: The end of what the caller sends was read, or somebody reads on for it.
         self._is_read = False
@@ -70,7 +75,7 @@ class Exchange(Passing):
         A server such as hypercorn waits for room for each message, and for the one that says that
         the connection is through: without a reader it would never close it.
         """
-        if not self._is_read:
+        if not self._is_read and self._hints is None:
             self._is_read = True
             trio.lowlevel.spawn_system_task(_drop, self._receive)
 
@@ -78,12 +83,11 @@ class Exchange(Passing):
         length, self._more = announced_body(self._scope)
         if length is not None:
             self._check_size(length)
-        if not self._more:
+        hints = self._hints
+        if not self._more or (length is not None and hints is not None and hints.is_whole):
             # Whether there is a body the head tells in HTTP/1.1 alone; where it does, the answer
-            # may come before the body.
+            # may come before the body, unless that is there already.
             self._first, self._more = await self._next_piece()
-        if not self._more:
-            self._body_over.set()
 
     @property
     def _is_once(self) -> bool:
@@ -97,24 +101,51 @@ class Exchange(Passing):
             content=self._body() if self._more else self._first,
             timeout=self._gateway.response_timeout,
         )
-        with alone():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch, nursery.cancel_scope)
-                async with stream as response:
-                    await self._answer(response)
-                nursery.cancel_scope.cancel()
+        if self._hints is None:
+            last = await self._watched(stream)
+        else:
+            last = await self._hinted(stream, self._hints)
         if self._is_gone:
             raise CallerGone
         # Nobody watches any more: a server says that the caller has gone when it closes the
         # connection behind the last byte, and mustn't be cancelled at that.
         self._read_on()
-        await self._send_body()
+        await self._send_body(last)
 
-    async def _watch(self, scope: trio.CancelScope) -> None:
+    async def _hinted(self, stream: Streaming, hints: Hints) -> bytes:
+        """As :meth:`_watched`, where the server tells that the caller goes."""
+        last = b""
+        with trio.CancelScope() as scope:
+            hints.on_gone(partial(self._give_up, scope))
+            try:
+                async with stream as response:
+                    last = await self._answer(response)
+            finally:
+                hints.on_gone(None)
+        return last
+
+    async def _watched(self, stream: Streaming) -> bytes:
+        """What is left to send of the response of *stream*; or the caller has gone."""
+        self._body_over = trio.Event()
+        if not self._more:
+            self._body_over.set()
+        last = b""
+        with alone():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch, self._body_over, nursery.cancel_scope)
+                async with stream as response:
+                    last = await self._answer(response)
+                nursery.cancel_scope.cancel()
+        return last
+
+    async def _watch(self, body_over: trio.Event, scope: trio.CancelScope) -> None:
         """Give up where the caller goes. While his body is read its reader hears of it."""
-        await self._body_over.wait()
+        await body_over.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._give_up(scope)
+
+    def _give_up(self, scope: trio.CancelScope) -> None:
         self._is_gone = self._is_read = True
         scope.cancel()
 
@@ -128,7 +159,8 @@ class Exchange(Passing):
                     return
                 piece, more = await self._next_piece()
         finally:
-            self._body_over.set()
+            if self._body_over is not None:
+                self._body_over.set()
 
     async def _next_piece(self) -> tuple[bytes, bool]:
         """What the caller sends, and whether there is more. Raises CallerGone, Refusal."""

@@ -13,16 +13,9 @@ from wirecore.protocols.rest.heads import HOP_BY_HOP
 #: And what is between a gateway and who calls it.
 _HOPS: Final = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
 
-#: What a gateway says of the request, which callers may not make up.
-_FORWARDED: Final = frozenset(
-    {
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-prefix",
-        b"x-forwarded-proto",
-    }
-)
+#: How fields begin in which a gateway says of a request where it comes from: callers may not make
+#: them up, also not with an underscore, which many servers take for a hyphen.
+_FORWARDED: Final = b"x-forwarded-"
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -65,7 +58,7 @@ def forwarded(
         kept = [field for field in kept if field[0].lower() != b"x-forwarded-for"]
     else:
         told = set()
-        kept = [field for field in kept if field[0].lower() not in _FORWARDED]
+        kept = [field for field in kept if not _is_forwarded(field[0])]
     path = [*before, *([client.encode("latin-1")] if client else [])]
     if path:
         kept.append((b"X-Forwarded-For", b", ".join(path)))
@@ -75,3 +68,9 @@ def forwarded(
     kept += [(name, value) for name, value in added.items() if name.lower() not in told]
     kept.append((b"Via", b"%b wirecore" % version.encode("ascii")))
     return kept
+
+
+def _is_forwarded(name: bytes) -> bool:
+    """Whether a field of this *name* says where a request comes from."""
+    plain = name.lower().replace(b"_", b"-")
+    return plain == b"forwarded" or plain.startswith(_FORWARDED)

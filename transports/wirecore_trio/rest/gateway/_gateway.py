@@ -98,7 +98,7 @@ class Gateway(ServesMetrics):
         except CallerGone:
             record.status = record.status or GONE
         except Refusal as refusal:
-            record.note(refusal.text, failed=refusal.status >= 500)
+            record.note(refusal.reason, failed=refusal.status >= 500)
             await passing.refuse(refusal)
         except ConnectionAbortedError as error:
             record.note(str(error), failed=True)

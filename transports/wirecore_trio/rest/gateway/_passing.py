@@ -85,31 +85,37 @@ class Passing(ABC):
         if isinstance(error, errors.CallLost):
             if not self._started and error.execution == "not_sent" and not self._is_once:
                 return None
-            return self._broken(f"the publisher was lost: {error}")
+            return self._broken("the publisher was lost", str(error))
         if isinstance(error, errors.CallTimeout):
             return Refusal(504, "the publisher didn't answer in time")
         if isinstance(error, errors.LocalLimitExceeded):
             return Refusal(431, f"the head of the request is too long: {error}")
         if isinstance(error, errors.LocalError):
             return Refusal(400, f"the request can't be passed on: {error}")
-        return self._broken(str(error))
+        return self._broken("the publisher gave it up", str(error))
 
-    def _broken(self, text: str) -> Exception:
+    def _broken(self, text: str, detail: str = "") -> Exception:
+        refusal = Refusal(502, text, detail)
         if self._started:
             # The server closes the connection: its end is all that tells that this isn't the end.
-            return ConnectionAbortedError(f"a response broke off: {text}")
-        return Refusal(502, text)
+            return ConnectionAbortedError(f"a response broke off: {refusal.reason}")
+        return refusal
 
-    async def _answer(self, response: ResponseStream) -> None:
-        """Pass *response* on, but for the end of its body."""
+    async def _answer(self, response: ResponseStream) -> bytes:
+        """Pass *response* on, but for the last piece of its body, which this returns."""
         await self._start(response.status, without_hops(response.fields))
-        async for piece in response:
+        while True:
+            piece = await response.receive()
+            if piece is None:
+                return b""
+            if response.ended:
+                return piece
             await self._send_body(piece, more=True)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer it here; ConnectionAbortedError where an answer has begun already."""
         if self._started:
-            raise self._broken(refusal.text)
+            raise self._broken(refusal.text, refusal.detail)
         body = f"{refusal.text}\n".encode()
         fields = [
             (b"content-type", b"text/plain; charset=utf-8"),

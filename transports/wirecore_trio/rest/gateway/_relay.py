@@ -63,8 +63,7 @@ class Relay(Passing):
                     if isinstance(answer, WebSocket):
                         await self._down(answer)
                     else:
-                        await self._answer(answer)
-                        await self._send_body()
+                        await self._send_body(await self._answer(answer))
                 except BaseException as error:
                     await opening.leave(error)
                     raise
@@ -122,8 +121,8 @@ class Relay(Passing):
                 await self._tell({"type": "websocket.send", kind: data})
                 self._record.sent += _size(data)
         except ConnectionClosed as error:
-            if error.code == CloseCode.ABNORMAL:
-                self._record.note(error.reason, failed=True)
+            if error.code in (CloseCode.ABNORMAL, CloseCode.INTERNAL_ERROR):
+                self._record.note(f"closed with {error.code}: {error.reason}", failed=True)
             await self._close(_close_of(error))
         except errors.InvalidState:
             pass  # closed by the other direction, and the publisher has seen that
