@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import re
 import sys
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from tests.cli.tap.observing import behind_upgrade, message
 from wirecore_cli.tap.records import Record, Told
-from wirecore_cli.tap.sinks import Sink
+from wirecore_cli.tap.sinks import Sink, weight_of
 from wirecore_cli.tap.totals import Totals
 from wirecore_cli.tap.writers import Lines, json_lines
 
@@ -135,6 +137,60 @@ async def test_a_place_that_takes_nothing() -> None:
     assert lines[-1]["kind"] == "summary"  # that is never dropped
     assert said["dropped"] == sent - len(texts)
     assert said["summary"] == f"{sent - len(texts)} not shown: the pipe was too slow"
+
+
+def heavy(number: int) -> Record:
+    """A response with 900 header fields, 150 KB of memory."""
+    headers = [[f"x-{each}", f"value {each} of {number}"] for each in range(900)]
+    return Record(0, 1, "server", "rest", Told("response", "200", 9, {"headers": headers}))
+
+
+def test_a_record_weighs_all_that_it_says() -> None:
+    assert weight_of(record(1)) == 1
+    nested = Told("call", "", 9, {"value": {"a": [{"b": "x" * 102_400}]}})
+    assert weight_of(Record(0, 1, "client", "pool", nested)) == pytest.approx(102, abs=3)
+    assert weight_of(Record(0, 1, None, "tap", Told("text", "x" * 10_240))) == 11
+    assert weight_of(heavy(1)) > 100
+
+
+@in_trio
+async def test_heavy_records_fill_a_queue_as_their_bytes_do() -> None:
+    """What waits for a place that takes nothing is bounded in bytes, whatever it is made of."""
+    reading, writing = os.pipe()
+    sink = Sink(writing, json_lines, "the pipe")
+    sink.start(lambda: None)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            sink.put(heavy(number))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 24 << 20  # all would be 60 MB
+    finally:
+        tracemalloc.stop()
+    assert 4 * 4096 <= sink._weight < 4 * 4096 + weight_of(heavy(1))
+    dropped = sink._dropped
+    assert dropped > 200
+
+    def read() -> list[dict[str, object]]:
+        with open(reading, "rb") as file:
+            return [json.loads(line) for line in file]
+
+    async with trio.open_nursery() as nursery:
+        lines: list[dict[str, object]] = []
+
+        async def collect() -> None:
+            lines.extend(await trio.to_thread.run_sync(read))
+
+        nursery.start_soon(collect)
+        await trio.to_thread.run_sync(sink.close, LAST)
+        os.close(writing)
+    assert [line["kind"] for line in lines] == [
+        *["response"] * (400 - dropped),
+        "dropped",
+        "summary",
+    ]
+    assert lines[-2]["dropped"] == dropped
 
 
 @in_trio

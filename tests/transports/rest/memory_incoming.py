@@ -257,6 +257,10 @@ class MemoryIncoming:
         if self._is_gone.is_set():
             callback()
 
+    def hold(self, size: int) -> bool:
+        """See Incoming."""
+        return True
+
     def on_drain(self, callback: Callable[[], object]) -> None:
         """See Incoming."""
         self._on_drain = callback

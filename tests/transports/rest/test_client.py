@@ -95,6 +95,24 @@ def test_requests_outlive_the_loss_of_a_connection_that_they_didnt_use(
     run_sockets(story)
 
 
+def test_requests_wait_while_the_connection_is_being_closed(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """It takes no more, although its end isn't there yet: the next one does."""
+
+    async def story() -> None:
+        async with open_server(echo) as world, world.connect() as client:
+            connection = client.connection
+            connection._channel.close()
+            assert not connection.closed
+            assert (await client.request("GET", "/next")).body == b"GET /next "
+            assert client.connections == 2
+            with pytest.raises(errors.NotConnected):
+                await connection.request("GET", "/")
+
+    run_sockets(story)
+
+
 def test_it_gives_up_in_time(run_sockets: Run) -> None:
     async def story() -> None:
         options = rest.ClientOptions(give_up_after=100)

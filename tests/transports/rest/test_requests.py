@@ -181,6 +181,30 @@ def test_an_early_answer_ends_the_upload(open_server: OpenServer, run_sockets: R
     run_sockets(story)
 
 
+def test_an_early_answer_to_a_long_body_leaves_nothing(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """Nobody makes room for the rest of it: its task mustn't wait for that."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await answer(send, b"too much", 413)
+
+    async def story() -> None:
+        body = bytes(1_000_000)
+        async with open_server(refuse) as world, world.connect() as client:
+            async with client.stream("POST", "/", content=body) as response:
+                assert await response.read() == b"too much"
+                await until(lambda: not response._call.uploads)
+            assert (await client.request("POST", "/", content=body)).status == 413
+            before = trio.lowlevel.current_statistics().tasks_living
+            for _ in range(10):
+                assert (await client.request("POST", "/", content=body)).status == 413
+            assert trio.lowlevel.current_statistics().tasks_living <= before
+
+    run_sockets(story)
+
+
 def test_an_upload_that_fails_is_its_callers(open_server: OpenServer, run_sockets: Run) -> None:
     broken: list[str] = []
 

@@ -156,7 +156,12 @@ def test_who_is_refused(open_server: OpenServer, run_sockets: Run) -> None:
     run_sockets(story)
 
 
-@pytest.mark.parametrize("first", [b"hello", b"", b'{"Type":"Nonsense"}', b"\xff\xfe"])
+_LONG_NUMBER = b'{"Type":"ClientHandshakeMetaData","Meta":%b}' % (b"1" * 5000)
+
+
+@pytest.mark.parametrize(
+    "first", [b"hello", b"", b'{"Type":"Nonsense"}', b"\xff\xfe", _LONG_NUMBER]
+)
 def test_a_handshake_that_is_none(open_server: OpenServer, run_sockets: Run, first: bytes) -> None:
     async def story() -> None:
         async with open_server() as world, world.original() as peer:
@@ -228,14 +233,13 @@ def test_a_publisher_that_leaves_loses_no_request(
 
         async with open_server() as world:
             for _ in range(20):
-                async with trio.open_nursery() as nursery:
-                    async with world.connect(echo):
-                        [connection] = await world.joined()
-                        for _ in range(8):
-                            nursery.start_soon(ask, connection)
-                        before = answered
-                        while answered <= before + 20:  # no time passes while they are busy
-                            await trio.lowlevel.checkpoint()
+                async with trio.open_nursery() as nursery, world.connect(echo):
+                    [connection] = await world.joined()
+                    for _ in range(8):
+                        nursery.start_soon(ask, connection)
+                    before = answered
+                    while answered <= before + 20:  # no time passes while they are busy
+                        await trio.lowlevel.checkpoint()
             assert answered > 400
 
     run_sockets(story)

@@ -12,6 +12,7 @@ from tests.transports.conftest import Run
 from tests.transports.pool.world import until
 from tests.transports.rest.world import OpenServer, answer, under_way
 from wirecore import errors
+from wirecore.protocols.rest.messages import MessageDecoder, encode_message
 from wirecore_trio import rest
 from wirecore_trio.websocket import AlreadyClosed, ConnectionClosed
 
@@ -314,6 +315,41 @@ def test_a_connection_that_is_lost(open_server: OpenServer, run_sockets: Run) ->
     run_sockets(story)
 
 
+@pytest.mark.parametrize("how", ["send", "receive", "leave"])
+def test_one_whose_server_has_gone_is_lost(
+    open_server: OpenServer, run_sockets: Run, how: str
+) -> None:
+    """Nothing can run in the server's place any more, and nothing has to."""
+
+    async def use(connection: rest.Connection) -> None:
+        async with connection.websocket("/") as ws:
+            opened.set()
+            await gone.wait()
+            if how != "leave":
+                with pytest.raises(ConnectionClosed) as caught:
+                    await (ws.send("x") if how == "send" else ws.receive())
+                assert caught.value.code == 1006
+
+        used.set()
+
+    async def stay(client: Any) -> None:
+        async with client:
+            await trio.sleep_forever()
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            async with open_server() as world:
+                nursery.start_soon(stay, world.connect(Echo()))
+                nursery.start_soon(use, (await world.joined())[0])
+                await opened.wait()
+            gone.set()
+            await used.wait()
+            nursery.cancel_scope.cancel()
+
+    opened, gone, used = trio.Event(), trio.Event(), trio.Event()
+    run_sockets(story)
+
+
 def test_an_application_that_is_cancelled(open_server: OpenServer, run_sockets: Run) -> None:
     async def handler(incoming: rest.Incoming) -> None:
         await incoming.respond(101, [])
@@ -461,6 +497,34 @@ def test_what_is_no_message(open_server: OpenServer, run_sockets: Run) -> None:
                     client.websocket("/", **wrong)
             with pytest.raises(errors.InvalidOption, match="set by the library"):
                 client.websocket("/", headers={"Sec-WebSocket-Key": "x"})
+
+    run_sockets(story)
+
+
+def test_a_message_before_one_that_is_none_arrives(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def story() -> None:
+        async def serve(incoming: rest.Incoming) -> None:
+            nothing = b"\x03\x00\x00\x00\x00"
+            await incoming.respond(101, (), encode_message("good") + nothing)
+            while (piece := await incoming.receive()) is not None:
+                told.append(piece)
+
+        told: list[bytes] = []
+        async with open_server() as world, world.connect() as client:
+            [theirs] = await world.joined()
+            theirs._serve_with(serve)
+            async with client.websocket("/") as ws:
+                assert await ws.receive() == "good"
+                with pytest.raises(ConnectionClosed) as caught:
+                    await ws.receive()
+                assert caught.value.code == 1002
+            await until(lambda: bool(told))
+            decoder = MessageDecoder()
+            [close] = decoder.receive(told[0])
+            assert close == decoder.closed
+            assert close.code == 1002
 
     run_sockets(story)
 

@@ -348,7 +348,7 @@ def test_who_asks_and_doesnt_read_the_replies_is_cut(
             assert connection._ended
 
     run_sockets(main)
-    assert "a client that doesn't read its replies is cut" in caplog.text
+    assert "a peer that doesn't read is cut" in caplog.text
 
 
 # --- one to many --------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def test_a_peer_that_asks_for_errors_and_never_reads_them_is_cut(
                     nursery.start_soon(fail)
                 await trio.testing.wait_all_tasks_blocked()
                 assert pair.server.ended
-                assert "doesn't read its answers" in str(pair.server.error.__cause__)
+                assert "doesn't read" in str(pair.server.error.__cause__)
                 pair.client.close()  # the end of the stuck stream never came
             assert ends == [UnknownMethod] + [CallLost] * 49  # the first was still taken
 

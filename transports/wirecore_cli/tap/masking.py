@@ -23,6 +23,12 @@ _NAMED: Final = frozenset({"value", "values", "val", "v"})
 #: Bytes that tell, before a piece of a text, whether the piece begins within a secret.
 _CONTEXT: Final = 1024
 
+#: Why bytes aren't UTF-8 that end within a character.
+CUT: Final = "unexpected end of data"
+
+#: The bytes of a character behind its first.
+_CONTINUED: Final = bytes(range(0x80, 0xC0))
+
 
 def masked(secret: Any) -> str:
     """What stands in the place of *secret*."""
@@ -51,22 +57,27 @@ class Masker:
             return text[start:]
         return _without(text, [found[1:] for found in secrets_in(text)], start)
 
-    def context(self, data: bytes) -> bytes:
-        """What of *data*, a piece of a text, has to stand before the next piece of it.
+    def context(self, before: bytes, data: bytes | bytearray) -> bytes:
+        """What has to stand before the piece of a text that follows *data*; *before*: as it was.
 
-        With that before it, :meth:`text` finds secrets that begin in *data* and end later.
+        With that before it, :meth:`text` finds secrets that began earlier. Empty for no text.
         """
         if self.show_secrets:
             return b""
-        text = data[-_CONTEXT:].decode("utf-8", "surrogateescape")
+        piece = (before + data[-_CONTEXT:])[-_CONTEXT:]
+        if len(before) + len(data) > _CONTEXT:
+            piece = piece.lstrip(_CONTINUED)  # it begins within a character
+        try:
+            text, cut = piece.decode(), b""
+        except UnicodeDecodeError as error:
+            if error.reason != CUT:
+                return b""
+            text, cut = piece[: error.start].decode(), piece[error.start :]
         for origin, begin, end in secrets_in(text):
             if end == len(text):
                 # However long it is, its beginning tells what follows.
-                text = text[origin : begin + 8].rstrip("\\")
-                break
-        else:
-            text = text[-256:]
-        return text.encode("utf-8", "surrogateescape")
+                return text[origin : begin + 8].rstrip("\\").encode() + cut
+        return text[-256:].encode() + cut
 
     def target(self, target: str) -> str:
         """A request's target, whose query may hold tokens."""

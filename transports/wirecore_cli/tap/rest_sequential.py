@@ -8,6 +8,7 @@ from wirecore.errors import InvalidMessage, InvalidOption, LocalError, printable
 from wirecore.protocols.rest import RequestHead, ResponseHead, SequentialCalling, happenings
 from wirecore.protocols.rest.sequential_serving import read_request
 
+from .pieces import Pieces
 from .records import OTHER, Sender, Told, problem
 from .showing import Showing
 
@@ -58,6 +59,7 @@ class _Answers:
         self._asked = now
         self._over = False
         self._refused = ""
+        self._pieces = Pieces(showing)
         self._wire = SequentialCalling(
             lambda message: None,
             serving_peer="server",
@@ -88,10 +90,18 @@ class _Answers:
         if head is not None:
             took = now - self._asked
             found.append(
-                told_response(self._showing, self._request, head, bytes(body), len(data), took)
+                told_response(
+                    self._showing,
+                    self._request,
+                    head,
+                    bytes(body),
+                    len(data),
+                    took,
+                    pieces=self._pieces,
+                )
             )
         elif data:
-            payload = self._showing.payload(body)
+            payload = self._pieces.payload(body)
             kind_of_body = "end" if self._over else "data"
             found.append(Told(kind_of_body, self._showing.preview(payload), len(body), payload))
         if found:
@@ -103,8 +113,10 @@ class _Answers:
         return found
 
 
-def told_request(showing: Showing, head: RequestHead, body: bytes, size: int) -> Told:
-    """The head of a request, and the beginning of its body."""
+def told_request(
+    showing: Showing, head: RequestHead, body: bytes, size: int, *, pieces: Pieces | None = None
+) -> Told:
+    """The head of a request, and the beginning of its body. *pieces*: of which more follows."""
     fields: dict[str, Any] = {
         "method": showing.word(head.method.decode("latin-1")),
         "target": showing.target(head.target),
@@ -112,7 +124,7 @@ def told_request(showing: Showing, head: RequestHead, body: bytes, size: int) ->
     }
     about = f"{fields['method']} {fields['target']}"
     if body:
-        payload = showing.payload(body)
+        payload = (pieces or showing).payload(body)
         fields |= payload
         about += f"  {showing.preview(payload)}"
     return Told("request", printable(about), size, fields)
@@ -125,8 +137,10 @@ def told_response(
     body: bytes,
     size: int,
     took: float | None,
+    *,
+    pieces: Pieces | None = None,
 ) -> Told:
-    """The head of a response, and the beginning of its body."""
+    """The head of a response, and the beginning of its body. *pieces*: of which more follows."""
     fields: dict[str, Any] = {
         "status": head.status,
         "reason": showing.word(head.reason.decode("latin-1")),
@@ -138,7 +152,7 @@ def told_response(
         fields["target"] = showing.target(request.target)
         about += f"  {fields['method']} {fields['target']}"
     if body:
-        payload = showing.payload(body)
+        payload = (pieces or showing).payload(body)
         fields |= payload
         about += f"  {showing.preview(payload)}"
     return Told("response", printable(about), size, fields, took)

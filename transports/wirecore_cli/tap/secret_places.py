@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, TypeAlias
 
 from .secret_names import is_secret
@@ -73,23 +74,11 @@ _PART_OF_SUBPROTOCOL: Final = re.compile(r"(?=[\w~+/=-]*\d)[\w~+/=-]{20,}")
 def secrets_in(text: str) -> list[Place]:
     """The places of *text*, whose end may be missing, in which secrets stand; they may overlap."""
     found: list[Place] = []
-    if "://" in text:
-        found += _groups(_URL_USER, text)
-    found += _groups(_HEADER, text)
-    found += _groups(_CREDENTIALS, text)
-    found += _parameters(text)
-    found += ((each.start(), *each.span()) for each in _JWT.finditer(text))
-    found += ((each.start(), *each.span()) for each in _ISSUED.finditer(text))
-    if "-----BEGIN" in text:
-        found += _groups(_PEM, text)
-    if "<" in text:
-        found += _named_groups(_ELEMENT, text)
-    if "=" in text or ":" in text:
-        found += _pairs(text)
-        found += _named_groups(_FORM_DATA, text)
-        for each in _NAMED.finditer(text):
-            if is_secret(each[1]):
-                found += _value(text, each.start(), each.end())
+    lower = text.lower()
+    for word, find in _FINDERS:
+        # Most texts have little of this; to look for a word is cheap.
+        if word in lower:
+            found += find(text)
     return found
 
 
@@ -107,6 +96,11 @@ def subprotocol_secrets(value: str) -> list[tuple[int, int]]:
             found.append((each.start() + part.start(), each.start() + part.end()))
         follows = carried is None and not follows and is_secret(each[0])
     return found + [place[1:] for place in secrets_in(value)]
+
+
+def _wholes(pattern: re.Pattern[str], text: str) -> Iterator[Place]:
+    """Each match."""
+    return ((found.start(), *found.span()) for found in pattern.finditer(text))
 
 
 def _groups(pattern: re.Pattern[str], text: str) -> Iterator[Place]:
@@ -140,6 +134,8 @@ def _parameters(text: str) -> Iterator[Place]:
 
 def _pairs(text: str) -> Iterator[Place]:
     """The values of names of secrets."""
+    if "=" not in text and ":" not in text:
+        return
     at = 0
     for found in _NAME.finditer(text):
         # A name may stand in the value of another, be it a URL; but not in one that is masked.
@@ -148,6 +144,13 @@ def _pairs(text: str) -> Iterator[Place]:
         for place in _value(text, found.start(), found.end()):
             at = place[2]
             yield place
+
+
+def _named_values(text: str) -> Iterator[Place]:
+    """The values beside names: {"name": "password", "value": "x"}."""
+    for found in _NAMED.finditer(text):
+        if is_secret(found[1]):
+            yield from _value(text, found.start(), found.end())
 
 
 def _value(text: str, origin: int, at: int) -> Iterator[Place]:
@@ -164,3 +167,19 @@ def _value(text: str, origin: int, at: int) -> Iterator[Place]:
     if text[begin] in "{[":
         end = len(text)  # who knows where it ends
     yield origin, begin, end
+
+
+#: What finds secrets, and what a text of those has, in small letters.
+_FINDERS: Final[Sequence[tuple[str, Callable[[str], Iterator[Place]]]]] = (
+    ("://", partial(_groups, _URL_USER)),
+    ("-----begin", partial(_groups, _PEM)),
+    ("eyj", partial(_wholes, _JWT)),
+    ("", partial(_wholes, _ISSUED)),
+    ("", partial(_groups, _CREDENTIALS)),
+    ("<", partial(_named_groups, _ELEMENT)),
+    ("=", _parameters),
+    (":", partial(_groups, _HEADER)),
+    ("", _pairs),
+    ("form-data", partial(_named_groups, _FORM_DATA)),
+    ('"value', _named_values),
+)

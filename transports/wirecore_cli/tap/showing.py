@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from wirecore.errors import printable
 
-from .masking import Masker
+from .masking import CUT, Masker
 
 #: Bytes of a payload that are shown, unless told otherwise.
 DEFAULT_MAX_BYTES: Final = 1024
@@ -47,14 +47,17 @@ class Showing:
         self._max_bytes = max_bytes
         self._binary = binary
 
-    def payload(self, data: bytes | bytearray, size: int | None = None) -> dict[str, Any]:
+    def payload(
+        self, data: bytes | bytearray, size: int | None = None, *, before: bytes | None = None
+    ) -> dict[str, Any]:
         """*data*: as text where it is text, else in hex or base64.
 
-        *size*: how much there was, where *data* is only the beginning.
+        *size*: how much there was, where *data* is only the beginning. *before*: of a piece of a
+        payload, what tells of secrets that began before it, see :meth:`Masker.context`.
         """
         size = len(data) if size is None else size
         found: dict[str, Any] = {"payload_size": size}
-        text = self._text(data, whole=size == len(data))
+        text = self._text(data, before, whole=size == len(data))
         if text is not None:
             found["payload"] = text
             found["payload_encoding"] = "text"
@@ -67,23 +70,24 @@ class Showing:
             found["payload_cut"] = True
         return found
 
-    def _text(self, data: bytes | bytearray, *, whole: bool) -> str | None:
+    def _text(self, data: bytes | bytearray, before: bytes | None, *, whole: bool) -> str | None:
         """The beginning of *data* as text; None where it is none."""
-        if whole and len(data) <= _MAX_PARSED and data[:1] in (b"{", b"["):
+        if whole and not before and len(data) <= _MAX_PARSED and data[:1] in (b"{", b"["):
             text = self._json(bytes(data))
             if text is not None:
                 return text[: self._max_bytes]
-        piece = bytes(data[: self._max_bytes])
+        piece = (before or b"") + bytes(data[: self._max_bytes])
         try:
             text = piece.decode()
         except UnicodeDecodeError as error:
             # The last character may be cut in half.
-            if error.start < len(piece) - 3 or len(piece) == len(data):
+            if error.reason != CUT or (before is None and len(piece) == len(data)):
                 return None
             text = piece[: error.start].decode()
-        if any(not mark.isprintable() and mark not in _IN_TEXT for mark in text):
+        start = 0 if before is None else len(before.decode(errors="ignore"))
+        if any(not mark.isprintable() and mark not in _IN_TEXT for mark in text[start:]):
             return None
-        return self.mask.text(text)
+        return self.mask.text(text, start)
 
     def _json(self, data: bytes) -> str | None:
         if self.mask.show_secrets:

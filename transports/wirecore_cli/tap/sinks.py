@@ -7,10 +7,11 @@ doesn't take is dropped, and counted.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -18,10 +19,14 @@ from .records import Record, Told
 from .writers import Write
 
 #: Weight of a queue beyond which connections wait, and beyond which records are dropped. A record
-#: weighs 1, and 1 for each of the following bytes of its payload.
+#: weighs 1, and 1 for each of the following bytes of what it says.
 _FULL: Final = 4096
 _OVERFULL: Final = 4 * _FULL
 _WEIGHED: Final = 1024
+
+#: How many records are written at once, and how much they weigh, but for the last of them.
+_BATCH: Final = 64
+_HEAVY: Final = 1024
 
 #: Seconds that connections wait for a place that takes nothing.
 _PATIENCE: Final = 1.0
@@ -62,7 +67,7 @@ class Sink:
 
     def put(self, record: Record) -> None:
         """Have *record* written, in its turn; where the place is too slow it is dropped."""
-        weight = 1 + len(record.told.fields.get("payload", "")) // _WEIGHED
+        weight = weight_of(record)
         with self._changed:
             full = self._weight >= (_FULL if self._stalled else _OVERFULL)
             if self.error is not None:
@@ -128,8 +133,12 @@ class Sink:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
-            count = min(len(self._queue), 64)
-            return [self._queue.popleft() for _ in range(count)]
+            batch: list[tuple[Record, int]] = []
+            weight = 0
+            while self._queue and len(batch) < _BATCH and weight < _HEAVY:
+                batch.append(self._queue.popleft())
+                weight += batch[-1][1]
+            return batch
 
     def _send(self, data: bytes) -> None:
         # Past all buffers: a thread that hangs in one of these can't be left behind.
@@ -148,6 +157,22 @@ class Sink:
         room, self._room = self._room, None
         if room is not None:
             room.set()
+
+
+def weight_of(record: Record) -> int:
+    """What a queue counts for *record*."""
+    told = record.told
+    return 1 + (len(told.summary) + _bytes_of(told.fields)) // _WEIGHED
+
+
+def _bytes_of(value: Any) -> int:
+    """The memory of a value as JSON has it."""
+    size = sys.getsizeof(value)
+    if isinstance(value, dict):
+        size += sum(sys.getsizeof(name) + _bytes_of(each) for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        size += sum(map(_bytes_of, value))
+    return size
 
 
 def _dropped(count: int, seconds: float, name: str) -> Record:

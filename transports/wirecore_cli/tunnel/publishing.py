@@ -144,8 +144,7 @@ class Publisher:
 
 def _is_unwanted(error: Exception | None) -> TypeGuard[errors.ConnectionClosed]:
     """Whether the gateway has sent this publisher away."""
-    closed = isinstance(error, errors.ConnectionClosed)
-    return closed and error.code == CloseCode.POLICY_VIOLATION
+    return isinstance(error, errors.ConnectionClosed) and error.code == CloseCode.POLICY_VIOLATION
 
 
 def _hint(error: Exception) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
+
+from wirecore_trio.rest.hypercorn import serve
 
 from .front import Front, is_news
 

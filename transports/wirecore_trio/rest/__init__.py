@@ -5,7 +5,7 @@ Either end may serve an application of ASGI, and either may call: :class:`Server
 directions; with the Go original it is one at a time, in one.
 """
 
-from wirecore.protocols.rest.errors import Aborted
+from wirecore.protocols.rest.errors import Aborted, Refused
 from wirecore.protocols.rest.heads import Fields, RequestHead
 from wirecore.session import Backoff
 
@@ -44,6 +44,7 @@ __all__ = [
     "LifespanTimeout",
     "Listener",
     "Options",
+    "Refused",
     "RequestHead",
     "Response",
     "ResponseStream",

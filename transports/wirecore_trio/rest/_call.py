@@ -150,6 +150,11 @@ class Call(Exchange):
                 self.give_up("the request's body broke off")
             done.set()
 
+    @property
+    def uploads(self) -> bool:
+        """Whether a task is still at the body."""
+        return self._uploaded is not None and not self._uploaded.is_set()
+
     async def leave(self) -> None:
         """Give up what hasn't come and what hasn't left, and wait until nothing runs any more."""
         if self.is_begun:

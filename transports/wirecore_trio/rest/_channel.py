@@ -68,6 +68,8 @@ class Channel(Changing[list[Happening]]):
         "_pump",
         "_turns",
         "error",
+        "held",
+        "most_held",
         "peer",
         "session",
         "start_soon",
@@ -97,6 +99,9 @@ class Channel(Changing[list[Happening]]):
         self._options = options
         self._turns: deque[trio.lowlevel.Task] = deque()  # who waits to call
         self._closed_here = ""
+        #: Bytes that exchanges keep of what they have received, beyond its first, and their bound.
+        self.held = 0
+        self.most_held = max(options.window_budget, options.max_message_size)
         #: Whether it is a change that something came: who closes it in good order asks for that.
         self.watched = False
         #: Why the connection ended; None while it is open, and where this end closed it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
@@ -141,11 +142,8 @@ class Client(Requesting):
         while True:
             connection = self._connection or await self.wait_connected()
             if not connection.leaving and not connection.closed:
-                try:
+                with suppress(NotConnected):
                     return await connection._acquire(multiplexed=multiplexed)
-                except NotConnected:
-                    if not connection.closed:
-                        raise
             await connection.wait_closed()  # it is ending, or has ended: the next one, then
 
     async def _reach(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
 
 from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.events import Ping, Pong
+from wirecore.protocols.rest import frames
 from wirecore.protocols.rest.happenings import Stream
 
 from .._arguments import require_type
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ._options import Options
 
 logger = logging.getLogger("wirecore.rest")
+
+#: How many requests in a row are refused before the connection is closed, in ``max_streams``.
+_MOST_REFUSALS: Final = 16
 
 #: Gets the payload of a ping or a pong.
 ControlHook: TypeAlias = Callable[["Connection", bytes], object]
@@ -68,6 +72,7 @@ class Connection(Requesting):
         self._backlog = Backlog()
         self._serving: set[Served] = set()
         self._pongs: dict[bytes, float | None] = {}
+        self._refused = 0  # in a row
         self._peer_leaves = False
         self._draining = False
         self.id = ""
@@ -132,12 +137,25 @@ class Connection(Requesting):
     def _requested(self, channel: Channel, stream: Stream) -> None:
         """See the channel's Listener."""
         request = Served(channel, stream, self)
+        if len(self._serving) >= 2 * self._options.max_streams:
+            self._refuse(request)
+            return
+        self._refused = 0
         stream.owner = request
         if self._handler is not None:
             self._start(request, self._handler)
         else:
             self._backlog.add(request)
             channel.start_soon(self._backlog.wait, request, self._options.app_timeout)
+
+    def _refuse(self, request: Served) -> None:
+        """Too many are still being served of those whose caller has gone, or has its answer."""
+        self._refused += 1
+        if self._refused <= _MOST_REFUSALS * self._options.max_streams:
+            request.give_up(frames.refusal("max_streams", "too many are still being served"))
+        elif self._channel.session.open:
+            logger.warning("%r asks on and on, and is closed", self)
+            self._channel.close(CloseCode.POLICY_VIOLATION, "too many requests")
 
     def _start(self, request: Served, handler: Handler) -> None:
         request.handler = handler

@@ -11,6 +11,7 @@ from wirecore.protocols.rest import happenings
 from wirecore.protocols.rest.happenings import Stream
 from wirecore.protocols.rest.heads import Fields
 from wirecore.protocols.rest.multiplexed import PIECE
+from wirecore.protocols.rest.windows import INITIAL
 
 from .._errors import CallLost
 
@@ -31,6 +32,7 @@ class Exchange:
 
     __slots__ = (
         "_channel",
+        "_held",
         "_pieces",
         "_reader",
         "_rest",
@@ -47,6 +49,7 @@ class Exchange:
         self._channel = channel
         self._stream: Stream
         self._pieces: deque[bytes] = deque()
+        self._held = 0
         self._taken = 0  # bytes of the piece that was given out last
         # Tasks that wait: for what comes, and for room.
         self._reader: trio.lowlevel.Task | None = None
@@ -75,6 +78,9 @@ class Exchange:
             self._pieces.append(value)
         elif kind == _END:
             self.trailers = value
+            self._keep(0)
+            if self._stream.over:
+                self._wake_sender()  # nobody makes room any more
         elif kind == _ROOM:
             self._wake_sender()
             return
@@ -84,6 +90,7 @@ class Exchange:
         """The exchange is over before its end."""
         if self.error is None:
             self.error = error
+        self._keep(0)
         self._wake_reader()
         self._wake_sender()
 
@@ -123,6 +130,18 @@ class Exchange:
                 await trio.lowlevel.checkpoint()
                 return None
             await self._wait_for_more()
+
+    def hold(self, size: int) -> bool:
+        """Say that *size* bytes of what was received are kept; whether they may be."""
+        stream = self._stream
+        if size <= INITIAL or stream.over or stream.received_end:
+            size = 0  # no more will come than there is room for without that
+        self._keep(size)
+        return not size or self._channel.held <= self._channel.most_held
+
+    def _keep(self, size: int) -> None:
+        self._channel.held += size - self._held
+        self._held = size
 
     async def _wait_for_more(self) -> None:
         if self._reader is not None:
@@ -172,9 +191,12 @@ class Exchange:
         while self._rest is not None:
             await self._rest.done.wait()
         stream = self._stream
-        if self.error is None and len(data) <= stream.room and not self._channel.crowded:
-            if stream.over or stream.sent_end:
-                return False
+        if self.error is not None:
+            await trio.lowlevel.checkpoint()
+            raise self.error.with_traceback(None)
+        if stream.over or stream.sent_end:
+            return False
+        if len(data) <= stream.room and not self._channel.crowded:
             self._channel.send(stream, data, end=end, trailers=())
             return True
         rest = self._rest = _Rest()
@@ -218,6 +240,7 @@ class Exchange:
         """End the exchange, if it isn't over; the peer is told *why*."""
         if not self._stream.over:
             self._channel.reset(self._stream, why)
+        self._keep(0)
         self._pieces.clear()
 
 

@@ -104,6 +104,13 @@ class Incoming(Protocol):
         Any number of tasks may send so, one after the other. False where the exchange was over.
         """
 
+    def hold(self, size: int) -> bool:
+        """Say that *size* bytes of what was received are kept, until more comes of them.
+
+        False where that is too much, with what is kept of the connection's other requests: then
+        give the request up, or keep none of them.
+        """
+
     def reset(self, why: str) -> None:
         """Give the exchange up: the caller is told *why*, and gets no more. Nothing if it is over.
 

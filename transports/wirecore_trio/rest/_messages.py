@@ -16,6 +16,8 @@ from wirecore.websocket.closing import make_close
 #: Seconds that the peer has to take a close message.
 _PATIENCE: Final = 5.0
 
+_TOO_MUCH: Final = "too much is kept of messages that are not whole"
+
 
 class Bodies(Protocol):
     """What of an exchange is needed; see :class:`Exchange` and :class:`Incoming`."""
@@ -29,6 +31,9 @@ class Bodies(Protocol):
 
     async def send_whole(self, data: bytes, *, end: bool = False) -> bool:
         """Send *data* whole, or not at all."""
+
+    def hold(self, size: int) -> bool:
+        """Whether *size* bytes may be kept, of those that were received."""
 
 
 class Messages:
@@ -51,7 +56,8 @@ class Messages:
         """The next message; the end of them is a Close, and so is all behind it.
 
         What the peer may not send is the end too: it is told so, 1009 for a message that is too
-        long, 1002 for anything else. Raises as the bodies do. Cancelled, it loses nothing.
+        long, 1013 where too much is kept of those of its connection that aren't whole, 1002 for
+        anything else. Raises as the bodies do. Cancelled, it loses nothing.
         """
         while not self._come:
             if self._closed is not None:
@@ -67,12 +73,16 @@ class Messages:
         return self._closed
 
     async def _read(self) -> None:
-        piece = await self._bodies.receive()
+        # What came behind a message that was given out needs no more to be a problem.
+        piece = None if self._decoder.problem is not None else await self._bodies.receive()
         try:
             if piece is None:
                 self._decoder.end()
             else:
                 self._come += self._decoder.receive(piece)
+                if not self._bodies.hold(self._decoder.held):
+                    await self._refuse(make_close(CloseCode.TRY_AGAIN_LATER, _TOO_MUCH))
+                    return
         except RemoteLimitExceeded as error:
             await self._refuse(make_close(CloseCode.TOO_BIG, str(error)))
         except InvalidMessage as error:
@@ -84,6 +94,7 @@ class Messages:
 
     async def _refuse(self, close: Close) -> None:
         self._closed = close
+        self._bodies.hold(0)
         with trio.move_on_after(_PATIENCE):
             await self.close(close)
 

@@ -46,14 +46,17 @@ class Options:
     *request_timeout*: for each request that isn't given its own, up to the last byte of its
     response where that is waited for, and else up to its head.
     *max_streams*: requests of one end of a connection that are under way at once; with more, one
-    waits here for another's end. *max_head*: of one head, or trailers.
+    waits here for another's end. What an application still does for callers that have gone, or
+    have their answers, counts apart: while it serves twice as many in all, what comes is refused,
+    and a peer that asks on and on is closed. *max_head*: of one head, or trailers.
     *max_window*: how much of one body may be under way, or wait to be read, where who reads it is
     fast; it begins with 64 KiB. *window_budget*: what all bodies of a connection may have beyond
     their beginnings. So a connection holds at most ``max_streams`` times 64 KiB, and the budget.
     *max_body_size*: of a response that is read as a whole, by ``request``.
     *app_timeout*: how long requests wait for an application, on a connection where there is none.
-    *max_message_size*: of one message of a WebSocket that is passed through; and of one message of
-    a peer that isn't ours, which may be a whole request or response.
+    *max_message_size*: of one message of a WebSocket that is passed through: of those that aren't
+    whole all of a connection may keep ``window_budget`` once more, or one such message; and of one
+    message of a peer that isn't ours, which may be a whole request or response.
 
     Towards a peer that isn't ours: *oversize*: whether to "refuse" a request that is longer than
     the original is sure to read (1016 bytes where its server serves, 4092 where its client does),

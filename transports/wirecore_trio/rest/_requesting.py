@@ -97,7 +97,10 @@ class Requesting(ABC):
             try:
                 call = Call(await self._acquire())
                 start(call, head, content, trailers)
-                return await call.read_whole(self._options.max_body_size)
+                response = await call.read_whole(self._options.max_body_size)
+                if call.uploads:
+                    await call.leave()  # it was answered before its body was whole
+                return response
             except BaseException:
                 if call is not None:
                     await call.leave()

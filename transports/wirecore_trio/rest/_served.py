@@ -160,6 +160,7 @@ class Served(Exchange):
         finally:
             if not self._stream.sent_end:
                 self.give_up("the request wasn't served to its end")
+            self._keep(0)
             self._pieces.clear()
             self._callback = self._on_drain = None
             self.on_end(self)

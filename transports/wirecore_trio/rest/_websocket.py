@@ -143,7 +143,11 @@ class WebSocket:
         """The same, and don't wait. *close*: may have 1006, too. Idempotent."""
         if not self._closed_here:
             self._closed_here = True
-            self._call._channel.start_soon(self._finish, close)
+            channel = self._call._channel
+            if channel.ended:  # and what its tasks ran in may have, too
+                self._is_over.set()
+            else:
+                channel.start_soon(self._finish, close)
 
     async def _finish(self, close: Close) -> None:
         try:

@@ -431,7 +431,7 @@ class Connection(Owner[Any]):
             try:
                 self._session_state.reply_outcome(request_id, outcome)
             except errors.LocalLimitExceeded as error:
-                self._cut(error)
+                self._pump.cut(error)
             self._pump.write()
 
     async def _answer_session_request(self, kind: int, request_id: int, data: bytes) -> None:
@@ -467,14 +467,9 @@ class Connection(Owner[Any]):
 
     def _unsendable(self, request_id: int, name: str, error: Exception) -> None:
         if isinstance(error, errors.LocalLimitExceeded) and error.limit == "max_queued_bytes":
-            self._cut(error)
+            self._pump.cut(error)
         else:
             self._fail_internally(request_id, name, error)
-
-    def _cut(self, error: errors.LocalLimitExceeded) -> None:
-        # Replies pile up at a client that asks and doesn't read: memory comes before its requests.
-        logger.warning("a client that doesn't read its replies is cut: %s", error)
-        self._pump.end(trio.BrokenResourceError(f"the client doesn't read its replies: {error}"))
 
 
 #: What a stopping server answers, of what waits; the rest it drops.

@@ -296,22 +296,17 @@ class Channel(Calling, Peer):
                 self._session.reply_error(call_id, text)
             except errors.LocalLimitExceeded as error:
                 if error.limit == "max_queued_bytes":
-                    self._cut(error)
+                    self._pump.cut(error)
                 else:
                     logger.error("a call stays without its answer, which is an error: %s", error)
             self._pump.write()
 
     def _unsendable(self, call_id: str, error: errors.LocalLimitExceeded) -> None:
         if error.limit == "max_queued_bytes":
-            self._cut(error)
+            self._pump.cut(error)
         else:
             logger.error("a reply can't be sent: %s", error)
             self.reply_error(call_id, f"internal error: the reply is too large ({error.limit})")
-
-    def _cut(self, error: errors.LocalLimitExceeded) -> None:
-        # Answers pile up at a peer who asks and doesn't read: memory comes before its calls.
-        logger.warning("a peer that doesn't read its answers is cut: %s", error)
-        self._pump.end(trio.BrokenResourceError(f"the peer doesn't read its answers: {error}"))
 
 
 def _reason(closed: errors.ConnectionClosed) -> str:

@@ -1,6 +1,6 @@
 """REST over WebSocket without I/O: the handshake, and the two wires behind it."""
 
-from wirecore.protocols.rest.errors import Aborted
+from wirecore.protocols.rest.errors import Aborted, Refused
 from wirecore.protocols.rest.handshake import PROTOCOL
 from wirecore.protocols.rest.happenings import Stream, Wire
 from wirecore.protocols.rest.heads import Fields, RequestHead, ResponseHead
@@ -15,6 +15,7 @@ __all__ = [
     "Aborted",
     "Fields",
     "Multiplexed",
+    "Refused",
     "RequestHead",
     "ResponseHead",
     "RestSession",

@@ -8,7 +8,8 @@
     RESPONSE  status (2 bytes, big endian), reason, fields; then the same
     DATA      a piece of the body
     TRAILERS  fields, which end the body
-    RESET     why, in UTF-8: the sender is through with this exchange
+    RESET     why, in UTF-8: the sender is through with this exchange. "refused " and the name of a
+              bound, then ": " and a text: the request passed that bound, and nobody has seen it
     WINDOW    4 bytes, big endian: so many more bytes of body may come
     CONTROL   of the connection, stream 0: a JSON object
 
@@ -48,6 +49,8 @@ END: Final = 0x80
 
 #: Bytes before the payload.
 HEAD_SIZE: Final = 5
+
+_REFUSED: Final = "refused "
 
 _HEAD: Final = Struct(">BI")
 _STATUS: Final = Struct(">H")
@@ -94,6 +97,22 @@ def encode_trailers(stream: int, fields: Fields) -> bytes:
 def encode_reset(stream: int, why: str) -> bytes:
     """RESET."""
     return _HEAD.pack(RESET, stream) + why.encode("utf-8", "replace")
+
+
+def encode_refusal(stream: int, limit: str, text: str) -> bytes:
+    """The RESET of a request that passes the bound *limit*, and that nobody sees."""
+    return encode_reset(stream, refusal(limit, text))
+
+
+def refusal(limit: str, text: str) -> str:
+    """The reason of such a RESET."""
+    return f"{_REFUSED}{limit}: {text}"
+
+
+def refused_limit(why: str) -> str:
+    """The bound that a RESET's reason names; "" where it is no refusal."""
+    limit, colon, _ = why.removeprefix(_REFUSED).partition(": ")
+    return limit if colon and why.startswith(_REFUSED) else ""
 
 
 def encode_window(stream: int, size: int) -> bytes:

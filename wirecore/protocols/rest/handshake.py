@@ -13,7 +13,7 @@ from wirecore.errors import InvalidMessage, JsonStreamError, JsonValueLimitExcee
 from wirecore.gob.limits import Limits
 from wirecore.gojson.cutting import MessageBuffer
 from wirecore.gojson.parsing import fold
-from wirecore.gojson.reading import Budget, NeedsText, read_plain
+from wirecore.gojson.reading import Budget, Mismatch, NeedsText, read_plain
 from wirecore.gojson.text import finish, quote
 from wirecore.gojson.writing import write
 
@@ -91,7 +91,7 @@ def _members(message: bytes, wanted: str) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     try:
         return read_plain(value, Budget(MAX_ELEMENTS))
-    except NeedsText:
+    except (NeedsText, Mismatch):
         raise InvalidMessage("the metadata holds a number beyond all floats") from None
     except JsonValueLimitExceeded as error:
         raise InvalidMessage(f"the metadata is too large: {error}") from None

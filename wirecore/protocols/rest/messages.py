@@ -28,6 +28,7 @@ from wirecore.errors import (
     LocalLimitExceeded,
     RemoteLimitExceeded,
     UnsendableMessage,
+    without_frames,
 )
 from wirecore.events import Buffer, Close
 from wirecore.session.limits import check_at_least
@@ -74,7 +75,7 @@ class MessageDecoder:
     *max_size*: bytes of one message, 1 at least. It holds what came of one message, and no more.
     """
 
-    __slots__ = ("_body", "_head", "_kind", "_max_size", "_missing", "closed")
+    __slots__ = ("_body", "_head", "_kind", "_max_size", "_missing", "closed", "problem")
 
     def __init__(self, max_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
         check_at_least("max_message_size", max_size, 1)
@@ -85,15 +86,32 @@ class MessageDecoder:
         self._body = bytearray()
         #: The peer's CLOSE, once it came.
         self.closed: Close | None = None
+        #: What came that is no message, once it did.
+        self.problem: InvalidMessage | RemoteLimitExceeded | None = None
 
     def receive(self, data: bytes) -> list[Item]:
         """The messages that are whole with *data*.
 
         Raises :class:`~wirecore.errors.InvalidMessage` for what isn't one, or comes behind the
         last; :class:`~wirecore.errors.RemoteLimitExceeded` for a message that says it is too long.
-        Nothing can be decoded after that.
+        Nothing can be decoded after that. Where messages came before it in *data*, they are given
+        out, *problem* is set, and the next call raises it.
         """
         items: list[Item] = []
+        self._check()
+        try:
+            self._take(data, items)
+        except (InvalidMessage, RemoteLimitExceeded) as error:
+            self.problem = without_frames(error)
+            if not items:
+                raise
+        return items
+
+    def _check(self) -> None:
+        if self.problem is not None:
+            raise self.problem.with_traceback(None)
+
+    def _take(self, data: bytes, items: list[Item]) -> None:
         at = 0
         size = len(data)
         while True:
@@ -110,10 +128,15 @@ class MessageDecoder:
                 break
             items.append(self._finish(data[at:end]))
             at = end
-        return items
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept of a message that isn't whole."""
+        return len(self._body)
 
     def end(self) -> None:
-        """The body ended. Raises :class:`~wirecore.errors.InvalidMessage` if that is no end."""
+        """The body ended. Raises *problem*, and InvalidMessage if that is no end."""
+        self._check()
         if self.closed is None:
             what = "within a message" if self._kind or self._head else "without a last message"
             raise InvalidMessage(f"the messages ended {what}")

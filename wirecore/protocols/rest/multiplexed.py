@@ -17,7 +17,7 @@ from wirecore.errors import (
     without_frames,
 )
 from wirecore.protocols.rest import frames, happenings
-from wirecore.protocols.rest.errors import Aborted
+from wirecore.protocols.rest.errors import Aborted, Refused
 from wirecore.protocols.rest.happenings import Happening, Stream
 from wirecore.protocols.rest.heads import (
     Fields,
@@ -298,11 +298,17 @@ class Multiplexed:
         if number % 2 == self._next % 2 or number <= self._last_theirs:
             raise InvalidMessage("a request has a number that isn't its sender's to give now")
         head, data = frames.decode_request(message)
-        self._check_size(message, len(data))
         self._last_theirs = number
+        if len(message) - len(data) > self._max_head:
+            # The head is its caller's, and the others' requests over this connection are not: what
+            # such a message takes is bounded all the same.
+            text = f"the head is longer than {self._max_head} bytes"
+            self._put(frames.encode_refusal(number, "max_head", text))
+            return
         if len(self._theirs) >= self._max_streams:
             # The peer waits for fewer of them; it may count otherwise while one is on its way.
-            self._put(frames.encode_reset(number, "too many requests at once"))
+            text = "too many requests at once"
+            self._put(frames.encode_refusal(number, "max_streams", text))
             return
         stream = Stream(number, head, INITIAL, INITIAL)
         stream.to_come = _length(head.fields)
@@ -376,11 +382,17 @@ class Multiplexed:
 
     def _was_reset(self, stream: Stream, why: str, happened: list[Happening]) -> None:
         quiet = stream.sent_end and stream.id in self._theirs  # it has its response
+        is_ours = stream.id in self._ours
         self._forget(stream)
         if not quiet:
-            error = Aborted(
-                f"the peer gave the exchange up: {printable(why) or 'it did not say why'}"
-            )
+            limit = frames.refused_limit(why)
+            error: Aborted
+            if limit and is_ours and stream.response is None:
+                error = Refused(f"the peer takes no such request: {printable(why)}", limit)
+            else:
+                error = Aborted(
+                    f"the peer gave the exchange up: {printable(why) or 'it did not say why'}"
+                )
             happened.append((happenings.RESET, stream, error))
 
     def _controlled(self, message: bytes, happened: list[Happening]) -> None:

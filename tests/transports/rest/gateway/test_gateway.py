@@ -185,6 +185,7 @@ def test_an_application_that_trusts_its_gateway_sees_the_caller(
 
 def test_callers_are_told_nothing_of_publishers(open_gateway: OpenGateway, run_real: Run) -> None:
     """Neither where they are, nor what they say: that is for the gateway's log and view."""
+    publisher: Any = None
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
@@ -199,11 +200,9 @@ def test_callers_are_told_nothing_of_publishers(open_gateway: OpenGateway, run_r
         ):
             response = await http.get("/api/x")
             assert (response.status_code, response.text) == (502, "the publisher was lost\n")
-            while not world.gateway.state().errors:  # it is counted once it is through
-                await trio.sleep(0.01)
+            await until(lambda: bool(world.gateway.state().errors))  # it is counted at its end
             assert "127.0.0.1" in world.gateway.state().errors[0].problem
 
-    publisher: Any = None
     run_real(story)
 
 

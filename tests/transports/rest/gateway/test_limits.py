@@ -129,6 +129,35 @@ def test_from_one_address(open_gateway: OpenGateway, run_real: Run, trusted: boo
     run_real(story)
 
 
+def test_bounds_of_a_publisher(open_gateway: OpenGateway, run_real: Run) -> None:
+    """Its others go on, and what it refuses another may take."""
+    one, other = Parked(), Parked()
+    long = {"x-long": "y" * 5000}
+
+    async def story() -> None:
+        async with (
+            open_gateway() as world,
+            world.caller() as http,
+            world.publish(one, "api", {"max_head": 4096, "max_streams": 1}),
+            trio.open_nursery() as nursery,
+        ):
+            asked = Asked(http, nursery, one, other)
+            await asked.start("/api/1")
+            refused = await http.get("/api/2")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert refused.text == "the publisher has too many requests\n"
+            refused = await http.get("/api/2", headers=long)
+            assert refused.status_code == 431
+            assert refused.text == "the head of the request is too long for its publisher\n"
+            async with world.publish(other, "api"):
+                await asked.start("/api/3", headers=long)
+                assert list(other.waiting) == ["/3"]
+                await asked.finish(2)
+            assert one.cancelled == []
+
+    run_real(story)
+
+
 def test_who_has_one_address_of_ipv6_has_the_whole_64() -> None:
     limits = Limits(None, 1)
 

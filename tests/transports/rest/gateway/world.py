@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import httpx2
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
 
 from tests.transports.rest.world import AT_ONCE
 from wirecore._backend import Backend
 from wirecore_trio import rest
 from wirecore_trio.rest.gateway import Gateway, Route
+from wirecore_trio.rest.hypercorn import serve
 
 #: Where it is opened: ``async with open_gateway(*routes, max_body_size=10) as world``.
 OpenGateway: TypeAlias = Callable[..., AbstractAsyncContextManager["World"]]
@@ -31,9 +31,11 @@ class World:
         self._port = port
         self._backend = backend
 
-    def publish(self, app: Any, metadata: Any, **more: Any) -> Any:
-        """``async with world.publish(app, "name")``."""
-        options = rest.ClientOptions(retry=AT_ONCE)
+    def publish(
+        self, app: Any, metadata: Any, bounds: dict[str, Any] | None = None, **more: Any
+    ) -> Any:
+        """``async with world.publish(app, "name")``. *bounds*: options by their names."""
+        options = rest.ClientOptions(retry=AT_ONCE, **(bounds or {}))
         url = f"ws://127.0.0.1:{self._port}/"
         return rest.connect(url, app, options, metadata=metadata, backend=self._backend, **more)
 
@@ -55,6 +57,6 @@ async def running(backend: Backend, *routes: Route, **more: Any) -> AsyncIterato
     config.max_app_queue_size = 1  # messages that hypercorn reads ahead, each of up to 16 MiB
     async with trio.open_nursery() as nursery:
         bound = await nursery.start(server.serve, "127.0.0.1", 0)
-        [url] = await nursery.start(partial(serve, gateway, config))  # type: ignore[arg-type]
+        [url] = await nursery.start(partial(serve, gateway, config))
         yield World(gateway, bound.port, url, backend)
         nursery.cancel_scope.cancel()

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 import uvicorn
 from hypercorn.config import Config
-from hypercorn.trio import serve
 
 from tests.transports.rest.torture.recorder import PATIENCE, Recorder
 from wirecore_cli.tunnel.bounded_http import BoundedHttp
@@ -24,6 +23,7 @@ from wirecore_cli.tunnel.under_uvicorn import UnderUvicorn
 from wirecore_trio import rest
 from wirecore_trio._listeners import open_listeners
 from wirecore_trio.rest.gateway import Gateway, Route
+from wirecore_trio.rest.hypercorn import serve
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend

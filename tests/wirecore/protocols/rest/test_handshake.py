@@ -107,3 +107,11 @@ def test_metadata_beyond_its_bounds() -> None:
     for metadata in nested, float("nan"), {1.5: 2}:
         with pytest.raises(UnsendableJson):
             metadata_message(metadata)
+
+
+@pytest.mark.parametrize("number", [b"1" * 4301, b"-" + b"1" * 4301, b"1e400", b"-1e400"])
+@pytest.mark.parametrize("form", [b"%b", b'{"n":[%b]}'])
+def test_a_number_that_is_none_of_ours(number: bytes, form: bytes) -> None:
+    message = b'{"Type":"ClientHandshakeMetaData","Meta":%b}' % (form % number)
+    with pytest.raises(InvalidMessage, match="a number beyond all floats"):
+        read_metadata(message)

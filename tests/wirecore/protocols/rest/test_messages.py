@@ -36,7 +36,10 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
 def decode(pieces: list[bytes], max_size: int = 1 << 20) -> list[Item]:
     """What they hold, as one body."""
     decoder = MessageDecoder(max_size)
-    return [item for piece in pieces for item in decoder.receive(piece)]
+    items = [item for piece in pieces for item in decoder.receive(piece)]
+    if decoder.problem is not None:
+        raise decoder.problem
+    return items
 
 
 @given(messages, closes, st.lists(st.integers(0, 1 << 20), max_size=50))
@@ -132,6 +135,18 @@ def test_no_messages(body: bytes) -> None:
     for pieces in [body], [body[at : at + 1] for at in range(len(body))]:
         with pytest.raises(InvalidMessage):
             decode(pieces)
+
+
+def test_messages_before_one_that_is_none_are_given_out() -> None:
+    good = encode_message("a") + encode_message(b"b")
+    for bad in b"\x03\x00\x00\x00\x00", b"\x01\x00\x00\x00\x01\xff", encode_message("too long"):
+        decoder = MessageDecoder(5)
+        assert decoder.receive(good + bad) == ["a", b"b"]
+        assert decoder.problem is not None
+        with pytest.raises(type(decoder.problem)):
+            decoder.receive(good)
+        with pytest.raises(type(decoder.problem)):
+            decoder.end()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from wirecore.errors import (
 )
 from wirecore.events import RawText
 from wirecore.protocols.rest import frames
-from wirecore.protocols.rest.errors import Aborted
+from wirecore.protocols.rest.errors import Aborted, Refused
 from wirecore.protocols.rest.happenings import (
     DATA,
     END,
@@ -28,7 +28,7 @@ from wirecore.protocols.rest.happenings import (
     ROOM,
 )
 from wirecore.protocols.rest.heads import MAX_FIELDS, RequestHead, ResponseHead
-from wirecore.protocols.rest.multiplexed import PIECE
+from wirecore.protocols.rest.multiplexed import PIECE, Multiplexed
 from wirecore.protocols.rest.windows import INITIAL
 
 TRAILERS = ((b"X-Sum", b"1"),)
@@ -217,7 +217,9 @@ def test_requests_are_bounded_at_both_ends() -> None:
     wires.client.sent += [third, fourth]
     wires.server.told += wires.server.wire.receive(wires.client.sent[:], 0.0)
     wires.client.sent.clear()
-    assert wires.server.sent == [frames.encode_reset(7, "too many requests at once")]
+    assert wires.server.sent == [
+        frames.encode_reset(7, "refused max_streams: too many requests at once")
+    ]
     assert second.over is False
 
 
@@ -294,8 +296,68 @@ def test_long_heads() -> None:
     long = replace(GET, fields=((b"X", b"y" * 2000),))
     with pytest.raises(LocalLimitExceeded, match="max_head"):
         wires.client.request(long)
-    wires.server.wire.receive([frames.encode_request(1, long, end=True)], 0.0)
+    ours, theirs = wires.asked(GET)
+    wires.client.sent.append(frames.encode_response(2, replace(OK, fields=long.fields), end=True))
+    wires.server.request()
+    wires.carry()
     assert isinstance(wires.server.wire.problem, RemoteLimitExceeded)
+    assert not ours.over
+    assert not theirs.over
+
+
+def test_one_request_that_is_refused_is_no_end_of_the_others() -> None:
+    """Whose bound is the smaller one a caller can't know; and its request may go elsewhere."""
+    wires = Wires()
+    wires.server.wire = Multiplexed(
+        wires.server.sent.append, client=False, max_head=2000, max_streams=2
+    )
+    other, _ = wires.asked()
+    long = wires.client.request(replace(GET, fields=((b"X", b"y" * 2000),)), end=False)
+    wires.client.send(long, b"a body that was on its way")
+    second, one_more = wires.client.request(), wires.client.request()
+    refused = [(stream, value) for _, stream, value in wires.carry().client.take()]
+    assert [(stream, error.limit) for stream, error in refused] == [
+        (long, "max_head"),
+        (one_more, "max_streams"),
+    ]
+    for stream, error in refused:
+        assert stream is not None
+        assert isinstance(error, Refused)
+        assert error.execution == "not_sent"
+        assert stream.over
+    assert wires.server.wire.problem is None
+    assert (other.over, second.over) == (False, False)
+
+
+def test_a_refusal_of_what_was_answered_is_none() -> None:
+    wires = Wires()
+    ours, theirs = wires.asked()
+    wires.server.respond(theirs, end=False)
+    wires.server.wire.reset(theirs, frames.refusal("max_streams", "too late"), 0.0)
+    [_, (_, stream, error)] = wires.carry().client.take()
+    assert stream is ours
+    assert type(error) is Aborted
+
+
+def test_a_peer_that_reads_nothing_is_the_end() -> None:
+    """Frames that are answered at once would pile up for ever."""
+    answers = 0
+
+    def put(frame: bytes) -> None:
+        nonlocal answers
+        answers += 1
+        if answers > 3:
+            raise LocalLimitExceeded("max_queued_bytes", 101, 100)
+
+    wire = Multiplexed(put, client=False, max_streams=1)
+    asked = [frames.encode_request(number, GET, end=True) for number in range(1, 21, 2)]
+    [(_, stream, _), _] = wire.receive(asked, 0.0)
+    assert isinstance(wire.problem, RemoteLimitExceeded)
+    assert "doesn't read" in str(wire.problem)
+    assert stream is not None
+    with pytest.raises(LocalLimitExceeded):
+        wire.reset(stream, "given up", 0.0)
+    assert stream.over
 
 
 OUR_REQUEST = frames.encode_request(1, GET, end=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -30,14 +31,15 @@ logger = logging.getLogger("wirecore.rest.gateway")
 _PATIENCE: Final = 10.0
 
 
-async def _drop(receive: Receive) -> None:
-    """Read on until the caller has gone."""
-    with trio.move_on_after(_PATIENCE):
+async def _drop(receive: Receive, reading: trio.CancelScope, sending: trio.CancelScope) -> None:
+    """Read on, within *reading*, until the caller has gone; then *sending* has not long to live."""
+    with reading:
         try:
             while (await receive())["type"] != "http.disconnect":
                 pass
         except Exception:
             logger.debug("the rest of a request couldn't be read", exc_info=True)
+        sending.deadline = trio.current_time() + _PATIENCE
 
 
 class Exchange(Passing):
@@ -56,6 +58,10 @@ class Exchange(Passing):
         self._is_gone = False
         #: The end of what the caller sends was read, or somebody reads on for it.
         self._is_read = False
+        #: Whoever reads on, and what is sent to a caller who may have gone meanwhile.
+        self._reading = trio.CancelScope()
+        self._sending = trio.CancelScope()
+        self._looks_out = False
 
     async def run(self) -> None:
         """See Passing."""
@@ -63,11 +69,14 @@ class Exchange(Passing):
             await super().run()
         finally:
             self._read_on()
+            self._reading.deadline = trio.current_time() + _PATIENCE
 
     async def refuse(self, refusal: Refusal) -> None:
         """See Passing."""
-        self._read_on()
-        await super().refuse(refusal)
+        self._is_read = True
+        self._look_out()
+        with self._sending:
+            await super().refuse(refusal)
 
     def _read_on(self) -> None:
         """Have what nobody wants be read, where the exchange is over before that is.
@@ -75,9 +84,15 @@ class Exchange(Passing):
         A server such as hypercorn waits for room for each message, and for the one that says that
         the connection is through: without a reader it would never close it.
         """
-        if not self._is_read and self._hints is None:
+        if not self._is_read:
             self._is_read = True
-            trio.lowlevel.spawn_system_task(_drop, self._receive)
+            self._look_out()
+
+    def _look_out(self) -> None:
+        """Have what is sent to a caller who goes come to an end: no server need tell of that."""
+        if self._hints is None and not self._looks_out:
+            self._looks_out = True
+            trio.lowlevel.spawn_system_task(_drop, self._receive, self._reading, self._sending)
 
     async def _begin(self) -> None:
         length, self._more = announced_body(self._scope)
@@ -87,7 +102,11 @@ class Exchange(Passing):
         if not self._more or (length is not None and hints is not None and hints.is_whole):
             # Whether there is a body the head tells in HTTP/1.1 alone; where it does, the answer
             # may come before the body, unless that is there already.
-            self._first, self._more = await self._next_piece()
+            seconds = self._gateway.response_timeout
+            with trio.move_on_after(math.inf if seconds is None else seconds):
+                self._first, self._more = await self._next_piece()
+                return
+            raise Refusal(408, "the request didn't come to its end in time")
 
     @property
     def _is_once(self) -> bool:
@@ -109,8 +128,12 @@ class Exchange(Passing):
             raise CallerGone
         # Nobody watches any more: a server says that the caller has gone when it closes the
         # connection behind the last byte, and mustn't be cancelled at that.
-        self._read_on()
-        await self._send_body(last)
+        self._is_read = True
+        self._look_out()
+        with self._sending:
+            await self._send_body(last)
+        if self._sending.cancelled_caught:
+            raise CallerGone
 
     async def _hinted(self, stream: Streaming, hints: Hints) -> bytes:
         """As :meth:`_watched`, where the server tells that the caller goes."""
@@ -146,7 +169,7 @@ class Exchange(Passing):
         self._give_up(scope)
 
     def _give_up(self, scope: trio.CancelScope) -> None:
-        self._is_gone = self._is_read = True
+        self._is_gone = self._is_read = self._looks_out = True
         scope.cancel()
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -166,7 +189,7 @@ class Exchange(Passing):
         """What the caller sends, and whether there is more. Raises CallerGone, Refusal."""
         message: Message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._is_read = True
+            self._is_read = self._looks_out = True
             raise CallerGone
         piece = bytes(message.get("body", b""))
         more = bool(message.get("more_body", False))

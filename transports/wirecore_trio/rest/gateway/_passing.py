@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from wirecore import errors
+from wirecore.protocols.rest.errors import Refused
 
 from ._fields import without_hops
 from ._refusals import Refusal
@@ -62,6 +63,7 @@ class Passing(ABC):
     async def _try(self, way: Way) -> None:
         publishers = self._gateway.publishers
         tried: list[str] = []
+        refusal: Refusal | None = None
         for _ in range(_ATTEMPTS):
             connection = publishers.choose(way.route, tried)
             if connection is None:
@@ -76,9 +78,10 @@ class Passing(ABC):
                 problem = self._problem_of(error)
                 if problem is not None:
                     raise problem from error
+                refusal = _refusal_of(error) if isinstance(error, Refused) else None
             finally:
                 publishers.end(connection)
-        raise Refusal(502 if tried else 503, "nobody publishes that now")
+        raise refusal or Refusal(502 if tried else 503, "nobody publishes that now")
 
     def _problem_of(self, error: errors.WirecoreError) -> Exception | None:
         """What becomes of *error*; None: another publisher may have it."""
@@ -86,6 +89,8 @@ class Passing(ABC):
             if not self._started and error.execution == "not_sent" and not self._is_once:
                 return None
             return self._broken("the publisher was lost", str(error))
+        if isinstance(error, Refused) and not self._started:
+            return _refusal_of(error) if self._is_once else None
         if isinstance(error, errors.CallTimeout):
             return Refusal(504, "the publisher didn't answer in time")
         if isinstance(error, errors.LocalLimitExceeded):
@@ -137,3 +142,10 @@ class Passing(ABC):
     async def _send_body(self, piece: bytes = b"", *, more: bool = False) -> None:
         await self._send({"type": f"{self._response}.body", "body": piece, "more_body": more})
         self._record.sent += len(piece)
+
+
+def _refusal_of(error: Refused) -> Refusal:
+    """What the caller is told where no publisher takes a request that passes a bound of theirs."""
+    if error.limit == "max_head":
+        return Refusal(431, "the head of the request is too long for its publisher", str(error))
+    return Refusal(503, "the publisher has too many requests", str(error))
