@@ -279,7 +279,8 @@ class Connection(Requesting):
             self._channel.leave()
             for request in list(self._serving):
                 request.drain()
-            self._channel.start_soon(self._close_in_order)
+            if not self._channel.ended:  # else its tasks may have ended, too
+                self._channel.start_soon(self._close_in_order)
 
     async def _close_in_order(self) -> None:
         """Close it, once nothing is under way."""
