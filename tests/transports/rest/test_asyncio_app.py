@@ -39,7 +39,7 @@ def run(run_real: Run) -> Run:
         try:
             bounded(run_real, 60)(story)
         finally:
-            assert "wirecore-asyncio" not in {thread.name for thread in threading.enumerate()}
+            assert threads() == 0
 
     return run_checked
 
@@ -547,7 +547,7 @@ def test_ctrl_c_ends_it_all(run_real: Run) -> None:
     with pytest.raises(KeyboardInterrupt):
         bounded(run_real, 60)(story)
     assert ended == ["cancelled"]
-    assert "wirecore-asyncio" not in {thread.name for thread in threading.enumerate()}
+    assert threads() == 0
 
 
 # --- lifespan and thread ------------------------------------------------------------------------
@@ -580,9 +580,20 @@ class Asked:
                 return
 
 
+#: Threads that another file's tests have left in this process: daemons, whose loops are blocked.
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def count_own_threads() -> None:
+    """Count those of a test alone."""
+    _others.update(threading.enumerate())
+
+
 def threads() -> int:
-    """How many loops run."""
-    return sum(thread.name == "wirecore-asyncio" for thread in threading.enumerate())
+    """How many loops of this test's run."""
+    own = set(threading.enumerate()) - _others
+    return sum(thread.name == "wirecore-asyncio" for thread in own)
 
 
 def test_the_thread_lives_as_long_as_the_lifespan(open_server: OpenServer, run: Run) -> None:
