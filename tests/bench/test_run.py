@@ -209,7 +209,7 @@ def test_requests_through_a_gateway_and_through_a_proxy(tmp_path: Path) -> None:
     if any("Go isn't installed" in why or "go build" in why for why in row["missing"].values()):
         pytest.skip("its callers are in Go, and can't be built here")
     assert (done.returncode, row["missing"]) == (0, {}), done.stderr
-    assert len(row["contenders"]) == 4
+    assert len(row["contenders"]) == 5
     for measured in row["contenders"].values():
         assert measured["checked"] >= measured["messages"] > 0
 

@@ -167,7 +167,7 @@ def test_examples_of_tunnels_run_as_printed(shell: Shell) -> None:
     *_, asked = examples("wirecore tunnel")
     *_, routed = examples("wirecore tunnel gateway")
     assert "--strip-route /api=hello" in routed
-    assert shell.run(asked.replace("/hello/", "/api/")) == "hello from /world\n"
+    assert shell.run(asked.replace("/hello/", "/api/")) == "hello from /api/world\n"
     for line in examples("wirecore tunnel"):
         said = shell.run(line)
-    assert said == "hello from /world\n"
+    assert said == "hello from /api/world\n"
