@@ -170,4 +170,4 @@ def test_examples_of_tunnels_run_as_printed(shell: Shell) -> None:
     assert shell.run(asked.replace("/hello/", "/api/")) == "hello from /api/world\n"
     for line in examples("wirecore tunnel"):
         said = shell.run(line)
-    assert said == "hello from /api/world\n"
+    assert said == "hello from /hello/world\n"
