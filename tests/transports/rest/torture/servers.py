@@ -48,18 +48,29 @@ class Place:
 
 @dataclass
 class GatewayPlace(Place):
-    """A gateway with one publisher, whose end is here, too. *call* runs a function in its loop."""
+    """A gateway with one publisher, whose end is here, too. *call* runs a function in its loop.
 
+    *running*: the requests that the gateway is busy with; *busy*: sets of tasks of its server's.
+    """
+
+    running: list[Any] = field(kw_only=True)
+    busy: list[Any] = field(kw_only=True)
     server: rest.Server = field(kw_only=True)
     client: Any = field(kw_only=True)
     call: Callable[..., Any] = field(kw_only=True)
 
     def left_over(self) -> int:
-        """Exchanges that either end of the connection still has."""
+        """Requests that the gateway has, or the application, and exchanges of either end.
+
+        A request that is given up at once is with the application all the same, and later.
+        """
+        # In the order in which a request goes: none is missed on its way.
+        asked = sum(map(len, self.busy)) + len(self.running)
         [connection] = self.server.connections
         ends = (connection, self.client.connection)
         wires: list[Any] = [each._channel.session.wire for each in ends]
-        return sum(len(wire._ours) + len(wire._theirs) for wire in wires)
+        exchanges = sum(len(wire._ours) + len(wire._theirs) for wire in wires)
+        return asked + exchanges + len(self.client.connection._serving)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -155,20 +166,25 @@ def on_hypercorn() -> Iterator[Place]:
         yield Place("hypercorn", port, recorder)
 
 
-class _LargeHeads(BoundedHttp):
-    max_head = LARGE_HEAD
+async def _under_uvicorn(nursery: trio.Nursery, app: Any, busy: list[Any]) -> int:
+    """As :func:`_under_hypercorn`, with what ``wirecore tunnel gateway`` has.
 
+    *busy* gets uvicorn's tasks: what it gives to *app* is on its way between two threads first.
+    """
 
-async def _under_uvicorn(nursery: trio.Nursery, app: Any) -> int:
-    """As :func:`_under_hypercorn`, with what ``wirecore tunnel gateway`` has."""
+    class LargeHeads(BoundedHttp):
+        max_head = LARGE_HEAD
+
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            if not busy:
+                busy.append(self.tasks)
+
     sockets = await open_listeners("127.0.0.1", 0)
     port: int = sockets[0].getsockname()[1]
-    front = UnderUvicorn(app, certificate=None, max_message_size=2**24, http=_LargeHeads)
+    front = UnderUvicorn(app, certificate=None, max_message_size=2**24, http=LargeHeads)
     await nursery.start(front.serve, sockets)
     return port
-
-
-_UNDER = {"hypercorn": _under_hypercorn, "uvicorn": _under_uvicorn}
 
 
 @contextmanager
@@ -176,19 +192,31 @@ def on_gateway(backend: Backend, under: str) -> Iterator[GatewayPlace]:
     """Published through a gateway, which has one route; *under*: the server that it is on."""
     recorder = Recorder()
     passed: list[tuple[str, bytes]] = []
+    running: list[Any] = []
+    busy: list[Any] = []
 
     async def main(task_status: Any) -> None:
         server = rest.Server(backend=backend)
         gateway = Gateway(server, [Route(name="torture")])
 
         async def watched(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await gateway(scope, receive, send)
+                return
             if scope["type"] == "http":
                 passed.append((scope["method"], scope["raw_path"]))
-            await gateway(scope, receive, send)
+            running.append(scope)
+            try:
+                await gateway(scope, receive, send)
+            finally:
+                running.remove(scope)
 
         async with trio.open_nursery() as nursery:
             bound = await nursery.start(server.serve, "127.0.0.1", 0)
-            port = await _UNDER[under](nursery, watched)
+            if under == "uvicorn":
+                port = await _under_uvicorn(nursery, watched, busy)
+            else:
+                port = await _under_hypercorn(nursery, watched)
             url = f"ws://127.0.0.1:{bound.port}/"
             async with rest.connect(url, recorder, metadata="torture", backend=backend) as client:
                 with trio.fail_after(PATIENCE):
@@ -200,5 +228,13 @@ def on_gateway(backend: Backend, under: str) -> Iterator[GatewayPlace]:
 
     with _on_trio(main) as ((port, server, client), call):
         yield GatewayPlace(
-            f"gateway on {under}", port, recorder, passed, server=server, client=client, call=call
+            f"gateway on {under}",
+            port,
+            recorder,
+            passed,
+            running=running,
+            busy=busy,
+            server=server,
+            client=client,
+            call=call,
         )
