@@ -172,7 +172,7 @@ class Engine:
                 raise
             span.ok()
         if self._left:  # meanwhile, by another task
-            await self._runner.run_over(session)
+            await self._runner.abandon()
             raise errors.InvalidState("the engine was left while it started")
         self._start_soon(self._runner.run, session)
 

@@ -32,9 +32,6 @@ T = TypeVar("T")
 _CLOSING: Final = frozenset({State.CLOSED, State.CLOSING, State.DISCONNECTING, State.CLOSE_FAILED})
 _RESTARTING: Final = frozenset({State.RESTARTING, State.RESTART_FAILED, State.WAITING})
 
-#: Of a callback that isn't waited for any more.
-_UNDONE: Final = object()
-
 
 class Runner:
     """Runs an engine. *start_soon*: starts a task, which may outlive a connection."""
@@ -65,13 +62,9 @@ class Runner:
         self._reading: Reading | None = None
         self._activity: trio.CancelScope | None = None
         self._cause: Any = None  # the span that led to the end of a connection
-        self._runs = 0
+        #: How often it was started.
+        self.run_number = 0
         self._callback: trio.lowlevel.Task | None = None  # which the run waits for
-
-    @property
-    def run_number(self) -> int:
-        """How often it was started."""
-        return self._runs
 
     @property
     def state(self) -> State:
@@ -113,7 +106,7 @@ class Runner:
         is left all the same, unless it was started anew since.
         """
         if session is not self.session or self.state is not State.OPEN:
-            if leave and session.run == self._runs:
+            if leave and session.run == self.run_number:
                 self.leave()
         elif self._reading is None or not self._reading.asked(leave=leave):
             self.end(session, self.spans.current(), leave=leave)
@@ -164,7 +157,7 @@ class Runner:
             with self.spans.engine("background.start", {"restart": False}) as span:
                 span.failed(error)
             raise
-        self._runs += 1
+        self.run_number += 1
         self.ended = trio.Event()
         session: Session | None = None
         try:
@@ -193,19 +186,17 @@ class Runner:
                 parent = await self._shut_down(session)
                 session = await self._reconnect(parent)
         finally:
-            try:
-                if not self.idle:  # cancelled
-                    await self.run_over(self.session)
-            finally:
-                self.ended.set()
+            await self.abandon()  # nothing is left of it, unless this was cancelled
 
-    async def run_over(self, session: Session | None) -> None:
-        """End now, with the connection of *session*, and without callbacks."""
+    async def abandon(self) -> None:
+        """End now, with the connection that there is, and without callbacks."""
         self.machine.abandon(trio.current_time())
-        if session is not None and not session.is_over:
-            session.end()
-            await self._drop()
-        self.ended.set()
+        try:
+            if self.session is not None and not self.session.is_over:
+                self.session.end()
+                await self._drop()
+        finally:
+            self.ended.set()
 
     def _told_in_on_open(self, session: Session) -> Any:
         """The engine is left before its first read: the span that a worker would have made."""

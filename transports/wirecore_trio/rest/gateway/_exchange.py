@@ -56,42 +56,34 @@ class Exchange(Passing):
         self._more = False
         self._body_over: trio.Event | None = None  # read, or nobody wants the rest
         self._is_gone = False
-        #: The end of what the caller sends was read, or somebody reads on for it.
-        self._is_read = False
         #: Whoever reads on, and what is sent to a caller who may have gone meanwhile.
         self._reading = trio.CancelScope()
         self._sending = trio.CancelScope()
-        self._looks_out = False
+        self._is_looked_out = False  # somebody reads on, or the caller has gone
 
     async def run(self) -> None:
         """See Passing."""
         try:
             await super().run()
         finally:
-            self._read_on()
+            self._look_out()
             self._reading.deadline = trio.current_time() + _PATIENCE
 
     async def refuse(self, refusal: Refusal) -> None:
         """See Passing."""
-        self._is_read = True
         self._look_out()
         with self._sending:
             await super().refuse(refusal)
 
-    def _read_on(self) -> None:
-        """Have what nobody wants be read, where the exchange is over before that is.
-
-        A server such as hypercorn waits for room for each message, and for the one that says that
-        the connection is through: without a reader it would never close it.
-        """
-        if not self._is_read:
-            self._is_read = True
-            self._look_out()
-
     def _look_out(self) -> None:
-        """Have what is sent to a caller who goes come to an end: no server need tell of that."""
-        if self._hints is None and not self._looks_out:
-            self._looks_out = True
+        """Read what nobody wants any more, and hear of it when the caller goes.
+
+        What is sent to one who has gone comes to an end then, of which no server need tell. And a
+        server such as hypercorn waits for room for each message, and for the one that says that the
+        connection is through: without a reader it would never close it.
+        """
+        if self._hints is None and not self._is_looked_out:
+            self._is_looked_out = True
             trio.lowlevel.spawn_system_task(_drop, self._receive, self._reading, self._sending)
 
     async def _begin(self) -> None:
@@ -128,7 +120,6 @@ class Exchange(Passing):
             raise CallerGone
         # Nobody watches any more: a server says that the caller has gone when it closes the
         # connection behind the last byte, and mustn't be cancelled at that.
-        self._is_read = True
         self._look_out()
         with self._sending:
             await self._send_body(last)
@@ -169,7 +160,7 @@ class Exchange(Passing):
         self._give_up(scope)
 
     def _give_up(self, scope: trio.CancelScope) -> None:
-        self._is_gone = self._is_read = self._looks_out = True
+        self._is_gone = self._is_looked_out = True
         scope.cancel()
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -189,11 +180,10 @@ class Exchange(Passing):
         """What the caller sends, and whether there is more. Raises CallerGone, Refusal."""
         message: Message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._is_read = self._looks_out = True
+            self._is_looked_out = True
             raise CallerGone
         piece = bytes(message.get("body", b""))
         more = bool(message.get("more_body", False))
-        self._is_read = not more
         self._record.received += len(piece)
         self._check_size(self._record.received)
         return piece, more
