@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import trio
 
-from wirecore.errors import InvalidState
 from wirecore.session.limits import check_at_least
 
 from .._arguments import require_async, require_callable, require_seconds, require_type
 from .._asyncio_thread import AsyncioThread
 from .._errors import require_trio
 from ._incoming import Gone
+from ._kept_thread import KeepsThread
 from ._whole_lifespan import WholeLifespan
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 AnyApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class AsyncioApp:
+class AsyncioApp(KeepsThread):
     """*app*, which needs asyncio, as an application of ASGI that runs on trio.
 
         rest.Server(rest.AsyncioApp(quart_app))
@@ -70,15 +69,13 @@ class AsyncioApp:
                 raise TypeError("a portal has its loop already: give it or loop_factory, not both")
         require_seconds("patience", patience, optional=False)
         check_at_least("patience", patience, 0)
+        super().__init__()
         self._app = app
         self._loop_factory = loop_factory
         self._portal = portal
         self._patience = patience
         self._thread: AsyncioThread | None = None
         self._starting = trio.Lock()
-        #: Lifespans and blocks that keep the thread.
-        self._users = 0
-        self._shut_down = False
 
     def __repr__(self) -> str:
         return f"<rest.AsyncioApp of {self._app!r:.200}>"
@@ -91,55 +88,28 @@ class AsyncioApp:
             return self._portal._sides()
         if self._thread is None or self._thread.ended:
             async with self._starting:
-                if self._shut_down:
-                    raise InvalidState(
-                        "the application has shut down: another lifespan, or async with, starts it "
-                        "again"
-                    )
+                self._check_not_shut_down()
                 if self._thread is None or self._thread.ended:
                     self._thread = await AsyncioThread.start(self._loop_factory, self._patience)
         return self._thread.here, self._thread.there
 
-    def _enter(self) -> None:
-        self._users += 1
-        self._shut_down = False
-
-    async def _leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Cancel what still runs of the application, and end its thread."""
-        self._shut_down = True
+    async def _end_thread(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
             await thread.stop()
 
     async def __aenter__(self) -> Self:
-        """Keep the loop up to the end of the block, whatever lifespans begin and end in it."""
+        """See KeepsThread."""
         require_trio()
-        self._enter()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._leave()
+        return await super().__aenter__()
 
     # --- calls ----------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, and wait for its end."""
         if scope["type"] == "lifespan":
-            self._enter()
-            try:
+            async with self._kept():
                 await WholeLifespan(receive, send).serve(partial(self._call, scope))
-            finally:
-                await self._leave()
         else:
             await self._call(scope, receive, send)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from wirecore.errors import InvalidState
 
 from .._arguments import require_async, require_type
+from ._kept_thread import KeepsThread
 from ._trio_call import TrioCall
 from ._whole_lifespan import WholeLifespan
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._asyncio_app import AnyApp
 
 
-class TrioApp:
+class TrioApp(KeepsThread):
     """*app*, which runs on trio, as an application of ASGI for a server on asyncio.
 
         app = rest.TrioApp(trio_app)        # and then: uvicorn module:app
@@ -44,12 +44,10 @@ class TrioApp:
 
         require_async("app", app, "scope", "receive", "send")
         require_type("portal", portal, AsyncioPortal, optional=True)
+        super().__init__()
         self._app = app
         self._portal = portal
         self._own: AsyncioPortal | None = None
-        #: Lifespans and blocks that keep the thread.
-        self._users = 0
-        self._shut_down = False
 
     def __repr__(self) -> str:
         return f"<rest.TrioApp of {self._app!r:.200}>"
@@ -68,11 +66,7 @@ class TrioApp:
             ) from None
         portal = self._portal or self._own
         if portal is None:
-            if self._shut_down:
-                raise InvalidState(
-                    "the application has shut down: another lifespan, or async with, starts it "
-                    "again"
-                )
+            self._check_not_shut_down()
             from ..portal import AsyncioPortal
 
             portal = self._own = AsyncioPortal()
@@ -84,49 +78,19 @@ class TrioApp:
             )
         return there, home
 
-    def _enter(self) -> None:
-        self._users += 1
-        self._shut_down = False
-
-    async def _leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Cancel what still runs of the application, and end its thread.
-
-        Raises what ended trio's run before.
-        """
-        self._shut_down = True
+    async def _end_thread(self) -> None:
         own, self._own = self._own, None
         if own is not None:
             await own.__aexit__(None, None, None)
-
-    async def __aenter__(self) -> Self:
-        """Keep the run up to the end of the block, whatever lifespans begin and end in it."""
-        self._enter()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._leave()
 
     # --- calls ----------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, and wait for its end."""
         if scope["type"] == "lifespan":
-            self._enter()
-            try:
+            async with self._kept():
                 there, home = await self._sides()
                 await TrioCall(there, home, self._live, receive, send).run(scope)
-            finally:
-                await self._leave()
         else:
             there, home = await self._sides()
             await TrioCall(there, home, self._app, receive, send).run(scope)
