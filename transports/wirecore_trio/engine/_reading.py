@@ -16,6 +16,7 @@ from wirecore._backend import default
 from wirecore.errors import ConnectionLost
 from wirecore.protocols.engine import CloseDetails
 
+from .._message_size import size_of
 from ._handler import call
 from ._session import opcode_of
 from ._steps import first_step
@@ -216,10 +217,9 @@ class Reading:
                 else:
                     turn.interruptible(None)
                     if message is not _NONE:
-                        size = len(message.encode() if isinstance(message, str) else message)
                         told: Attributes = {
                             "message.opcode": opcode_of(message),
-                            "message.length": size,
+                            "message.length": size_of(message),
                         }
                         with self._spans.engine("callback.on_message", told) as inner:
                             await self._dispatch(message, span.context)

@@ -13,6 +13,7 @@ from wirecore.constants import CloseCode
 from wirecore.errors import ConnectionClosed, ConnectionLost, InvalidState
 from wirecore.protocols.engine import CloseDetails
 
+from .._message_size import size_of
 from ._turn import Turn
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Session:
 
         Raises ConnectionClosed and NotConnected where the connection has ended.
         """
-        size = len(message.encode() if isinstance(message, str) else message)
+        size = size_of(message)
         with self._spans.adapter(
             "write",
             {"websocket.message.size": size, "websocket.message.opcode": opcode_of(message)},
@@ -135,8 +136,7 @@ class Session:
                     span.failed(error)
                     span.message(-1, 0)
                 raise
-            size = len(message.encode() if isinstance(message, str) else message)
-            span.message(opcode_of(message), size)
+            span.message(opcode_of(message), size_of(message))
             self.heard = trio.current_time()
             return message
 

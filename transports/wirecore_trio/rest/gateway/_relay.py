@@ -14,6 +14,7 @@ from wirecore.websocket.closing import make_close
 from wirecore.websocket.handshake import HANDSHAKE_FIELDS
 
 from ..._errors import ConnectionClosed, alone
+from ..._message_size import size_of
 from .._websocket import WebSocket
 from ._passing import Passing
 from ._refusals import CallerGone
@@ -92,7 +93,7 @@ class Relay(Passing):
         """Pass a message on; whether more may follow."""
         text = message.get("text")
         data: str | bytes = bytes(message["bytes"]) if text is None else text
-        size = _size(data)
+        size = size_of(data)
         self._record.received += size
         if size > self._most:
             close = make_close(CloseCode.TOO_BIG, f"a message is longer than {self._most} bytes")
@@ -119,7 +120,7 @@ class Relay(Passing):
                 data = await websocket.receive()
                 kind = "text" if isinstance(data, str) else "bytes"
                 await self._tell({"type": "websocket.send", kind: data})
-                self._record.sent += _size(data)
+                self._record.sent += size_of(data)
         except ConnectionClosed as error:
             if error.code in (CloseCode.ABNORMAL, CloseCode.INTERNAL_ERROR):
                 self._record.note(f"closed with {error.code}: {error.reason}", failed=True)
@@ -150,11 +151,6 @@ class Relay(Passing):
     async def _send_body(self, piece: bytes = b"", *, more: bool = False) -> None:
         if not self._is_closed:
             await super()._send_body(piece, more=more)
-
-
-def _size(data: str | bytes) -> int:
-    """How long a message is, in bytes."""
-    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
 
 
 def _end_of(message: Message) -> Close:
