@@ -8,11 +8,20 @@ from collections.abc import Callable
 from wirecore.session.limits import check_above, check_at_least, check_at_most
 
 
+def spread(delay: float, jitter: float, random: Callable[[], float]) -> float:
+    """*delay* moved by up to *jitter* of itself, 0 to 1, to either side.
+
+    So clients that lost one server don't come back in step. *random* gives numbers from 0 to
+    below 1.
+    """
+    return delay * (1 + jitter * (2 * random() - 1))
+
+
 class Backoff:
     """Exponential delays: *base* seconds, each *factor* times the one before, *cap* at most.
 
-    Each delay is then spread by up to ``jitter`` of itself to both sides, so that clients that
-    lost one server don't come back in step. *random* gives numbers from 0 to below 1.
+    Each delay is then spread by up to ``jitter`` of itself to both sides. *random* gives numbers
+    from 0 to below 1.
 
     Raises :class:`~wirecore.errors.InvalidOption` for base <= 0, factor < 1, jitter outside
     0 to 1, or a cap below the base.
@@ -64,7 +73,7 @@ class Backoff:
         """Seconds to wait after one more failure."""
         delay = self._delay
         self._delay = min(delay * self._factor, self._cap)
-        return delay * (1 + self._jitter * (2 * self._random() - 1))
+        return spread(delay, self._jitter, self._random)
 
     def reset(self) -> None:
         """An attempt succeeded: the next failure waits the base delay."""

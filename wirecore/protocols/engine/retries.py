@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as _random
 from collections.abc import Callable
 
+from wirecore.session.backoff import spread
 from wirecore.session.limits import check_above, check_at_least, check_at_most
 
 
@@ -44,4 +45,4 @@ class Retries:
             seconds = float(self._base ** min(attempt, self._largest))
         except OverflowError:
             seconds = float("inf")
-        return seconds * (1 + self._jitter * (2 * self._random() - 1))
+        return spread(seconds, self._jitter, self._random)
