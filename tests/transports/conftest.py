@@ -27,9 +27,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from wirecore.constants import Opcode
 from wirecore.websocket import Accepted, DeflateParameters
-from wirecore_trio._clock import current_clock
 from wirecore_trio._link import Link, SocketLink, StreamLink
-from wirecore_trio._pump import Pump
+from wirecore_trio.testing._runs import pump_timers, system_tasks
 from wirecore_trio.websocket import Options, WebSocket
 
 if TYPE_CHECKING:
@@ -40,27 +39,6 @@ Run: TypeAlias = Callable[[Story], None]
 
 #: A story that takes longer than this, in its own time, hangs.
 _FOR_EVER = 1e6
-
-#: System tasks that a run keeps once they were needed.
-_KEPT = {"wirecore clock", "wirecore flusher"}
-
-
-def system_tasks() -> set[trio.lowlevel.Task]:
-    """The system tasks of this run, without those that belong to the run."""
-    root = trio.lowlevel.current_root_task()
-    assert root is not None
-    return {
-        task
-        for nursery in root.child_nurseries
-        for task in nursery.child_tasks
-        if task.name not in _KEPT
-    }
-
-
-def pump_timers() -> list[Pump]:
-    """The pumps that the run's clock still has a timer for."""
-    owners = [getattr(timer.callback, "__self__", None) for timer in current_clock()._heap]
-    return [owner for owner in owners if isinstance(owner, Pump)]
 
 
 async def _checked(story: Story) -> None:

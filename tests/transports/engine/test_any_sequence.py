@@ -17,10 +17,10 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import system_tasks
 from tests.transports.engine.scripted import Line, Scripted, ScriptedMany
 from wirecore_trio import engine
 from wirecore_trio.engine import CloseDetails, CloseMessage, Engine, Options, Session
+from wirecore_trio.testing._runs import system_tasks
 
 SEQUENCES: Final = int(os.environ.get("WIRECORE_ENGINE_SEQUENCES", "1500"))
 

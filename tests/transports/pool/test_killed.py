@@ -16,7 +16,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import pump_timers, system_tasks
 from tests.transports.killing import (
     KILLS,
     WHOLE,
@@ -31,6 +30,7 @@ from tests.transports.pool.world import until
 from wirecore import errors
 from wirecore._backend import Backend
 from wirecore_trio import pool
+from wirecore_trio.testing._runs import pump_timers, system_tasks
 
 pytestmark = needs_kill
 

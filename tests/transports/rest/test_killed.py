@@ -19,7 +19,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import pump_timers, system_tasks
 from tests.transports.killing import (
     KILLS,
     WHOLE,
@@ -35,6 +34,7 @@ from tests.transports.rest.load import LARGE, SMALL, Calls, Jobs, listener
 from tests.transports.rest.world import AT_ONCE
 from wirecore._backend import Backend
 from wirecore_trio import rest
+from wirecore_trio.testing._runs import pump_timers, system_tasks
 
 pytestmark = needs_kill
 

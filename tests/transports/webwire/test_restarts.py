@@ -18,7 +18,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import pump_timers, system_tasks
 from tests.transports.killing import (
     KILLS,
     WHOLE,
@@ -33,6 +32,7 @@ from tests.transports.webwire.fleet import Load, Member, open_fleet, sessions_of
 from tests.transports.webwire.served import make_server, state_of
 from wirecore._backend import Backend
 from wirecore_trio import webwire
+from wirecore_trio.testing._runs import pump_timers, system_tasks
 
 pytestmark = needs_kill
 

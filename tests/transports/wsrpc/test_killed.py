@@ -14,7 +14,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import pump_timers, system_tasks
 from tests.transports.killing import (
     KILLS,
     NUMBER,
@@ -29,6 +28,7 @@ from tests.transports.wsrpc.victim import CLIENT, SERVER
 from wirecore._backend import Backend
 from wirecore.session import Backoff
 from wirecore_trio import wsrpc
+from wirecore_trio.testing._runs import pump_timers, system_tasks
 
 pytestmark = needs_kill
 

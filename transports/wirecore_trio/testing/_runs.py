@@ -82,7 +82,7 @@ def _scheduled(seed: int) -> Iterator[None]:
 async def _checked(
     story: Callable[[], Awaitable[T]], network: Network | None, patience: float
 ) -> T:
-    before = _system_tasks()
+    before = system_tasks()
     sockets = {id(link) for link in _open_sockets()}
     with trio.fail_after(patience):
         if network is None:
@@ -91,9 +91,8 @@ async def _checked(
             async with network:
                 result = await _of(story)
     await trio.testing.wait_all_tasks_blocked()
-    left = [f"the task {task.name!r}" for task in _system_tasks() - before]
-    timers = (getattr(timer.callback, "__self__", None) for timer in current_clock()._heap)
-    left += [f"a timer of {pump!r}" for pump in timers if isinstance(pump, Pump)]
+    left = [f"the task {task.name!r}" for task in system_tasks() - before]
+    left += [f"a timer of {pump!r}" for pump in pump_timers()]
     left += [f"{link.socket!r}" for link in _open_sockets() if id(link) not in sockets]
     if left:
         raise LeftOver(f"not closed at the end of the test: {', '.join(sorted(left))}")
@@ -107,7 +106,8 @@ async def _of(story: Callable[[], Awaitable[T]]) -> T:
     return await running
 
 
-def _system_tasks() -> set[trio.lowlevel.Task]:
+def system_tasks() -> set[trio.lowlevel.Task]:
+    """The system tasks of this run, without those that belong to the run."""
     root = trio.lowlevel.current_root_task()
     assert root is not None
     return {
@@ -116,6 +116,12 @@ def _system_tasks() -> set[trio.lowlevel.Task]:
         for task in nursery.child_tasks
         if task.name not in _KEPT
     }
+
+
+def pump_timers() -> list[Pump]:
+    """The pumps that the run's clock still has a timer for."""
+    owners = (getattr(timer.callback, "__self__", None) for timer in current_clock()._heap)
+    return [owner for owner in owners if isinstance(owner, Pump)]
 
 
 def _open_sockets() -> list[SocketLink]:
