@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from wirecore import _backend, gob
-from wirecore.errors import GobError, GobStreamError, GobValueError, printable
+from wirecore.errors import GobStreamError, GobValueError, printable
 
-from .pool_calls import CallTeller
-from .records import Sender, Told, problem
+from .pool_streams import StreamedCalls
+from .records import Sender, Told
 from .showing import Showing
 
 #: Stands for a header that wasn't read yet.
 _NONE: Final[dict[str, Any]] = {}
 
 
-class GobCalls:
-    """A :class:`~wirecore_cli.tap.plain.Decoder`.
+class GobCalls(StreamedCalls["_Stream"]):
+    """A :class:`~wirecore_cli.tap.plain.Decoder`. *controls*: as ``StreamedCalls`` has it."""
 
-    *controls*: whether text messages are no part of the streams, but what our own ends say.
-    """
-
-    protocol = "pool"
+    kind = "binary"
 
     def __init__(
         self,
@@ -31,41 +28,16 @@ class GobCalls:
         max_message: int,
         backend: _backend.Backend | None = None,
     ) -> None:
-        self._showing = showing
-        self._controls = controls
-        self._teller = CallTeller(showing)
         limits = gob.Limits(max_message_size=max_message)
-        self._streams: dict[Sender, _Stream] = {
+        streams: dict[Sender, _Stream] = {
             "client": _Stream(limits, backend),
             "server": _Stream(limits, backend),
         }
+        super().__init__(showing, streams, controls=controls)
 
-    def message(self, sender: Sender, data: bytes, text: bool, now: float) -> list[Told]:
-        """See Decoder."""
-        if text and self._controls:
-            return [self._teller.control(data)]
-        stream = self._streams[sender]
-        if stream.broken:
-            payload = self._showing.payload(data)
-            return [Told("binary", self._showing.preview(payload), len(data), payload)]
-        found: list[Told] = []
-        stream.feed(data)
-        try:
-            while (pair := stream.next()) is not None:
-                found.append(self._told(sender, *pair, now))
-        except GobError as error:
-            stream.broken = True
-            why = printable(f"no more calls of the {sender}'s are decoded: {error}")
-            found.append(problem(why, len(data)))
-        if not found:
-            found = [Told("part", "of a call", len(data))]
-        elif found[0].size is None:
-            found[0].size = len(data)
-        return found
-
-    def passed_over(self, sender: Sender) -> None:
-        """See Decoder. The stream has a hole now."""
-        self._streams[sender].broken = True
+    def _next(self, sender: Sender, stream: _Stream, now: float) -> Told | None:
+        pair = stream.next()
+        return None if pair is None else self._told(sender, *pair, now)
 
     def _told(self, sender: Sender, header: dict[str, Any], value: Any, now: float) -> Told:
         method, seq = str(header["ServiceMethod"]), header["Seq"]
@@ -90,8 +62,6 @@ class _Stream:
         self._decoder = gob.Decoder(limits=limits, backend=backend)
         self._header = _NONE
         self.feed = self._decoder.feed
-        #: Nothing more can be read.
-        self.broken = False
 
     def next(self) -> tuple[dict[str, Any], Any] | None:
         """The next header and its value, or why that can't be read; None: not all is there.

@@ -4,62 +4,35 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from wirecore.errors import JsonError, printable
 from wirecore.gob import Limits
 from wirecore.gojson.cutting import MessageBuffer
 from wirecore.gojson.parsing import Message, fold
 from wirecore.gojson.reading import Budget, Mismatch, NeedsText, read_plain
 
-from .pool_calls import CallTeller
-from .records import Sender, Told, problem
+from .pool_streams import StreamedCalls
+from .records import Sender, Told
 from .showing import Showing
 
 #: Values in one message.
 _MAX_ELEMENTS: Final = 1 << 20
 
 
-class JsonCalls:
-    """A :class:`~wirecore_cli.tap.plain.Decoder`. *controls*: as ``GobCalls`` has it."""
+class JsonCalls(StreamedCalls[MessageBuffer]):
+    """A :class:`~wirecore_cli.tap.plain.Decoder`. *controls*: as ``StreamedCalls`` has it."""
 
-    protocol = "pool"
+    kind = "text"
 
     def __init__(self, showing: Showing, *, controls: bool, max_message: int) -> None:
-        self._showing = showing
-        self._controls = controls
-        self._teller = CallTeller(showing)
         limits = Limits(max_message_size=max_message, max_elements=_MAX_ELEMENTS)
-        self._streams: dict[Sender, MessageBuffer] = {
+        streams: dict[Sender, MessageBuffer] = {
             "client": MessageBuffer(limits),
             "server": MessageBuffer(limits),
         }
-        self._broken: set[Sender] = set()
+        super().__init__(showing, streams, controls=controls)
 
-    def message(self, sender: Sender, data: bytes, text: bool, now: float) -> list[Told]:
-        """See Decoder."""
-        if text and self._controls:
-            return [self._teller.control(data)]
-        if sender in self._broken:
-            payload = self._showing.payload(data)
-            return [Told("text", self._showing.preview(payload), len(data), payload)]
-        found: list[Told] = []
-        stream = self._streams[sender]
-        stream.feed(data)
-        try:
-            while (message := stream.next()) is not None:
-                found.append(self._told(sender, message, now))
-        except JsonError as error:
-            self._broken.add(sender)
-            why = printable(f"no more calls of the {sender}'s are decoded: {error}")
-            found.append(problem(why, len(data)))
-        if not found:
-            found = [Told("part", "of a call", len(data))]
-        elif found[0].size is None:
-            found[0].size = len(data)
-        return found
-
-    def passed_over(self, sender: Sender) -> None:
-        """See Decoder. The stream has a hole now."""
-        self._broken.add(sender)
+    def _next(self, sender: Sender, stream: MessageBuffer, now: float) -> Told | None:
+        message = stream.next()
+        return None if message is None else self._told(sender, message, now)
 
     def _told(self, sender: Sender, message: Message, now: float) -> Told:
         members = _members(message)
