@@ -518,7 +518,7 @@ def test_a_loop_that_something_blocks_is_left_behind(
     try:
         bounded(run_real, 60)(story)
     finally:
-        [thread] = [each for each in threading.enumerate() if each.name == "wirecore-asyncio"]
+        [thread] = loops()
         release.set()
         thread.join()
     assert "its thread is left behind" in caplog.text
@@ -580,7 +580,7 @@ class Asked:
                 return
 
 
-#: Threads that another file's tests have left in this process: daemons, whose loops are blocked.
+#: Threads that other files' tests have in this process: servers that several tests share.
 _others: set[threading.Thread] = set()
 
 
@@ -590,10 +590,15 @@ def count_own_threads() -> None:
     _others.update(threading.enumerate())
 
 
+def loops() -> list[threading.Thread]:
+    """The threads of this test's loops."""
+    own = set(threading.enumerate()) - _others
+    return [thread for thread in own if thread.name == "wirecore-asyncio"]
+
+
 def threads() -> int:
     """How many loops of this test's run."""
-    own = set(threading.enumerate()) - _others
-    return sum(thread.name == "wirecore-asyncio" for thread in own)
+    return len(loops())
 
 
 def test_the_thread_lives_as_long_as_the_lifespan(open_server: OpenServer, run: Run) -> None:
