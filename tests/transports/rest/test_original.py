@@ -10,6 +10,8 @@ from tests.transports.pool.world import until
 from tests.transports.rest.world import OpenServer, Parked, echo, original_server
 from wirecore import errors
 from wirecore._backend import Backend
+from wirecore.constants import Opcode
+from wirecore.events import Pong
 from wirecore.protocols.rest.handshake import connection_id_message
 from wirecore_trio import rest
 
@@ -47,6 +49,40 @@ def test_its_requests_wait_for_an_application(open_server: OpenServer, run_socke
             await trio.sleep(3)
             theirs.serve(echo)
             assert (await peer.answer()).endswith(b"GET /early ")
+
+    run_sockets(story)
+
+
+def test_its_end_is_seen_before_anybody_serves(open_server: OpenServer, run_sockets: Run) -> None:
+    async def story() -> None:
+        async with open_server(ping_interval=None) as world, world.original() as peer:
+            await peer.shake()
+            [theirs] = await world.joined()
+            await peer.send(peer.frame(Opcode.PING, b"there?"))
+            assert await peer.next() == Pong(b"there?")
+            await peer.close(None)
+            await theirs.wait_closed()
+            assert world.server.connections == []
+
+    run_sockets(story)
+
+
+def test_what_follows_its_request_waits_in_the_socket(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    """One message is held until an application serves, and not as many as it likes."""
+
+    async def story() -> None:
+        async with open_server() as world, world.original() as peer:
+            await peer.shake()
+            [theirs] = await world.joined()
+            for path in b"/1", b"/2", b"/3":
+                await peer.text(GET % path)
+                await trio.testing.wait_all_tasks_blocked(0.02)
+            assert len(theirs._channel.session._held) == 1
+            theirs.serve(echo)
+            for path in b"/1", b"/2", b"/3":
+                assert (await peer.answer()).endswith(b"GET %b " % path)
 
     run_sockets(story)
 

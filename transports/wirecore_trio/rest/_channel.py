@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wirecore.rest")
 
 _REQUEST: Final = happenings.REQUEST
-_STREAMLESS: Final = frozenset({happenings.READY, happenings.IDLE, happenings.LEAVING})
 
 
 def http_date() -> bytes:
@@ -356,12 +355,12 @@ class Channel(Changing[list[Happening]]):
                 elif stream.owner is not None:
                     self._tell_owner(stream.owner, kind, value)
             elif kind == happenings.READY:
-                if self.session.undecided:
-                    pause(self._pump)  # a request waits in the socket until somebody serves
                 self._listener._ready(self, value)
                 self.tell_change()
             elif kind == happenings.LEAVING:
                 self._listener._leaving(self)
+            elif kind == happenings.HELD and self.session.undecided:
+                pause(self._pump)  # what follows waits in the socket until somebody serves
         if self._turns:
             self._next_turns()
         if self.watched:

@@ -27,6 +27,9 @@ READY: Final = 7
 IDLE: Final = 8
 #: The peer wants no more requests: it is about to leave. No stream, no value.
 LEAVING: Final = 9
+#: A message came that is kept until it is clear which end calls: what follows it should be left
+#: where it is. No stream, no value.
+HELD: Final = 10
 
 
 class Stream:

@@ -40,7 +40,7 @@ MakeWire = Callable[[Callable[[bytes], object]], Wire]
 
 
 class RestSession:
-    """A :class:`~wirecore.session.Session` whose happenings are those of its wire, and READY.
+    """A :class:`~wirecore.session.Session` whose happenings are those of its wire, READY, and HELD.
 
     *client*: whether this end has dialled; then it says its *metadata*, else it gives the
     *connection_id*. *multiplexed*: makes the wire where both ends have agreed on that one; None:
@@ -138,7 +138,7 @@ class RestSession:
     def undecided(self) -> bool:
         """Whether the handshake is through, and :meth:`use` has to say what comes now.
 
-        Until then nobody should read: what comes is kept here.
+        Until then a message that comes is kept here, which HELD tells; then nobody should read on.
         """
         return self.wire is None and self.ready
 
@@ -212,7 +212,7 @@ class RestSession:
         wire = self.wire
         if wire is None:
             self._held += messages
-            return []
+            return [(happenings.HELD, None, None)]
         happened = wire.receive(messages, now)
         self._check_wire(wire)
         return happened

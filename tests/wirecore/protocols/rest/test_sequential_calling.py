@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.wirecore.protocols.rest.recorded import named, payload, scenarios
+from tests.wirecore.protocols.rest.recorded import as_recorded, named, requests_of, scenarios
 from wirecore.errors import InvalidMessage, InvalidOption, InvalidState, LocalLimitExceeded
 from wirecore.events import RawText
 from wirecore.protocols.rest.errors import Aborted
 from wirecore.protocols.rest.happenings import DATA, END, IDLE, RESPONSE, Stream
 from wirecore.protocols.rest.heads import RequestHead, ResponseHead
 from wirecore.protocols.rest.sequential_calling import SAFE_SIZES, SequentialCalling
-from wirecore.protocols.rest.sequential_serving import read_request
 
 GET = RequestHead(b"GET", b"/simple", ((b"Host", b"localhost"), (b"X-Correlation-Id", b"1")))
 POST = RequestHead(b"POST", b"/echo", GET.fields)
@@ -36,25 +35,6 @@ class Caller:
     def get(self, *messages: Any) -> list[tuple[int, Any]]:
         """What *messages* tell."""
         return [(kind, value) for kind, _, value in self.wire.receive(messages, 0.0)]
-
-
-def requests_of(name: str) -> tuple[list[bytes], list[bytes]]:
-    """The requests and the messages of responses of a scenario, behind its handshake."""
-    scenario = scenarios()[name]
-    calls = "s2c" if scenario["serving"] == "client" else "c2s"
-    kinds = ("text", "binary")
-    trace = [each for each in scenario["trace"] if each["kind"] in kinds and each["conn"] == 1][3:]
-    asked = [payload(each) for each in trace if each["dir"] == calls]
-    return asked, [payload(each) for each in trace if each["dir"] != calls]
-
-
-def as_recorded(message: bytes) -> tuple[RequestHead, bytes, dict[str, Any]]:
-    """A recorded request as a user would make it."""
-    head, body, trailers = read_request(message, 1 << 16)
-    names = {name.lower() for name, _ in head.fields}
-    if b"user-agent" not in names:  # set to nothing
-        head = RequestHead(head.method, head.target, (*head.fields, (b"User-Agent", b"")))
-    return head, body, {"trailers": trailers, "is_chunked": b"transfer-encoding" in names}
 
 
 @pytest.mark.parametrize("name", [*named("call/"), *named("seq/")])

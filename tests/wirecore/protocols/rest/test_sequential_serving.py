@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wirecore.protocols.rest.recorded import named
-from tests.wirecore.protocols.rest.test_sequential_calling import requests_of
+from tests.wirecore.protocols.rest.recorded import named, requests_of
 from wirecore.errors import InvalidMessage, InvalidOption, InvalidState
 from wirecore.protocols.rest.errors import Aborted
 from wirecore.protocols.rest.happenings import DATA, END, REQUEST, RESET, Stream

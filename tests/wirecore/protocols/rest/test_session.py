@@ -14,7 +14,7 @@ from wirecore.errors import InvalidMessage, InvalidOption, InvalidState, NotConn
 from wirecore.events import Ping, Pong, RawText
 from wirecore.protocols.rest import happenings
 from wirecore.protocols.rest.handshake import ack_message, metadata_message
-from wirecore.protocols.rest.happenings import DATA, END, READY, REQUEST, RESPONSE
+from wirecore.protocols.rest.happenings import DATA, END, HELD, READY, REQUEST, RESPONSE
 from wirecore.protocols.rest.multiplexed import Multiplexed
 from wirecore.protocols.rest.session import RestSession
 from wirecore.session.heartbeat import Heartbeat
@@ -104,7 +104,7 @@ def test_a_connection_with_one_direction_waits_to_be_told_which(backend: Backend
     assert client.wire is not None
     kept: list[bytes] = []
     client.wire.request(GET, b"", end=True, now=0.0)
-    assert server.receive(out(client), 0.0) == []
+    assert server.receive(out(client), 0.0) == [(HELD, None, None)]
 
     class Keeps(Multiplexed):
         """Takes what was kept for it."""
