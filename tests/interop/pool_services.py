@@ -98,6 +98,7 @@ class Rich:
     subs: list[Tree | None] = field(default_factory=list)
     t: datetime = ZERO_TIME
     any: Any = None
+    tag: Annotated[str, gob.Field(json="a_tag")] = ""
 
 
 #: The type that each method of Echo takes and gives back.
@@ -162,7 +163,7 @@ VALUES: dict[str, list[Any]] = {
         Rich(
             True, -5, -8, -(2**63), 5, 8, 2**64 - 1, 0.5, 0.25, "text", b"\0\1", [1, 2], [7, 8, 9],
             {"a": 1}, {"b": [Point(1, 2)]}, Point(3, 4), Point(5, 6), [Tree("sub")],
-            datetime(2024, 2, 29, 12, 34, 56, tzinfo=UTC), "held",
+            datetime(2024, 2, 29, 12, 34, 56, tzinfo=UTC), "held", "tagged",
         ),
     ],
 }  # fmt: skip

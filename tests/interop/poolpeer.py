@@ -75,6 +75,7 @@ ECHOES: dict[str, list[Any]] = {
             "Subs": [{"Value": "sub", "Left": None, "Right": None}],
             "T": "2024-02-29T12:34:56Z",
             "Any": "held",
+            "a_tag": "tagged",
         }
     ],
 }

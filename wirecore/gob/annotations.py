@@ -68,10 +68,13 @@ class Name:
 class Field:
     """What Go calls the struct's field: ``Annotated[int, gob.Field("ID")]``.
 
-    In dataclasses ``field(metadata={"gob": "ID"})`` says the same.
+    *json*: what JSON calls it, as a tag ``json:"id"`` says in Go. Either may be None: *name* is
+    then made of the attribute, *json* the same as *name*. In dataclasses
+    ``field(metadata={"gob": "ID", "json": "id"})`` says the same.
     """
 
-    name: str
+    name: str | None = None
+    json: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from wirecore.errors import InvalidGobType
 #: Where types are that don't say.
 DEFAULT_PACKAGE = "main"
 
+#: What the name in a tag may have beside letters and digits, as encoding/json takes it.
+_IN_TAGS = "!#$%&()*+-./:;<=>?@[]^_{|}~ "
+
 
 def go_field_name(attribute: str) -> str:
     """The Go field that *attribute* is, where nothing else is said.
@@ -28,6 +31,19 @@ def check_field_name(attribute: str, name: object) -> None:
             f"field {attribute!r} would be {name!r} in Go, which doesn't begin with a capital "
             'letter: name it by Annotated[..., gob.Field("Name")]'
         )
+
+
+def check_json_name(attribute: str, name: object) -> None:
+    """Raise :class:`~wirecore.errors.InvalidGobType` unless *name* may stand in a tag of Go's."""
+    if not isinstance(name, str) or not name or not all(map(_may_stand_in_tag, name)):
+        raise InvalidGobType(
+            f"field {attribute!r} would be {name!r} in JSON: a name there has letters, digits and "
+            f"{_IN_TAGS!r} alone"
+        )
+
+
+def _may_stand_in_tag(mark: str) -> bool:
+    return mark.isalpha() or mark.isdigit() or mark in _IN_TAGS
 
 
 def go_type_names(name: str) -> tuple[str, str]:

@@ -170,7 +170,8 @@ class _Builder:
             default, factory = each.default, each.factory
             if default is MADE and factory is None:
                 default, factory = zero_of(kind)
-            fields.append(StructField(each.attribute, each.name, kind, default, factory))
+            names = each.attribute, each.name, each.json_name
+            fields.append(StructField(*names, kind, default, factory))
         made.make, made.fields = make, tuple(fields)
         if not made.text.removeprefix("main."):
             shown = "".join(f"{each.name} {each.type.text}; " for each in fields)

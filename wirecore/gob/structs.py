@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from wirecore.errors import InvalidGobType
 from wirecore.gob.annotations import Field
-from wirecore.gob.names import check_field_name, go_field_name
+from wirecore.gob.names import check_field_name, check_json_name, go_field_name
 from wirecore.gob_rules import MADE, Make
 
 
@@ -19,6 +19,7 @@ class Declared:
 
     attribute: str
     name: str
+    json_name: str
     default: Any = MADE
     factory: Callable[[], Any] | None = None
 
@@ -43,14 +44,19 @@ def read_fields(owner: type, hints: Mapping[str, Any]) -> tuple[Make, list[Decla
         make, found = Make.KEYWORDS, list(_of_msgspec(owner, hints))
     else:
         make, found = _make_of_dataclass(owner), list(_of_dataclass(owner, hints))
-    seen: dict[str, str] = {}
-    for each in found:
-        other = seen.setdefault(each.name, each.attribute)
-        if other != each.attribute:
-            raise InvalidGobType(
-                f"{owner.__name__}: {other!r} and {each.attribute!r} are both {each.name!r} in Go"
-            )
+    _check_distinct(owner, "Go", [(each.name, each.attribute) for each in found])
+    _check_distinct(owner, "JSON", [(each.json_name, each.attribute) for each in found])
     return make, found
+
+
+def _check_distinct(owner: type, where: str, names: list[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for name, attribute in names:
+        other = seen.setdefault(name, attribute)
+        if other != attribute:
+            raise InvalidGobType(
+                f"{owner.__name__}: {other!r} and {attribute!r} are both {name!r} in {where}"
+            )
 
 
 def _is_named_tuple(owner: type) -> bool:
@@ -72,15 +78,22 @@ def _stays(owner: type, attribute: str, has_default: bool) -> bool:
     return True
 
 
-def _name(attribute: str, hint: Any, given: Any = None) -> str:
+def _names(attribute: str, hint: Any, name: Any = None, json: Any = None) -> tuple[str, str, str]:
+    """What a field is called in the program, in Go and in JSON; *name* and *json* where given."""
     if get_origin(hint) is Annotated:
         for each in get_args(hint)[1:]:
             if isinstance(each, Field):
-                given = each.name
-    if given is None:
-        return go_field_name(attribute)
-    check_field_name(attribute, given)
-    return str(given)
+                name = name if each.name is None else each.name
+                json = json if each.json is None else each.json
+    if name is None:
+        name = go_field_name(attribute)
+    else:
+        check_field_name(attribute, name)
+    if json is None:
+        json = name
+    else:
+        check_json_name(attribute, json)
+    return attribute, name, json
 
 
 def _of_dataclass(owner: Any, hints: Mapping[str, Any]) -> Iterator[Declared]:
@@ -90,8 +103,8 @@ def _of_dataclass(owner: Any, hints: Mapping[str, Any]) -> Iterator[Declared]:
         if _stays(owner, each.name, has_default) or not each.init:
             continue
         default = MADE if each.default is dataclasses.MISSING else each.default
-        name = _name(each.name, hints[each.name], each.metadata.get("gob"))
-        yield Declared(each.name, name, default, factory)
+        given = each.metadata.get("gob"), each.metadata.get("json")
+        yield Declared(*_names(each.name, hints[each.name], *given), default, factory)
 
 
 def _make_of_dataclass(owner: Any) -> Make:
@@ -115,7 +128,7 @@ def _of_named_tuple(owner: Any, hints: Mapping[str, Any]) -> Iterator[Declared]:
     for each in owner._fields:
         if each not in hints:
             raise InvalidGobType(f"{owner.__name__}.{each} has no annotation")
-        yield Declared(each, _name(each, hints[each]), owner._field_defaults.get(each, MADE))
+        yield Declared(*_names(each, hints[each]), owner._field_defaults.get(each, MADE))
 
 
 def _of_msgspec(owner: Any, hints: Mapping[str, Any]) -> Iterator[Declared]:
@@ -130,7 +143,7 @@ def _of_msgspec(owner: Any, hints: Mapping[str, Any]) -> Iterator[Declared]:
             if factory is not None or type(default).__name__ == "NoDefaultType":
                 default = MADE
         if not _stays(owner, each, default is not MADE or factory is not None):
-            yield Declared(each, _name(each, hints[each]), default, factory)
+            yield Declared(*_names(each, hints[each]), default, factory)
 
 
 def _is_factory(default: object) -> bool:

@@ -11,7 +11,7 @@ from wirecore.gob_rules import MADE, MAX_INT, MAX_UINT, MIN_INT, Kind, Make
 
 @dataclass(frozen=True, slots=True)
 class StructField:
-    """A field that travels: what it is called in the program and in Go, and its type.
+    """A field that travels: what it is called in the program, in Go and in JSON, and its type.
 
     *default* is what it has where the sender's type has no such field: a value, or MADE, and then
     *factory* makes it.
@@ -19,6 +19,7 @@ class StructField:
 
     attribute: str
     name: str
+    json_name: str
     type: GobType
     default: Any
     factory: Callable[[], Any] | None

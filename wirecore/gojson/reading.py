@@ -392,9 +392,10 @@ def _struct(wanted: GobType) -> Reader:
     wanted.plans[_PLAN] = read_struct
     try:
         for field in wanted.fields:
-            place = field.attribute, field.name, _null_stays(field.type), reader_of(field.type)
-            places[field.name] = place
-            places.setdefault(fold(field.name), place)
+            name = field.json_name
+            place = field.attribute, name, _null_stays(field.type), reader_of(field.type)
+            places[name] = place
+            places.setdefault(fold(name), place)
     except BaseException:
         forget(wanted, _PLAN)
         raise

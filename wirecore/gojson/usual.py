@@ -85,8 +85,8 @@ class UsualTypes:
             for at, field in enumerate(wanted.fields):
                 plan.fields.append(self._make(field.type))
                 plan.names.append(field.attribute)
-                plan.heads.append(finish(f"{quote(field.name)}:"))
-                plan.places[field.name] = at
+                plan.heads.append(finish(f"{quote(field.json_name)}:"))
+                plan.places[field.json_name] = at
                 plan.template.append(field.default)
                 plan.factories.append(field.factory)
         except BaseException:

@@ -236,7 +236,7 @@ def _struct(wanted: GobType, label: str) -> Writer:
     try:
         for field in wanted.fields:
             inner = _make(field.type, f"{wanted.text}.{field.name}")
-            parts.append((f"{quote(field.name)}:", inner))
+            parts.append((f"{quote(field.json_name)}:", inner))
     except BaseException:
         forget(wanted, _PLAN)
         raise
@@ -324,8 +324,11 @@ def _any_key(key: Any) -> str:
 
 
 def _write_integer(value: int, depth: int) -> str:
-    if not rules.MIN_INT <= value <= rules.MAX_UINT:
-        raise UnsendableJson(rules.out_of_range("int"))
+    # Longer than any int of Go's are what a float64 or a big.Int was when it came.
+    try:
+        float(value)
+    except OverflowError:
+        raise UnsendableJson(rules.out_of_range("float64")) from None
     return int.__repr__(value)
 
 

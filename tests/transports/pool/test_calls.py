@@ -220,6 +220,28 @@ def test_a_result_of_none(open_pool: OpenPool, run_sockets: Run) -> None:
     run_sockets(main)
 
 
+def test_a_number_without_a_type_goes_back_as_it_came(
+    open_pool: OpenPool, run_sockets: Run
+) -> None:
+    """JSON has floats up to 1e21 as plain digits, and longer integers: no type says which."""
+
+    class Mirror:
+        @pool.exported(inline=True)
+        def show(self, value: Any) -> Any:
+            return value
+
+    async def main() -> None:
+        async with open_pool(lambda server: server.bind("/pool", codec="json")) as world:
+            await world.provide(Mirror(), codec="json")
+            call = world.server.call
+            assert await call("Mirror.Show", 1e20, float) == 1e20
+            for number in (10**20, -(2**63) - 1, 2**64, 10**308):
+                assert await call("Mirror.Show", number) == number
+                assert await call("Mirror.Show", [{"n": number}]) == [{"n": number}]
+
+    run_sockets(main)
+
+
 def test_wrong_arguments(open_pool: OpenPool, run_sockets: Run) -> None:
     async def main() -> None:
         async with open_pool() as world:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, NewType
 
@@ -78,6 +78,20 @@ class Clash:
 
 
 @dataclass
+class Tagged:
+    user_id: Annotated[int, gob.Field("ID", json="id")]
+    first_name: Annotated[str, gob.Field(json="first-name")]
+    at: int = field(metadata={"json": "at"})
+    plain: int = 0
+
+
+@dataclass
+class TagClash:
+    one: Annotated[int, gob.Field(json="id")]
+    other: Annotated[int, gob.Field(json="id")]
+
+
+@dataclass
 class Lower:
     名: int = 0  # noqa: PLC2401 (it has no upper case)
 
@@ -134,6 +148,18 @@ def test_fields_have_gos_names() -> None:
     ]
 
 
+def test_json_has_its_own_names_for_fields_where_they_are_given() -> None:
+    names = [(each.name, each.json_name) for each in gob_type(Tagged).fields]
+    assert names == [("ID", "id"), ("FirstName", "first-name"), ("At", "at"), ("Plain", "Plain")]
+
+
+@pytest.mark.parametrize("name", ["", "a,omitempty", 'a"b', "a\\b", "a\nb", 5])
+def test_a_name_that_no_tag_can_have_is_refused(name: Any) -> None:
+    wrong = make_dataclass("Wrong", [("a", Annotated[int, gob.Field(json=name)])])
+    with pytest.raises(gob.InvalidGobType, match=r"field 'a' would be .* in JSON: a name there"):
+        gob_type(wrong)
+
+
 @pytest.mark.parametrize(
     ("annotation", "text"),
     [
@@ -185,7 +211,8 @@ def test_a_subclass_has_a_name_of_its_own() -> None:
         (dict[bytes, int], "map's key"),
         (Loop, "holds itself"),
         (Ring, "holds itself"),
-        (Clash, "are both 'FirstName'"),
+        (Clash, "are both 'FirstName' in Go"),
+        (TagClash, "are both 'id' in JSON"),
         (Lower, "capital letter"),
         (Homeless, "must have a default"),
         (Unknown, "globals of its module"),

@@ -47,6 +47,7 @@ type Rich struct {
 	Subs  []*Tree
 	T     time.Time
 	Any   any
+	Tag   string `json:"a_tag"`
 }
 
 // named are the types that an interface value may hold, by the name that goes over the wire.

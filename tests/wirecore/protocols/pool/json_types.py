@@ -87,6 +87,16 @@ class Release:
 
 
 @dataclass
+class Tagged:
+    """JSON has other names for its fields than Go: two of them differ in case alone."""
+
+    user_id: Annotated[int, gob.Field("ID", json="id")]
+    shout: Annotated[str, gob.Field(json="ID")] = ""
+    first_name: Annotated[str, gob.Field(json="first-name")] = "?"
+    place: Point | None = field(default=None, metadata={"gob": "At", "json": "größe/m"})
+
+
+@dataclass
 class Settings:
     """Its defaults are what a null leaves."""
 

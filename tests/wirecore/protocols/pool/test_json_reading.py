@@ -21,6 +21,7 @@ from tests.wirecore.protocols.pool.json_types import (
     Release,
     Settings,
     Shout,
+    Tagged,
     Three,
     Uint,
     Uint8,
@@ -138,6 +139,13 @@ VALUES: list[tuple[Any, str, Any]] = [
         '{"name":"a","next":{"name":"b"},"subs":[{"subs":[]}]}',
         Node("a", Node("b"), [Node("", None, [])]),
     ),
+    (
+        Tagged,
+        '{"id":7,"ID":"x","first-name":"Alice","größe/m":{"x":1}}',
+        Tagged(7, "x", "Alice", Point(1)),
+    ),
+    (Tagged, '{"Id":7,"FIRST-NAME":"Alice","GRÖSSE/M":{}}', Tagged(7, "", "Alice")),
+    (Tagged, '{"FirstName":"Alice","At":{},"user_id":1,"place":{}}', Tagged(0)),
     (Settings, "{}", Settings()),
     (
         Settings,

@@ -20,6 +20,7 @@ from tests.wirecore.protocols.pool.json_types import (
     Point,
     Release,
     Shout,
+    Tagged,
     Three,
     Uint8,
     Uint64,
@@ -123,6 +124,11 @@ TEXTS: list[tuple[Any, Any, str]] = [
         '{"Name":"a","Next":{"Name":"b","Next":null,"Subs":null},'
         '"Subs":[{"Name":"c","Next":null,"Subs":[]}]}',
     ),
+    (
+        Tagged(7, "x", "<Alice>", Point(1, 2)),
+        Tagged,
+        r'{"id":7,"ID":"x","first-name":"\u003cAlice\u003e","größe/m":{"X":1,"Y":2}}',
+    ),
     # times, and what else writes itself
     (ZERO_TIME, datetime, '"0001-01-01T00:00:00Z"'),
     (LEAP_DAY, datetime, '"2024-02-29T12:34:56.789+05:30"'),
@@ -143,6 +149,9 @@ TEXTS: list[tuple[Any, Any, str]] = [
         r'{"10":"a","9":"b"},["\u003c"],true]',
     ),
     ([2**64 - 1, -(2**63)], object, "[18446744073709551615,-9223372036854775808]"),
+    # longer ones are what a float64 or a big.Int may have been
+    ([10**20, -(2**64)], Any, "[100000000000000000000,-18446744073709551616]"),
+    ({2**64: 10**308}, Any, f'{{"18446744073709551616":1{"0" * 308}}}'),
     ([gob.Named("int8", -8), gob.Named("example.None", None)], Any, "[-8,null]"),
     ({"v": Version(1, 2), "n": Node()}, Any, '{"n":{"Name":"","Next":null,"Subs":null},"v":"1.2"}'),
     (
@@ -229,8 +238,9 @@ UNSENDABLE: list[tuple[Any, Any, str]] = [
     ("x", Shout, "the value for '[]uint8' must be bytes, not str"),
     (Chatty(), Chatty, "the value for 'marshal_text of main.Chatty' must be bytes, not str"),
     # no type
-    (2**64, Any, 'value for "int" out of range'),
-    ([-(2**63) - 1], Any, 'value for "int" out of range'),
+    ([2**1024], Any, 'value for "float64" out of range'),
+    ([-(10**5000)], Any, 'value for "float64" out of range'),
+    ({10**5000: 1}, Any, 'value for "float64" out of range'),
     ([nan], Any, "the value for 'float64' must be finite: JSON has no nan"),
     (object(), Any, "the value for 'interface {}' must be of a type that says more, not object"),
     ({True: 1}, Any, 'the value for "a member\'s name" must be a str or an int, not bool'),
