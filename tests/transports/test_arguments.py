@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 
 from wirecore_trio._arguments import (
     require_async,
+    require_callable,
     require_int,
     require_known,
+    require_plain,
     require_seconds,
     require_type,
     require_words,
@@ -30,6 +32,19 @@ def passes_on() -> Awaitable[None]:
 
 async def generator() -> AsyncIterator[int]:
     yield 1
+
+
+def plain_generator() -> Iterator[int]:
+    yield 1
+
+
+class Generating:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
+class Awaited:
+    async def __call__(self) -> None: ...
 
 
 def returns_early(one: int) -> Awaitable[None] | None:
@@ -60,6 +75,14 @@ def old_coroutine() -> Generator[None, None, None]:
         partial(require_async, "x", lambda one=1: handler()),
         partial(require_async, "x", min),  # a builtin that doesn't tell what it takes
         partial(require_async, "x", None, optional=True),
+        partial(require_callable, "x", handler),
+        partial(require_callable, "x", old_coroutine),
+        partial(require_callable, "x", partial(old_coroutine)),
+        partial(require_callable, "x", Generating),
+        partial(require_callable, "x", Awaited()),
+        partial(require_plain, "x", lambda one: one, "one"),
+        partial(require_plain, "x", Awaited),
+        partial(require_plain, "x", str),
         partial(require_words, "x", ["a", "b"]),
         partial(require_words, "x", ()),
         partial(require_known, "f", ["a"], {"a", "b"}),
@@ -98,6 +121,36 @@ def test_what_fits_goes_in(check: Callable[[], None]) -> None:
             partial(require_async, "x", generator),
             "x must be an async function, not function: it has a yield, and so is a generator",
         ),
+        *[
+            (
+                partial(check, "x", made),
+                f"x must be {wanted}, not {kind}: it has a yield, and so is a generator",
+            )
+            for check, wanted in (
+                (require_async, "an async function"),
+                (require_callable, "a function of ()"),
+                (require_plain, "a function of ()"),
+            )
+            for made, kind in (
+                (generator, "function"),
+                (plain_generator, "function"),
+                (partial(plain_generator), "partial"),
+                (Generating(), "Generating"),
+                (Generating().__call__, "method"),
+            )
+        ],
+        *[
+            (
+                partial(require_plain, "x", made),
+                f"x must be a function of () without async, not {kind}: nobody awaits what it "
+                "gives",
+            )
+            for made, kind in (
+                (handler, "function"),
+                (partial(handler), "partial"),
+                (Awaited(), "Awaited"),
+            )
+        ],
         (
             partial(require_words, "x", "chat"),
             "x must be a list of str, not str: put the one into a list",

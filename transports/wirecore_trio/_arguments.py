@@ -5,8 +5,10 @@ A text names the argument and the type that came, never the value: it may be a s
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from wirecore.errors import kind_of
 
@@ -16,11 +18,16 @@ __all__ = [
     "require_callable",
     "require_int",
     "require_known",
+    "require_number",
+    "require_plain",
     "require_seconds",
     "require_type",
     "require_words",
     "words",
+    "yields",
 ]
+
+_GENERATOR: Final = "it has a yield, and so is a generator"
 
 
 def require_type(
@@ -64,6 +71,12 @@ def require_seconds(name: str, value: object, *, optional: bool = True) -> None:
         raise TypeError(_text(name, f"{wanted} or None" if optional else wanted, kind_of(value)))
 
 
+def require_number(name: str, value: object) -> None:
+    """Raise TypeError unless *value*, the argument *name*, is a number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(_text(name, "a number", kind_of(value)))
+
+
 def require_async(name: str, value: object, *takes: str, optional: bool = False) -> None:
     """Raise TypeError unless *value*, the argument *name*, may be an async function of *takes*.
 
@@ -75,8 +88,8 @@ def require_async(name: str, value: object, *takes: str, optional: bool = False)
     if inspect.iscoroutine(value):
         value.close()  # or Python warns that nobody awaited it, which hides what is wrong
         hint = "give the function itself, without calling it"
-    elif inspect.isasyncgenfunction(value):
-        hint = "it has a yield, and so is a generator"
+    elif yields(value):
+        hint = _GENERATOR
     elif callable(value) and not isinstance(value, type):
         _require_call(name, value, takes)
         return
@@ -88,7 +101,42 @@ def require_callable(name: str, value: object, *takes: str) -> None:
     if not callable(value):
         wanted = f"a function of ({', '.join(takes)}), or a class"
         raise TypeError(_text(name, wanted, kind_of(value)))
+    if yields(value):
+        wanted = f"a function of ({', '.join(takes)})"
+        raise TypeError(_text(name, wanted, kind_of(value), _GENERATOR))
     _require_call(name, value, takes)
+
+
+def require_plain(name: str, value: object, *takes: str) -> None:
+    """Raise TypeError unless *value*, the argument *name*, may be called with *takes*, not async.
+
+    For what is asked for its answer: of an async function that is a coroutine, which is true.
+    """
+    require_callable(name, value, *takes)
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(_call_of(value)):
+        wanted = f"a function of ({', '.join(takes)}) without async"
+        raise TypeError(_text(name, wanted, kind_of(value), "nobody awaits what it gives"))
+
+
+def yields(value: object) -> bool:
+    """Whether calling it makes a generator, of which nothing runs then."""
+    return any(
+        (inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each))
+        # One that types.coroutine was over is awaited like any other.
+        and not _code_flags(each) & inspect.CO_ITERABLE_COROUTINE
+        for each in (value, _call_of(value))
+    )
+
+
+def _code_flags(function: object) -> int:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
+
+
+def _call_of(value: object) -> object:
+    """What runs where *value*, an object with a ``__call__``, is called; None for others."""
+    return None if isinstance(value, type) else getattr(value, "__call__", None)  # noqa: B004
 
 
 def _require_call(name: str, function: Callable[..., object], takes: tuple[str, ...]) -> None:

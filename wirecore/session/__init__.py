@@ -5,6 +5,7 @@ from __future__ import annotations
 from wirecore.session.backoff import Backoff
 from wirecore.session.calls import Call, PendingCalls
 from wirecore.session.contract import Session, Stage
+from wirecore.session.fields import CallFields
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import CallLimits, Limits
 from wirecore.session.outbox import Outbox
@@ -12,6 +13,7 @@ from wirecore.session.outbox import Outbox
 __all__ = [
     "Backoff",
     "Call",
+    "CallFields",
     "CallLimits",
     "Heartbeat",
     "Limits",

@@ -27,7 +27,11 @@ from wirecore.events import Close
 from wirecore.protocols.pool import PROTOCOL as POOL_V1
 from wirecore.protocols.rest import PROTOCOL as REST_V1
 from wirecore.protocols.rest import RequestHead, ResponseHead, frames, messages
+from wirecore.protocols.webwire import PROTOCOL as WEBWIRE_V1
+from wirecore.protocols.wsrpc import PROTOCOL as WSRPC_V1
+from wirecore.session.fields import write_fields
 from wirecore_cli.tap.records import OTHER, Record, Sender
+from wirecore_py.envelope import encode_request
 
 
 def of_kinds(records: list[Record], *kinds: str) -> list[Record]:
@@ -262,6 +266,28 @@ def test_what_a_pools_own_ends_say_besides_calls() -> None:
     assert [each.told.kind for each in records[2:-1]] == ["call", "reply", "call", "reply"]
 
 
+@pytest.mark.parametrize(
+    ("subprotocol", "call", "kind"),
+    [
+        (WEBWIRE_V1, b"\x7f" + bytes(8) + b"\x01ax", "request"),
+        (WSRPC_V1, encode_request("a", "7", b"x"), "request"),
+        (POOL_V1, b'{"method":"A.B","params":["x"],"id":7}\n', "call"),
+    ],
+)
+def test_what_our_own_ends_say_goes_with_a_call(subprotocol: str, call: bytes, kind: str) -> None:
+    said = write_fields(7, {"traceparent": "00-0af7651916cd43dd"}).decode()
+    pieces = [message("client", said), message("client", call)]
+    records = observe([*upgrade(subprotocol=subprotocol), *pieces])
+    assert told(records)[-2][:2] == ("client", "control")
+    assert "traceparent" in told(records)[-2][2]
+    assert told(records)[-1][:2] == ("client", kind)
+    # Where nothing was agreed it is none of the protocol's.
+    if subprotocol != POOL_V1:
+        protocol = subprotocol.split(".")[1]
+        records = observe([*upgrade(), *pieces], protocol=protocol)
+        assert [each.told.kind for each in records[2:]] == ["problem", kind]
+
+
 def test_a_stream_that_breaks_is_told_once_and_shown_as_bytes_then(backend: Backend) -> None:
     pieces = recorded_pool("gob", "calls")[2:4]
     bad = message("server", b"\x03\x04\x00\x00")
@@ -407,7 +433,7 @@ def test_a_fault_in_a_decoder_ends_what_is_shown_and_nothing_else() -> None:
     st.binary(max_size=400), st.sampled_from(["wsrpc", "webwire", "pool-gob", "pool-json", "rest"])
 )
 def test_nothing_that_comes_is_a_fault_of_the_taps(data: bytes, protocol: str) -> None:
-    for subprotocol in ("", POOL_V1, REST_V1):
+    for subprotocol in ("", POOL_V1, REST_V1, WEBWIRE_V1, WSRPC_V1):
         pieces: list[Piece] = upgrade(subprotocol=subprotocol)
         for sender in OTHER:
             pieces += [message(sender, data), frame(sender, Opcode.TEXT, data)]

@@ -10,7 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanContext, SpanKind
 
 from wirecore_trio.telemetry import instrument
 
@@ -80,8 +80,14 @@ def parent_of(span: ReadableSpan) -> int | None:
     return None if span.parent is None else span.parent.span_id
 
 
+def context_of(span: ReadableSpan) -> SpanContext:
+    """What tells *span* from all others."""
+    found: SpanContext | None = span.context
+    assert found is not None
+    return found
+
+
 def id_of(span: ReadableSpan) -> int:
     """Its id."""
-    assert span.context is not None
-    found: int = span.context.span_id
+    found: int = context_of(span).span_id
     return found

@@ -14,6 +14,7 @@ from opentelemetry import metrics, trace
 import wirecore_trio.engine._engine
 from tests.transports.conftest import Run
 from tests.transports.telemetry.seen import Seen
+from wirecore.session.fields import CallFields
 from wirecore_trio import pool, rest, telemetry, websocket, webwire, wsrpc
 from wirecore_trio.engine import Engine, Handler
 from wirecore_trio.telemetry import instrument, is_instrumented, uninstrument
@@ -54,6 +55,8 @@ def test_what_is_uninstrumented_is_what_it_was() -> None:
     assert is_instrumented()
     during = functions()
     replaced = {where for where in before if during[where] is not before[where]}
+    assert CallFields.wanted
+    assert ("wirecore_trio.pool._binding", "CallingSession", "call") in replaced
     assert ("wirecore_trio.wsrpc._channel", "Channel", "call") in replaced
     assert ("wirecore_trio.rest._requesting", "Requesting", "_request") in replaced
     assert {where[0].split(".")[1] for where in replaced} == {
@@ -70,6 +73,7 @@ def test_what_is_uninstrumented_is_what_it_was() -> None:
     uninstrument()
     after = functions()
     assert {where for where in before if after[where] is not before[where]} == set()
+    assert not CallFields.wanted
 
 
 def test_the_last_call_counts(seen: Seen, open_wsrpc: Any, run_sockets: Run) -> None:

@@ -82,7 +82,7 @@ def test_a_call_has_a_span_at_each_side(
     assert seen.client().name == seen.server().name == f"Service.{kind}"
     assert told(seen.client()) == expected
     assert expected.items() <= told(seen.server()).items()
-    assert parent_of(seen.server()) is None
+    assert parent_of(seen.server()) == id_of(seen.client())
     assert service.found == [id_of(seen.server())]
     for side in ("client", "server"):
         [(attributes, (count, _))] = seen.durations(f"rpc.{side}.call.duration").items()

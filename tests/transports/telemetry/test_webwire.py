@@ -85,7 +85,7 @@ def test_a_request_has_a_span_at_each_side(
             assert found.pop("client.address") == "127.0.0.1"
             assert found.pop("client.port") != world.port
             assert found == shared
-            assert parent_of(seen.server()) is None
+            assert parent_of(seen.server()) == id_of(seen.client())
             assert server.found == [id_of(seen.server())]
 
     run_sockets(story)

@@ -63,9 +63,8 @@ def test_a_call_has_a_span_at_each_side(seen: Seen, open_wsrpc: Any, run_sockets
             assert client_span.status.status_code is StatusCode.UNSET
             assert client_span.instrumentation_scope is not None
             assert client_span.instrumentation_scope.name == "wirecore_trio.wsrpc"
-            # Nothing on the wire says what a call belongs to.
             assert parent_of(client_span) == outer.get_span_context().span_id
-            assert parent_of(server_span) is None
+            assert parent_of(server_span) == id_of(client_span)
             assert found == [id_of(server_span)]
 
     run_sockets(story)

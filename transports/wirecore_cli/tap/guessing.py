@@ -8,9 +8,12 @@ from typing import Final
 from wirecore import _backend
 from wirecore.protocols.pool import PROTOCOL as POOL_V1
 from wirecore.protocols.rest import PROTOCOL as REST_V1
+from wirecore.protocols.webwire import PROTOCOL as WEBWIRE_V1
+from wirecore.protocols.wsrpc import PROTOCOL as WSRPC_V1
 from wirecore.webwire_rules import MessageType
 
 from .plain import Decoder, Plain
+from .pool_calls import told_control
 from .pool_gob import GobCalls
 from .pool_json import JsonCalls
 from .records import Sender, Told
@@ -21,6 +24,9 @@ from .wsrpc import Values, Wsrpc
 
 #: What ``--protocol`` takes.
 PROTOCOLS: Final = ("auto", "wsrpc", "webwire", "pool-gob", "pool-json", "rest", "raw")
+
+#: Subprotocols by which text is no message of the protocol, but what our own ends say besides.
+_WITH_CONTROLS: Final = (POOL_V1, WEBWIRE_V1, WSRPC_V1)
 
 #: Messages after which no more is guessed.
 _ATTEMPTS: Final = 8
@@ -67,9 +73,15 @@ class Chooser:
             self._decoder = self._makers()[self._told]()
         elif subprotocol == REST_V1:
             self._decoder = self._rest()
+        elif subprotocol == WEBWIRE_V1:
+            self._decoder = self._webwire()
+        elif subprotocol == WSRPC_V1:
+            self._decoder = self._wsrpc()
 
     def message(self, sender: Sender, data: bytes, text: bool, now: float) -> list[Told]:
         """What a message says."""
+        if text and self._subprotocol in _WITH_CONTROLS:
+            return [told_control(self._showing, data)]
         if self._decoder is None and self._attempts < _ATTEMPTS:
             self._attempts += 1
             self._decoder = self._guess(sender, data, text)
@@ -94,8 +106,6 @@ class Chooser:
         return None
 
     def _guess_text(self, data: bytes) -> Decoder | None:
-        if self._subprotocol == POOL_V1:
-            return None  # what our own ends of a pool say besides the calls
         # A client's metadata, or where the tap has missed these the messages behind them.
         if b"ClientHandshakeMetaData" in data[:200] or _is_http(data):
             return self._rest()
@@ -127,17 +137,10 @@ class Chooser:
         return Webwire(self._showing, backend=self._backend)
 
     def _gob(self) -> Decoder:
-        return GobCalls(
-            self._showing,
-            controls=self._subprotocol == POOL_V1,
-            max_message=self._max_message,
-            backend=self._backend,
-        )
+        return GobCalls(self._showing, max_message=self._max_message, backend=self._backend)
 
     def _json(self) -> Decoder:
-        return JsonCalls(
-            self._showing, controls=self._subprotocol == POOL_V1, max_message=self._max_message
-        )
+        return JsonCalls(self._showing, max_message=self._max_message)
 
     def _rest(self) -> Decoder:
         return Rest(self._showing, multiplexed=self._subprotocol == REST_V1)

@@ -57,8 +57,9 @@ class CallTeller:
         name = told.fields["method"] or "to no known call"
         told.summary = printable(f"{name}  seq {told.fields['seq']}  {shown}")
 
-    def control(self, data: bytes) -> Told:
-        """What our own ends say to each other besides calls."""
-        payload = self._showing.payload(data)
-        about = "wants no more calls" if says_leave(RawText(data)) else ""
-        return Told("control", about or self._showing.preview(payload), len(data), payload)
+
+def told_control(showing: Showing, data: bytes) -> Told:
+    """What our own ends say to each other besides calls, of a pool and of others."""
+    payload = showing.payload(data)
+    about = "wants no more calls" if says_leave(RawText(data)) else ""
+    return Told("control", about or showing.preview(payload), len(data), payload)

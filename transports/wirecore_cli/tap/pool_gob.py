@@ -16,7 +16,7 @@ _NONE: Final[dict[str, Any]] = {}
 
 
 class GobCalls(StreamedCalls["_Stream"]):
-    """A :class:`~wirecore_cli.tap.plain.Decoder`. *controls*: as ``StreamedCalls`` has it."""
+    """A :class:`~wirecore_cli.tap.plain.Decoder`."""
 
     kind = "binary"
 
@@ -24,7 +24,6 @@ class GobCalls(StreamedCalls["_Stream"]):
         self,
         showing: Showing,
         *,
-        controls: bool,
         max_message: int,
         backend: _backend.Backend | None = None,
     ) -> None:
@@ -33,7 +32,7 @@ class GobCalls(StreamedCalls["_Stream"]):
             "client": _Stream(limits, backend),
             "server": _Stream(limits, backend),
         }
-        super().__init__(showing, streams, controls=controls)
+        super().__init__(showing, streams)
 
     def _next(self, sender: Sender, stream: _Stream, now: float) -> Told | None:
         pair = stream.next()

@@ -18,17 +18,17 @@ _MAX_ELEMENTS: Final = 1 << 20
 
 
 class JsonCalls(StreamedCalls[MessageBuffer]):
-    """A :class:`~wirecore_cli.tap.plain.Decoder`. *controls*: as ``StreamedCalls`` has it."""
+    """A :class:`~wirecore_cli.tap.plain.Decoder`."""
 
     kind = "text"
 
-    def __init__(self, showing: Showing, *, controls: bool, max_message: int) -> None:
+    def __init__(self, showing: Showing, *, max_message: int) -> None:
         limits = Limits(max_message_size=max_message, max_elements=_MAX_ELEMENTS)
         streams: dict[Sender, MessageBuffer] = {
             "client": MessageBuffer(limits),
             "server": MessageBuffer(limits),
         }
-        super().__init__(showing, streams, controls=controls)
+        super().__init__(showing, streams)
 
     def _next(self, sender: Sender, stream: MessageBuffer, now: float) -> Told | None:
         message = stream.next()

@@ -25,8 +25,7 @@ S = TypeVar("S", bound=Stream)
 class StreamedCalls(ABC, Generic[S]):
     """A :class:`~wirecore_cli.tap.plain.Decoder`, but for what a codec decides.
 
-    *streams*: one for each side. *controls*: whether text messages are no part of the streams, but
-    what our own ends say.
+    *streams*: one for each side.
     """
 
     protocol = "pool"
@@ -34,9 +33,8 @@ class StreamedCalls(ABC, Generic[S]):
     #: What messages of this codec are called while they can't be decoded.
     kind: ClassVar[str]
 
-    def __init__(self, showing: Showing, streams: dict[Sender, S], *, controls: bool) -> None:
+    def __init__(self, showing: Showing, streams: dict[Sender, S]) -> None:
         self._showing = showing
-        self._controls = controls
         self._teller = CallTeller(showing)
         self._streams = streams
         #: Whose stream can't be read any more.
@@ -44,8 +42,6 @@ class StreamedCalls(ABC, Generic[S]):
 
     def message(self, sender: Sender, data: bytes, text: bool, now: float) -> list[Told]:
         """See Decoder."""
-        if text and self._controls:
-            return [self._teller.control(data)]
         if sender in self._broken:
             payload = self._showing.payload(data)
             return [Told(self.kind, self._showing.preview(payload), len(data), payload)]

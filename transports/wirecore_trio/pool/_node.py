@@ -117,27 +117,27 @@ class LocalNode:
 
     async def submit(self, binding: Binding, request: Request, deadline: float) -> Any:
         """The result of a call that any node makes. Raises as :meth:`PoolServer.call`."""
-        packing = binding.packing
-        packed = packing.pack(request.argument, request.argument_type)
+        try:
+            data = await self._backend.submit(self._remote_call(binding, request, deadline))
+        except CallExpired as error:
+            if error.execution == "not_sent":
+                raise NoProvider(f"no provider at {binding.path} of any node: {error}") from error
+            raise
+        return binding.packing.unpack(data, request.result)
+
+    def _remote_call(self, binding: Binding, request: Request, deadline: float) -> RemoteCall:
         left = None if deadline == math.inf else max(deadline - trio.current_time(), 0.001)
         lost = binding.options.lost
-        call = RemoteCall(
+        return RemoteCall(
             binding.path,
             request.method,
             binding.codec.name,
-            packed,
+            binding.packing.pack(request.argument, request.argument_type),
             request.wish,
             lost == "always" or (request.idempotent and lost != "never"),
             left,
             once=lost == "never",
         )
-        try:
-            data = await self._backend.submit(call)
-        except CallExpired as error:
-            if error.execution == "not_sent":
-                raise NoProvider(f"no provider at {binding.path} of any node: {error}") from error
-            raise
-        return packing.unpack(data, request.result)
 
     # --- see Node -------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from wirecore.gojson.reading import reader_of
 from wirecore.gojson.writing import writer_of
 from wirecore.protocols.pool.gob import InvalidRequest
 
-from .._arguments import require_type
+from .._arguments import require_type, yields
 from .._handlers import Mode, forgotten_await, mode_of
 
 F = TypeVar("F")
@@ -206,11 +206,7 @@ def make_method(name: str, where: str, handler: Callable[..., Any], *, inline: b
     """
     if not callable(handler):
         raise TypeError(f"{where} must be callable, not {kind_of(handler)}")
-    call = getattr(handler, "__call__", None)  # noqa: B004  # an object's own, where it has one
-    if any(
-        inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each)
-        for each in (handler, call)
-    ):
+    if yields(handler):
         raise TypeError(f"{where} has a yield: a call has one reply, which is returned")
     mode = mode_of(where, handler, inline=inline)
     parameter = _parameter(where, handler)

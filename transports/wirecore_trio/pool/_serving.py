@@ -46,9 +46,9 @@ class Serving(Kept[ServingChannel]):
         """Leave in good order: take no more calls, answer those that came, and close.
 
         A pool of wirecore is told, and sends no more. The original can't be: a call that is on its
-        way as this closes is one that it queues again, or, rarely, ends with "close sent". After *grace* seconds (None: never) it
-        closes in any case. Raises RuntimeError in a handler of its own, unless *grace* is 0:
-        start it in a task that the handler doesn't wait for.
+        way as this closes is one that it queues again, or, rarely, ends with "close sent". After
+        *grace* seconds (None: never) it closes in any case. Raises RuntimeError in a handler of its
+        own, unless *grace* is 0: start it in a task that the handler doesn't wait for.
         """
         require_seconds("grace", grace)
         if grace is not None:

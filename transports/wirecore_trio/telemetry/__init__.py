@@ -37,7 +37,9 @@ def instrument(
 
     *tracer_provider*, *meter_provider*: of OpenTelemetry; None: the global ones, whenever they are
     set. Engines that are made from now on, and were given no provider of their own, use it too.
-    Called again, the providers of the last call count. Any thread may call it.
+    What a call belongs to goes with it to an end of ours: of wsrpc and webwire over connections
+    that are made from now on. Called again, the providers of the last call count. Any thread may
+    call it.
 
     Raises LocalError where OpenTelemetry isn't installed.
     """

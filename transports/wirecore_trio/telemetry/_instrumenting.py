@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from . import _engine, _pool, _rest, _webwire, _wsrpc
+from . import _carrying, _engine, _pool, _rest, _webwire, _wsrpc
 from ._operations import Providers
 from ._patches import Patches
 
@@ -17,6 +17,7 @@ def instrumented(tracers: TracerProvider | None, meters: MeterProvider | None) -
     try:
         for protocol in (_wsrpc, _webwire, _pool, _rest, _engine):
             protocol.instrument(patches, providers)
+        _carrying.instrument(patches)
     except BaseException:
         patches.undo()
         raise

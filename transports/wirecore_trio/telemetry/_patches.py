@@ -1,4 +1,4 @@
-"""What is put in place of functions of ours, and how they come back."""
+"""What is put in place of functions and attributes of ours, and how they come back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Patches:
-    """Functions that others stand in place of, until :meth:`undo`."""
+    """What others stand in place of, until :meth:`undo`."""
 
     def __init__(self) -> None:
         self._originals: list[tuple[Any, str, Any]] = []
@@ -26,6 +26,11 @@ class Patches:
         original = owner.__dict__[name]
         setattr(owner, name, functools.wraps(original)(make(original, seen_by)))
         self._originals.append((owner, name, original))
+
+    def set(self, owner: type, name: str, value: object) -> None:
+        """Make *value* that of *name*, an attribute of the class *owner*'s own."""
+        self._originals.append((owner, name, owner.__dict__[name]))
+        setattr(owner, name, value)
 
     def undo(self) -> None:
         """Put all back, the last one first."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context, attach, detach, get_current
 
-from wirecore.protocols.pool import JsonServing
+from wirecore.protocols.pool import CallingSession, JsonServing
 
 from ..pool import _invoking, _serving_channel
 from ..pool._callback_client import CallbackClient
 from ..pool._invoking import Invocation
+from ..pool._node import LocalNode
 from ..pool._pending import PendingCall
 from ..pool._server import PoolServer
 from ..pool._serving_channel import ServingChannel
+from ..pool.backends import RemoteCall
+from ._carrying import carried, carry, context_of
 from ._operations import Providers
 from ._patches import Patches
 from ._rpc import Rpc, client_of, server_of
@@ -33,6 +37,8 @@ def instrument(patches: Patches, providers: Providers) -> None:
     rpc = Rpc("pool", providers)
     _instrument_server(patches, rpc)
     _instrument_callbacks(patches, rpc)
+    _instrument_nodes(patches)
+    carry(patches, CallingSession, "call", "call_with")
     _instrument_handlers(patches, rpc)
 
 
@@ -104,6 +110,30 @@ def _within(context: Context, call: Callable[[], Awaitable[Any]]) -> Callable[[]
     return called
 
 
+def _instrument_nodes(patches: Patches) -> None:
+    patches.replace(LocalNode, "_remote_call", _handing_over, None)
+    patches.replace(LocalNode, "execute", _executing, None)
+
+
+def _handing_over(original: Any, _: None) -> Any:
+    def remote_call(self: LocalNode, *arguments: Any) -> RemoteCall:
+        call: RemoteCall = original(self, *arguments)
+        return replace(call, fields=tuple(carried().items()))
+
+    return remote_call
+
+
+def _executing(original: Any, _: None) -> Any:
+    def execute(
+        self: LocalNode, reservation: Any, call: RemoteCall, sending: Any
+    ) -> Awaitable[bytes]:
+        # Who called has the span, be it another node; what this node's own task does isn't it.
+        context = context_of(dict(call.fields))
+        return _within(context, lambda: original(self, reservation, call, sending))()
+
+    return execute
+
+
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
     patches.replace(Invocation, "run", _of_invocation, rpc)
     patches.replace(_serving_channel, "run_inline", _inline, rpc)
@@ -113,7 +143,13 @@ def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
 
 
 def _serve(rpc: Rpc, replies: Any, method: str, request: Request) -> Any:
-    return rpc.serve(_system(replies), method, _key(replies, request), _client(replies))
+    return rpc.serve(
+        _system(replies),
+        method,
+        _key(replies, request),
+        _client(replies),
+        fields=replies._session.fields_of(request),
+    )
 
 
 def _of_invocation(original: Any, rpc: Rpc) -> Any:
@@ -158,7 +194,13 @@ def _starting(original: Any, rpc: Rpc) -> Any:
         handling = self._admission.handling
         original(self, method, request, argument, size)
         if self._admission.handling == handling:
-            rpc.refuse(_system(self), method.name, "Overloaded", _client(self))
+            rpc.refuse(
+                _system(self),
+                method.name,
+                "Overloaded",
+                _client(self),
+                fields=self._session.fields_of(request),
+            )
 
     return start
 

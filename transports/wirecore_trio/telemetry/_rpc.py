@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry.context import Context
 
 from .._dial import parse_url
+from ._carrying import context_of
 from ._operations import Attributes, Operation, Providers
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Rpc:
         attributes = {"rpc.system.name": system, "rpc.method": method, **(server or {})}
         operation = self._client.begin(method, attributes, {}, context)
         try:
-            return await outcome
+            with operation.current():  # what is sent meanwhile tells of it
+                return await outcome
         except BaseException as error:
             self.fail(operation, error)
             raise
@@ -78,12 +80,14 @@ class Rpc:
         key: object,
         client: Attributes | None = None,
         original: str = "",
+        fields: Mapping[str, str] | None = None,
     ) -> Iterator[None]:
         """A call of *method* is handled meanwhile, which *key* tells from others.
 
-        *client*: who calls. *original*: what it is called where *method* is OTHER.
+        *client*: who calls. *original*: what it is called where *method* is OTHER. *fields*: header
+        fields that came with it.
         """
-        operation = self._begin(system, method, client, original)
+        operation = self._begin(system, method, client, original, fields)
         token = _handled.set((key, operation))
         try:
             with operation.current():
@@ -103,24 +107,29 @@ class Rpc:
         client: Attributes | None = None,
         original: str = "",
         status: str | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> None:
         """A call of *method* was refused, without a handler; *kind*: ``error.type``."""
-        operation = self._begin(system, method, client, original)
+        operation = self._begin(system, method, client, original, fields)
         if status is not None:
             operation.tell("rpc.response.status_code", status)
         operation.fail(kind)
         operation.end()
 
     def _begin(
-        self, system: str, method: str, client: Attributes | None, original: str
+        self,
+        system: str,
+        method: str,
+        client: Attributes | None,
+        original: str,
+        fields: Mapping[str, str] | None,
     ) -> Operation:
         attributes = {"rpc.system.name": system, "rpc.method": method}
         more: dict[str, str | int] = {**(client or {})}
         if original:
             more["rpc.method_original"] = original[:_MOST]
-        # Nothing on the wire says what it belongs to, and what the server's own task does isn't it.
         return self._server.begin(
-            system if method == OTHER else method, attributes, more, Context()
+            system if method == OTHER else method, attributes, more, context_of(fields)
         )
 
     def note(self, key: object, error: BaseException) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from wirecore.protocols.webwire import RequestError
+from wirecore.protocols.webwire import ClientSession, RequestError
 
 from ..webwire import _handling
 from ..webwire._asking import Asking
@@ -13,6 +13,7 @@ from ..webwire._client import Client
 from ..webwire._connection import Connection
 from ..webwire._handling import UNKNOWN_REQUEST
 from ..webwire._jobs import REQUEST, Job
+from ._carrying import carry
 from ._operations import Providers
 from ._patches import Patches
 from ._rpc import OTHER, Rpc, client_of, server_of
@@ -29,6 +30,7 @@ def instrument(patches: Patches, providers: Providers) -> None:
     """Put spans around requests that are made, and requests that are served."""
     rpc = Rpc("webwire", providers, _status_of)
     _instrument_requests(patches, rpc)
+    carry(patches, ClientSession, "request", "request_with")
     _instrument_handlers(patches, rpc)
 
 
@@ -71,7 +73,14 @@ def _serve(rpc: Rpc, connection: Connection, message: Message) -> Any:
         (connection, request_id),
         client_of(connection.remote_address),
         "" if known else name,
+        _fields(connection, request_id),
     )
+
+
+def _fields(connection: Connection, request_id: int) -> Mapping[str, str]:
+    """What came beside a request."""
+    fields = connection._session_state.fields
+    return {} if fields is None else fields.take(request_id)
 
 
 def _of_job(original: Any, rpc: Rpc) -> Any:
@@ -100,7 +109,8 @@ def _failing(original: Any, rpc: Rpc) -> Any:
     def fail(self: Connection, request_id: int, name: str, error: Exception) -> None:
         if not rpc.note((self, request_id), error) and _status_of(error) == UNKNOWN_REQUEST:
             client = client_of(self.remote_address)
-            rpc.refuse(SYSTEM, OTHER, UNKNOWN_REQUEST, client, name, UNKNOWN_REQUEST)
+            fields = _fields(self, request_id)
+            rpc.refuse(SYSTEM, OTHER, UNKNOWN_REQUEST, client, name, UNKNOWN_REQUEST, fields)
         original(self, request_id, name, error)
 
     return fail

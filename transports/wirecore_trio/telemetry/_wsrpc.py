@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from wirecore.protocols.wsrpc import Session
 
 from .._handlers import Mode
 from ..wsrpc import _channel, _request
@@ -11,6 +13,7 @@ from ..wsrpc._channel import Channel
 from ..wsrpc._client import Client
 from ..wsrpc._request import Request
 from ..wsrpc._server import ClientPeer
+from ._carrying import carry
 from ._operations import Attributes, Providers
 from ._patches import Patches
 from ._rpc import OTHER, Rpc
@@ -25,6 +28,7 @@ def instrument(patches: Patches, providers: Providers) -> None:
     """Put spans around calls that are made, and calls that are served."""
     rpc = Rpc("wsrpc", providers)
     _instrument_calls(patches, rpc)
+    carry(patches, Session, "call", "call_with")
     _instrument_handlers(patches, rpc)
 
 
@@ -83,8 +87,9 @@ def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
 
 def _of_request(original: Any, rpc: Rpc) -> Any:
     async def run(self: Request) -> None:
-        key = (self._channel, self._call_id)
-        with rpc.serve(SYSTEM, self._method.name, key):
+        channel, call_id = self._channel, self._call_id
+        fields = _fields(channel, call_id)
+        with rpc.serve(SYSTEM, self._method.name, (channel, call_id), fields=fields):
             await original(self)
 
     return run
@@ -92,7 +97,8 @@ def _of_request(original: Any, rpc: Rpc) -> Any:
 
 def _inline(original: Any, rpc: Rpc) -> Any:
     def run_inline(channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
-        with rpc.serve(SYSTEM, method.name, (channel, call_id)):
+        fields = _fields(channel, call_id)
+        with rpc.serve(SYSTEM, method.name, (channel, call_id), fields=fields):
             original(channel, method, call_id, payload)
 
     return run_inline
@@ -120,10 +126,22 @@ def _handling(original: Any, rpc: Rpc) -> Any:
         handling = self._admission.handling
         original(self, name, call_id, payload)
         if self._stopping:
-            rpc.refuse(SYSTEM, OTHER if method is None else name, "stopping")
+            _refuse(rpc, self, call_id, OTHER if method is None else name, "stopping")
         elif method is None:
-            rpc.refuse(SYSTEM, OTHER, "UnknownMethod", original=name)
+            _refuse(rpc, self, call_id, OTHER, "UnknownMethod", name)
         elif method.mode is not Mode.INLINE and self._admission.handling == handling:
-            rpc.refuse(SYSTEM, name, "Overloaded")
+            _refuse(rpc, self, call_id, name, "Overloaded")
 
     return handle
+
+
+def _refuse(
+    rpc: Rpc, channel: Channel, call_id: str, method: str, kind: str, original: str = ""
+) -> None:
+    rpc.refuse(SYSTEM, method, kind, original=original, fields=_fields(channel, call_id))
+
+
+def _fields(channel: Channel, call_id: str) -> Mapping[str, str]:
+    """What came beside a call."""
+    fields = channel._session.fields
+    return {} if fields is None else fields.take(call_id)

@@ -35,9 +35,6 @@ class Bound(_accepting.Bound["Connection"]):
 
     def _connect(self, upgraded: Upgraded, peer: str) -> Connection | None:
         opened = upgraded.opened
-        assert opened.request is not None, "a server has the client's request"
         if self._server.stopping:
             return None
-        return self._server._make_connection(
-            upgraded.link, opened.request, opened.answer, self._workers, peer
-        )
+        return self._server._make_connection(upgraded.link, opened, self._workers, peer)

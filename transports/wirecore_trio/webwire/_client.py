@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +13,7 @@ import trio
 
 from wirecore import errors
 from wirecore.protocols.webwire import (
+    PROTOCOL,
     ClientSession,
     DeadlineExceeded,
     DialTimeout,
@@ -20,6 +22,7 @@ from wirecore.protocols.webwire import (
     ServerShutdown,
     Session,
 )
+from wirecore.session.fields import CallFields
 
 from .._arguments import require_type
 from .._dial import fail_after
@@ -253,7 +256,7 @@ class Client(Asking):
         name = self._dialer.name
         try:
             with fail_after(options.dial_timeout, f"no connection to {name}"):
-                upgraded = await self._dialer.open()
+                upgraded = await self._offering().open()
                 session = ClientSession(
                     buffer_size=options.buffer_size,
                     subprotocol=subprotocol_bytes(options.subprotocol),
@@ -262,6 +265,7 @@ class Client(Asking):
                     request_timeout=options.request_timeout,
                     close_timeout=options.close_timeout,
                     make_id=self._make_id,
+                    takes_fields=upgraded.opened.subprotocol == PROTOCOL,
                     backend=self._backend,
                 )
                 channel = Channel(upgraded.link, session, self, options)
@@ -274,6 +278,12 @@ class Client(Asking):
                 return channel
         except TimeoutError as error:
             raise DialTimeout(str(error)) from error
+
+    def _offering(self) -> Dialer:
+        """What dials. Only where somebody wants to know what goes with requests is that offered."""
+        if not CallFields.wanted:
+            return self._dialer
+        return replace(self._dialer, subprotocols=(PROTOCOL,))
 
     async def _attend(self, scope: trio.CancelScope, channel: Channel) -> bool:
         """Use *channel* until it is lost; whether another one is wanted then."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -10,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from wirecore.errors import InvalidOption
 from wirecore.webwire_rules import FIRST_PRINTABLE, LAST_PRINTABLE, MAX_NAME
 
-from .._arguments import require_callable, require_type
+from .._arguments import require_callable, require_type, yields
 from .._handlers import Mode, mode_of
 from ._codecs import Codec, require_codec
 
@@ -68,11 +67,11 @@ class Routes:
             raise InvalidOption(f"{what} has a handler already")
 
         def decorate(handler: H) -> H:
-            require_callable(f"the handler of {what}", handler, "message")
-            if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+            if yields(handler):
                 raise TypeError(
                     f"the handler of {what} has a yield: it returns once; to send more, it signals"
                 )
+            require_callable(f"the handler of {what}", handler, "message")
             route = Route(handler, mode_of(what, handler, inline=inline), codec, reply)
             if name is None:
                 self.rest = route

@@ -13,7 +13,7 @@ import trio
 
 from wirecore import errors
 from wirecore.constants import CloseCode
-from wirecore.protocols.webwire import Sendable, ServerSession
+from wirecore.protocols.webwire import PROTOCOL, Sendable, ServerSession
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Request as HttpRequest
 from wirecore.websocket import Response
@@ -43,6 +43,8 @@ from .stores._contract import SessionStore, SharedStore
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
+
+    from ..websocket._opened import Opened
 
 logger = logging.getLogger("wirecore.webwire")
 
@@ -278,6 +280,7 @@ class Server(Hookable, ServesHealth, ServesMetrics):
             host,
             port,
             on_request=on_request,
+            subprotocols=(PROTOCOL,),
             options=self.options.websocket(),
             backend=self._backend,
             **keywords,
@@ -349,9 +352,11 @@ class Server(Hookable, ServesHealth, ServesMetrics):
         return None if hook is None else await call_hook(hook, request)
 
     def _make_connection(
-        self, link: Any, request: HttpRequest, answer: Accept | None, workers: Workers, peer: str
+        self, link: Any, opened: Opened, workers: Workers, peer: str
     ) -> Connection:
         """The connection of a client that was let in."""
+        request, answer = opened.request, opened.answer
+        assert request is not None, "a server has the client's request"
         info: Mapping[Any, Any] = {}
         concurrency = None
         if isinstance(answer, Upgrade):
@@ -368,6 +373,7 @@ class Server(Hookable, ServesHealth, ServesMetrics):
                 options.conf,
                 max_queued_bytes=options.max_queued_bytes,
                 close_timeout=options.close_timeout,
+                extended=opened.subprotocol == PROTOCOL,
                 backend=self._backend,
             ),
             http_request=request,

@@ -155,10 +155,15 @@ class Client(Caller, Serving):
         try:
             secured = await secure(link, credentials)
             link = secured.link
-            leftover = await upgrade(link, self._authority)
+            extended, leftover = await upgrade(link, self._authority)
             channel = Channel(
                 link,
-                make_session(client=True, options=self._options, backend=self._backend),
+                make_session(
+                    client=True,
+                    options=self._options,
+                    extended=extended,
+                    backend=self._backend,
+                ),
                 public_key=secured.public_key,
                 registry=self._registry,
                 workers=self._workers,

@@ -12,6 +12,7 @@ import trio
 
 from wirecore import errors
 from wirecore.constants import CloseCode
+from wirecore.protocols.wsrpc import PROTOCOL
 from wirecore.session.limits import check_at_least
 from wirecore.websocket import Response, ServerHandshake, origin_problem
 
@@ -333,7 +334,8 @@ class Server(Serving, ServesHealth, ServesMetrics):
             if refusal is None:
                 if handshake.leftover:
                     raise errors.HandshakeError("data came before the upgrade was answered")
-                await send_all(secured.link, handshake.accept())
+                agreed = PROTOCOL if PROTOCOL in request.subprotocols else None
+                await send_all(secured.link, handshake.accept(subprotocol=agreed))
         finally:
             if reserved:
                 self._opening.discard(key)
@@ -346,7 +348,12 @@ class Server(Serving, ServesHealth, ServesMetrics):
         make = Channel if self._meter is None else partial(MeteredChannel, self._meter)
         channel = make(
             secured.link,
-            make_session(client=False, options=self._options, backend=self._backend),
+            make_session(
+                client=False,
+                options=self._options,
+                extended=handshake.accepted.subprotocol == PROTOCOL,
+                backend=self._backend,
+            ),
             public_key=key,
             registry=self._registry,
             workers=workers,

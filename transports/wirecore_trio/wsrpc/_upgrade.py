@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wirecore import errors
-from wirecore.protocols.wsrpc import CLIENT_READ_LIMIT, SERVER_READ_LIMIT, Session
+from wirecore.protocols.wsrpc import CLIENT_READ_LIMIT, PROTOCOL, SERVER_READ_LIMIT, Session
 from wirecore.session import CallLimits, Heartbeat, Limits
+from wirecore.session.fields import CallFields
 from wirecore.websocket import ClientHandshake
 
 from .._link import Link, SocketLink
@@ -63,26 +64,31 @@ async def _shake_hands(link: Link, credentials: ClientCredentials | ServerCreden
     return Secured(tls, engine.peer_public_key)
 
 
-async def upgrade(link: Link, authority: str) -> bytes:
-    """The client's upgrade over *link*, and what came behind the answer.
+async def upgrade(link: Link, authority: str) -> tuple[bool, bytes]:
+    """The client's upgrade over *link*.
 
-    No Origin, subprotocol or extension is sent, as the Go client sends none. Raises
-    PeerRefused (TLS 1.3: a server that refuses our key says so at the first read),
-    UpgradeRejected, HandshakeError, BrokenResourceError.
+    Whether control messages were agreed on, and what came behind the answer. No Origin, subprotocol
+    or extension is sent, as the Go client sends none; only where somebody wants to know what goes
+    with calls is that offered, which the Go server ignores. Raises PeerRefused (TLS 1.3: a server
+    that refuses our key says so at the first read), UpgradeRejected, HandshakeError,
+    BrokenResourceError.
     """
-    handshake = ClientHandshake(host=authority, target="/")
+    offered = (PROTOCOL,) if CallFields.wanted else ()
+    handshake = ClientHandshake(host=authority, target="/", subprotocols=offered)
     try:
-        await upgrade_client(link, handshake)
+        accepted = await upgrade_client(link, handshake)
     except errors.UpgradeRejected as error:
         if error.status == _TAKEN:
             hint = "a wsrpc server answers so while this key has another connection"
             error.args = (f"{error} ({hint})",)
         raise
-    return handshake.leftover
+    return accepted.subprotocol == PROTOCOL, handshake.leftover
 
 
-def make_session(*, client: bool, options: Options, backend: Backend | None = None) -> Session:
-    """The session of a new connection."""
+def make_session(
+    *, client: bool, options: Options, extended: bool = False, backend: Backend | None = None
+) -> Session:
+    """The session of a new connection. *extended*: control messages were agreed on."""
     size = options.max_message_size or (CLIENT_READ_LIMIT if client else SERVER_READ_LIMIT)
     return Session(
         client=client,
@@ -96,5 +102,6 @@ def make_session(*, client: bool, options: Options, backend: Backend | None = No
         ),
         heartbeat=Heartbeat(options.ping_interval, options.ping_timeout),
         call_timeout=options.call_timeout,
+        extended=extended,
         backend=backend,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,7 @@ from wirecore.protocols.pool.codec import (
 from wirecore.protocols.pool.framing import WriteSender, says_leave
 from wirecore.protocols.pool.stage import BATCH, BatchStage
 from wirecore.session.calls import Call, PendingCalls
+from wirecore.session.fields import write_fields
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import DEFAULT_MAX_PENDING_CALLS, Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
@@ -169,6 +171,24 @@ class CallingSession:
         quick = self._quick
         if quick.send(call, method, argument, annotation, now):  # type: ignore[arg-type]
             return
+        self.call_with({}, call, method, argument, annotation, now)
+
+    @property
+    def takes_fields(self) -> bool:
+        """Whether the peer is told what goes with calls, as was agreed."""
+        return self._extended
+
+    def call_with(
+        self,
+        fields: Mapping[str, str],
+        call: Call,
+        method: str,
+        argument: Any,
+        annotation: Any,
+        now: float,
+    ) -> None:
+        """As :meth:`call`, with header *fields*, if the peer takes any."""
+        quick = self._quick
         wanted = call.annotation  # type: ignore[attr-defined]  # of PoolCall and its like
         check_annotation(wanted)
         if len(quick.known) < _KNOWN:
@@ -188,6 +208,10 @@ class CallingSession:
         call.started = now
         call.call_id = table.open(call)
         quick.next = call.call_id + 1
+        if fields and self._extended:
+            beside = write_fields(call.call_id, fields)
+            if beside:
+                sender.put_control(beside)
         call.end = sender.put(writes)
 
     def forget(self, call: Call) -> None:

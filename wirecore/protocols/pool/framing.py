@@ -1,7 +1,8 @@
 """How one write becomes WebSocket frames, as the original's library cuts it, and what we add.
 
 What we add are control messages: between our own ends, which have agreed on a subprotocol, text
-messages aren't part of the stream of calls but one JSON object each.
+messages aren't part of the stream of calls but one JSON object each. One says that a provider
+leaves, others what goes with a call (``wirecore.session.fields``).
 """
 
 from __future__ import annotations
@@ -111,7 +112,11 @@ class WriteSender:
 
     def put_leave(self) -> None:
         """Queue the control message that says that no more calls are wanted."""
-        self._outbox.put(self._encode(_LEAVE, self._masked))
+        self.put_control(_LEAVE)
+
+    def put_control(self, message: str | RawText) -> None:
+        """Queue a control message."""
+        self._outbox.put(self._encode(message, self._masked))
 
 
 def says_leave(message: RawText) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from wirecore import _backend
@@ -25,6 +25,7 @@ from wirecore.protocols.pool.codec import (
 )
 from wirecore.protocols.pool.framing import WriteSender
 from wirecore.protocols.pool.stage import BATCH, BatchStage
+from wirecore.session.fields import CallFields
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
@@ -54,9 +55,10 @@ class ServingSession:
 
     How many requests may be without an answer is the owner's to bound: it stops reading.
 
-    Read-only attributes: *outbox*; *stage*; *problem*, what the connection was ended for: an
-    :class:`~wirecore.errors.InvalidStream`, also where that has ended within a request, or
-    :class:`~wirecore.errors.LocalLimitExceeded` for a peer that doesn't read its answers.
+    Read-only attributes: *outbox*; *stage*; *fields*, what came beside the requests; *problem*,
+    what the connection was ended for: an :class:`~wirecore.errors.InvalidStream`, also where that
+    has ended within a request, or :class:`~wirecore.errors.LocalLimitExceeded` for a peer that
+    doesn't read its answers.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -73,6 +75,7 @@ class ServingSession:
         "_quick",
         "_sender",
         "_taken",
+        "fields",
         "outbox",
         "problem",
         "stage",
@@ -110,6 +113,7 @@ class ServingSession:
             self._connection, self.outbox, codec.write, **self._sender.bounds
         )
         self._extended = extended
+        self.fields = CallFields()
         self._closing = False
         self._left = False  # the peer was told that no more calls are wanted
         self._current: tuple[Request, Found | str] | None = None  # its argument hasn't come
@@ -151,6 +155,14 @@ class ServingSession:
             writes = self._codec.encode_error(request, text[:_SHORT])
         self._sender.put(writes)
 
+    def fields_of(self, request: Request) -> Mapping[str, str]:
+        """The header fields that came with *request*, once.
+
+        See :class:`~wirecore.session.CallFields`.
+        """
+        number = request.id
+        return self.fields.take(number.decode("latin-1") if type(number) is bytes else number)
+
     def leave(self) -> bool:
         """Tell the peer that no more calls are wanted; whether it understands, as was agreed.
 
@@ -187,8 +199,7 @@ class ServingSession:
         if not connection.plain:
             return None  # no answer can be sent any more
         if self._extended and RawText in map(type, messages):
-            # No control message says anything to this end.
-            messages = [message for message in messages if type(message) is not RawText]
+            messages = self.fields.without_texts(messages)
         if messages:
             stream = bytes(messages[0]) if len(messages) == 1 else b"".join(messages)
             self._arrived += len(stream)

@@ -22,7 +22,7 @@ from wirecore.protocols.webwire.errors import (
     SubprotocolMismatch,
     UnexpectedFirstMessage,
 )
-from wirecore.protocols.webwire.messages import AcceptConf
+from wirecore.protocols.webwire.messages import PROTOCOL, AcceptConf
 from wirecore.protocols.webwire.payload import Payload, Sendable
 from wirecore.protocols.webwire.registry import SessionRegistry
 from wirecore.protocols.webwire.server import ServerSession, accept_conf
@@ -31,6 +31,7 @@ from wirecore.webwire_rules import Encoding, MessageType
 
 __all__ = [
     "DEFAULT_BUFFER_SIZE",
+    "PROTOCOL",
     "TIMED_OUT",
     "AcceptConf",
     "BufferOverflow",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +31,7 @@ from wirecore.protocols.webwire.messages import (
     encode_restore_session,
 )
 from wirecore.session.calls import Call, PendingCalls
+from wirecore.session.fields import write_fields
 from wirecore.session.limits import DEFAULT_MAX_PENDING_CALLS, Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
 from wirecore.websocket.state import State
@@ -65,14 +66,15 @@ class ClientSession:
     *subprotocol*: what is spoken inside of webwire; the server must say the same, or nothing
     where this is empty. *limits*: bounds on what the server sends and what waits to be sent.
     *request_timeout*: seconds for each request, None for none. *make_id*: makes the ids of
-    requests, 0 to 2^64 - 1, none twice; None counts from 1. *backend*: None takes the process'
-    own.
+    requests, 0 to 2^64 - 1, none twice; None counts from 1. *takes_fields*: whether the server
+    takes what goes with requests, as was agreed by a subprotocol of the WebSocket. *backend*: None
+    takes the process' own.
 
     The server's first message says how it is set up: it makes :attr:`conf`, or :attr:`problem`,
     and the connection ends. Until then nothing can be sent.
 
-    Read-only attributes: *outbox*; *stage*; *table*, the pending requests; *conf*; *problem*,
-    why the server isn't one for this client, or which rule it broke.
+    Read-only attributes: *outbox*; *stage*; *table*, the pending requests; *takes_fields*; *conf*;
+    *problem*, why the server isn't one for this client, or which rule it broke.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -92,6 +94,7 @@ class ClientSession:
         "problem",
         "stage",
         "table",
+        "takes_fields",
     )
 
     def __init__(
@@ -104,6 +107,7 @@ class ClientSession:
         request_timeout: float | None = None,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
         make_id: Callable[[], int] | None = None,
+        takes_fields: bool = False,
         backend: _backend.Backend | None = None,
     ) -> None:
         backend = backend or _backend.default
@@ -122,6 +126,7 @@ class ClientSession:
         self.table: CallTable[int, Any] = backend.calls.CallTable(
             make_id or count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
         )
+        self.takes_fields = takes_fields
         self.conf: AcceptConf | None = None
         self.problem: Exception | None = None
         self._calls = PendingCalls(self.table, self.outbox, request_timeout)
@@ -159,8 +164,20 @@ class ClientSession:
             if call.end:
                 self._quiet_since = now
                 return
+        self.request_with({}, call, name, payload, encoding, now)
+
+    def request_with(
+        self,
+        fields: Mapping[str, str],
+        call: Call,
+        name: str,
+        payload: bytes,
+        encoding: int,
+        now: float,
+    ) -> None:
+        """As :meth:`request`, with header *fields*, if the server takes any."""
         encode = self._webwire.encode_request
-        self._open(call, now, lambda call_id: encode(call_id, name, payload, encoding))
+        self._open(call, now, lambda call_id: encode(call_id, name, payload, encoding), fields)
 
     def restore_session(self, call: Call, key: bytes, now: float) -> None:
         """Queue the request for the session of *key*. As :meth:`request`."""
@@ -178,11 +195,22 @@ class ClientSession:
             self._put(self._webwire.encode_signal(name, payload, encoding))
         self._quiet_since = now
 
-    def _open(self, call: Call, now: float, encode: Callable[[int], bytes]) -> None:
+    def _open(
+        self,
+        call: Call,
+        now: float,
+        encode: Callable[[int], bytes],
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
         self._check_open()
         call_id = self._calls.open(call, now)
         try:
-            call.end = self._put(encode(call_id))
+            message = encode(call_id)
+            if fields and self.takes_fields:
+                beside = write_fields(call_id, fields, self._buffer_size)
+                if beside:
+                    self._connection.send(beside)
+            call.end = self._put(message)
         finally:
             if not call.end:
                 self._calls.forget(call)

@@ -15,6 +15,10 @@ from wirecore.webwire_rules import MessageType, encode_id
 SESSION_CLOSED: Final = bytes((MessageType.SESSION_CLOSED,))
 HEARTBEAT: Final = bytes((MessageType.HEARTBEAT,))
 
+#: The subprotocol of the WebSocket by which our own ends agree on control messages, which are text.
+#: It isn't what ``AcceptConf`` names.
+PROTOCOL: Final = "wirecore.webwire.v1"
+
 #: The version that is spoken here; peers of another major one aren't understood.
 MAJOR: Final = 2
 MINOR: Final = 0

@@ -20,6 +20,7 @@ from wirecore.protocols.webwire.messages import (
     encode_outcome,
     encode_session_created,
 )
+from wirecore.session.fields import CallFields
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import DEFAULT_MAX_QUEUED_BYTES, Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
@@ -82,14 +83,17 @@ class ServerSession:
 
     *conf*: what the client is told first, see :func:`accept_conf`; its read timeout bounds how
     long the client may send nothing, its buffer size each message in either direction.
-    *max_queued_bytes*: bound on what waits to be sent. *backend*: None takes the process' own.
+    *max_queued_bytes*: bound on what waits to be sent. *extended*: whether text messages are
+    control messages, as was agreed by a subprotocol of the WebSocket. *backend*: None takes the
+    process' own.
 
     Two states beside those of the connection: *inactive*, once :meth:`deactivate` was called or
     the connection is over: what comes is dropped. *stopping*, once :meth:`stop` was called: what
     asks for an answer is told that the server shuts down, the rest is dropped.
 
-    Read-only attributes: *outbox*; *stage*; *inactive*; *problem*, the rule that the client broke
-    or the time that it let pass.
+    Read-only attributes: *outbox*; *stage*; *inactive*; *fields*, what came beside the requests,
+    None where that wasn't agreed on; *problem*, the rule that the client broke or the time that it
+    let pass.
     """
 
     __slots__ = (
@@ -102,6 +106,7 @@ class ServerSession:
         "_stopping",
         "_webwire",
         "_writer",
+        "fields",
         "inactive",
         "outbox",
         "problem",
@@ -114,6 +119,7 @@ class ServerSession:
         *,
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
         close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+        extended: bool = False,
         backend: _backend.Backend | None = None,
     ) -> None:
         backend = backend or _backend.default
@@ -137,7 +143,9 @@ class ServerSession:
         self._held = False
         self._stopping = False
         self._webwire = backend.webwire
-        self._decode = backend.webwire.decode_messages
+        self.fields = CallFields() if extended else None
+        decode = backend.webwire.decode_messages
+        self._decode = decode if self.fields is None else self.fields.beside(decode)
         self._writer = backend.webwire_writer.MessageWriter(
             None, self.outbox, masked=False, largest=min(size, PART), max_queued=max_queued_bytes
         )

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+#: The subprotocol by which our own ends agree on control messages.
+PROTOCOL: Final = "wirecore.wsrpc.v1"
+
 #: Longest message that a server, and that a client, takes: bytes of the envelope.
 SERVER_READ_LIMIT: Final = 10_000_000
 CLIENT_READ_LIMIT: Final = 100_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wirecore import _backend
@@ -18,6 +18,7 @@ from wirecore.protocols.wsrpc.messages import (
     sendable_text,
 )
 from wirecore.session.calls import Call, PendingCalls
+from wirecore.session.fields import CallFields, write_fields
 from wirecore.session.heartbeat import Heartbeat
 from wirecore.session.limits import CallLimits, Limits
 from wirecore.websocket.connection import Connection
@@ -41,10 +42,12 @@ class Session:
     *call_limits*: bounds on calls; by default no message is sent that a peer with the default
     limits wouldn't take. *heartbeat*: None for a ping every 18 s and an end 20 s after the last
     pong. *call_timeout*: seconds for each call, None for none. *fragment_size*: None for what
-    the original does, 0 for whole frames. *backend*: None takes the process' own.
+    the original does, 0 for whole frames. *extended*: whether text messages are control messages,
+    as was agreed by a subprotocol. *backend*: None takes the process' own.
 
     Read-only attributes: *outbox*; *stage*; *table*, the pending calls, which counts answers
-    that nobody waits for; *dropped*: how many messages were no envelopes, or empty ones.
+    that nobody waits for; *dropped*: how many messages were no envelopes, or empty ones;
+    *fields*: what came beside the requests, None where that wasn't agreed on.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -58,6 +61,7 @@ class Session:
         "_sort",
         "_writer",
         "dropped",
+        "fields",
         "outbox",
         "stage",
         "table",
@@ -72,6 +76,7 @@ class Session:
         heartbeat: Heartbeat | None = None,
         call_timeout: float | None = None,
         fragment_size: int | None = None,
+        extended: bool = False,
         backend: _backend.Backend | None = None,
     ) -> None:
         backend = backend or _backend.default
@@ -103,7 +108,9 @@ class Session:
         self._calls = PendingCalls(self.table, self.outbox, call_timeout)
         self._encode_request = backend.envelope.encode_request
         self._encode_response = backend.envelope.encode_response
-        self._sort = backend.envelope.sort_envelopes
+        self.fields = CallFields() if extended else None
+        sort = backend.envelope.sort_envelopes
+        self._sort = sort if self.fields is None else self.fields.beside(sort)
         self._writer = backend.envelope_writer.EnvelopeWriter(
             self.table,
             self.outbox,
@@ -139,6 +146,18 @@ class Session:
             call.end = self._writer.request(call, method, payload)
             if call.end:
                 return
+        self.call_with({}, call, method, payload, now)
+
+    @property
+    def takes_fields(self) -> bool:
+        """Whether the peer is told what goes with calls, as was agreed."""
+        return self.fields is not None
+
+    def call_with(
+        self, fields: Mapping[str, str], call: Call, method: str, payload: bytes, now: float
+    ) -> None:
+        """As :meth:`call`, with header *fields*, if the peer takes any."""
+        connection = self._connection
         if connection.state is not State.OPEN:
             raise NotConnected
         call_id = self._calls.open(call, now)
@@ -146,6 +165,10 @@ class Session:
             envelope = self._encode_request(method, call_id, payload)
             if len(envelope) > self._max_send_size:
                 raise self._too_long(envelope)
+            if fields and self.takes_fields:
+                beside = write_fields(call_id, fields, self._max_send_size)
+                if beside:
+                    connection.send(beside)
             call.end = connection.send(envelope)
         finally:
             if not call.end:

@@ -35,7 +35,8 @@ class RemoteCall:
     providers may take it. *idempotent*: it may be made twice, so that it is when nobody knows
     whether it was. *timeout*: seconds that are left for it, None for no end. *attempt*: how often
     a node has taken it, this time included; a backend sets it. *once*: no node takes it again,
-    whatever became of it.
+    whatever became of it. *fields*: names and values of header fields that go with it, such as
+    those of a trace.
     """
 
     path: str
@@ -47,6 +48,7 @@ class RemoteCall:
     timeout: float | None = None
     attempt: int = 0
     once: bool = False
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 #: Awaited right before the bytes of a call leave for the provider. Raises CallTaken where they

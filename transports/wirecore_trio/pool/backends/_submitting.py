@@ -12,6 +12,7 @@ import trio
 
 from wirecore.errors import Execution, InvalidState, LocalLimitExceeded, RpcError
 from wirecore.protocols.pool.slots import Wish
+from wirecore.session.fields import write_fields
 
 from ..._errors import CallLost
 from ._commands import Commands
@@ -269,6 +270,7 @@ class Submitter:
         await trio.lowlevel.checkpoint_if_cancelled()  # it is made here
         # Not how much time is left: a Redis that hangs would count that from when it goes on.
         last = 0 if call.timeout is None else self._commands.at_redis(pending.deadline)
+        beside = write_fields(pending.name, dict(call.fields))
         self._set_handed_over(pending, True)
         pending.stream = stream
         found: bytes | int | None = await self._commands.run(
@@ -290,6 +292,7 @@ class Submitter:
             int(call.once),
             "argument",
             call.argument,
+            *(("fields", beside) if beside else ()),
         )
         return found
 

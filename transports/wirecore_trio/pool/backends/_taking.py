@@ -9,6 +9,7 @@ import trio
 
 from wirecore.errors import CallLost, CallTimeout, RpcError, WirecoreError
 from wirecore.protocols.pool.codec import error_text
+from wirecore.session.fields import read_fields
 
 from ._commands import Commands
 from ._contract import Node, RemoteCall, Sending
@@ -158,6 +159,7 @@ class Taker:
             None if left < 0 else left / 1000,
             int(fields[b"attempts"]) + 1,
             fields[b"once"] == b"1",
+            _fields_beside(fields),
         )
         self.running[taken.place] = taken
         self._tasks.start_soon(self._make, reserved.pop(), taken, call)
@@ -230,6 +232,11 @@ class Taker:
             taken.sent = True
 
         return sending
+
+
+def _fields_beside(fields: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    found = read_fields(fields.get(b"fields", b""))
+    return () if found is None else tuple(found[1].items())
 
 
 def _text(text: str) -> bytes:
