@@ -17,13 +17,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+import trio
 
 from tests.cli.test_pool import write_secret
 from tests.cli.test_webwire_serve import write_certificate
+from wirecore_cli.tunnel import tunnel
+from wirecore_trio import websocket
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Here, Running, Wirecore
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "rest-tunnel.md").read_text(encoding="utf-8")
 
 APP = Path(__file__).with_name("tunnel_app.py")
 
@@ -105,6 +111,14 @@ def test_an_application_that_needs_asyncio(wirecore: Wirecore) -> None:
     assert get(f"{gateway.url}/a/") == (200, f"asyncio in {wirecore.folder.name}")
 
 
+def test_one_that_needs_it_and_isnt_told(wirecore: Wirecore) -> None:
+    gateway = wirecore.serve_gateway("--no-live", lines=2)
+    publishing = wirecore.publish(gateway, "tunnel_app:on_asyncio", "--name", "a")
+    assert get(f"{gateway.url}/a/")[0] == 500
+    assert "it wants asyncio, and runs on trio here: " in (line := publishing.logged("ERROR"))
+    assert "--loop asyncio" in line
+
+
 def test_routes(wirecore: Wirecore) -> None:
     gateway = wirecore.serve_gateway(
         *("--route", "shop.example.org=shop", "--route", "/kept=shop"),
@@ -175,9 +189,11 @@ def test_tokens(wirecore: Wirecore, folder: Path) -> None:
         done = wirecore(*publish, "--name", "shop", *arguments)
         assert done.status == 3
         assert "(the gateway wants another token: --token-file holds it)\n" in done.err
+        assert done.err.count("401") == 1
     done = wirecore(*publish, "--name", "wiki", "--token-file", "s3cret-1")
     assert done.status == 3
     assert "(--name must be one that the token is for)\n" in done.err
+    assert done.err.count("1008") == 1
     assert "s3cret" not in done.err.replace("--token-file s3cret-1", "")
     wirecore.publish(gateway, "tunnel_app:app", "--name", "shop", "--token-file", "s3cret-1")
     wirecore.publish(gateway, "tunnel_app:app", "--name", "wiki", "--token-file", "s3cret-2")
@@ -202,6 +218,22 @@ def test_tokens_are_read_again(wirecore: Wirecore, folder: Path) -> None:
     assert done.status == 3
     assert "refused it: the connection was closed with code 1008" in done.err
     assert get(f"{gateway.url}/wiki/")[0] == 200
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws-to-wss", "wss-to-ws"])
+def test_a_gateway_that_speaks_the_other_scheme(
+    wirecore: Wirecore, folder: Path, *, secure: bool
+) -> None:
+    write_certificate(folder)
+    cert = () if secure else ("--publisher-cert", "cert.pem", "--publisher-key", "cert.key")
+    gateway = wirecore.serve_gateway(*cert)
+    scheme, _, place = gateway.publishers.partition("://")
+    assert (scheme == "wss") is not secure
+    url = f"{'wss' if secure else 'ws'}://{place}"
+    publishing = wirecore.run(
+        "tunnel", "publish", "tunnel_app:app", "--name", "shop", "--connect", url
+    )
+    publishing.logged("is it ws://?" if secure else "does it want wss://?")
 
 
 def test_who_persists_dials_on(wirecore: Wirecore, folder: Path) -> None:
@@ -285,6 +317,27 @@ def test_a_publisher_that_is_killed_in_the_midst(wirecore: Wirecore, folder: Pat
     assert "Traceback" not in done.err
 
 
+@needs_signals
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
+def test_websockets_are_told_to_go(wirecore: Wirecore, server: str) -> None:
+    """And the rest of the grace, an hour, isn't waited for."""
+    gateway = wirecore.serve_gateway("--server", server, "--grace", "3600")
+    wirecore.publish(gateway, "tunnel_app:app", "--name", "shop")
+
+    async def call() -> None:
+        url = f"ws{gateway.url.removeprefix('http')}/shop/"
+        async with websocket.connect(url) as ws:
+            gateway.signal(signal.SIGTERM)
+            with pytest.raises(websocket.ConnectionClosed) as caught:
+                await ws.receive()
+            assert caught.value.code == 1001
+
+    trio.run(call)
+    done = gateway.end()
+    assert done.status == 0
+    assert "Traceback" not in done.err
+
+
 # --- what they say ------------------------------------------------------------------------------
 
 
@@ -340,6 +393,23 @@ def test_the_access_log_on_standard_output(wirecore: Wirecore) -> None:
             ["publish", "tunnel_app:app", "--name", "a", "--cafile", "x"],
             "--cafile, --cert and --key are for wss:// URLs",
         ),
+        (["publish", "tunnel_app:app", "--name", ""], "--name: a name isn't empty"),
+        (
+            ["publish", "tunnel_app:app", "--name", "a/b"],
+            "--name: a name is one part of a path, without a slash, and not 'a/b'",
+        ),
+        (
+            ["publish", "tunnel_app:app", "--metadata", '{"name": ".."}'],
+            "--metadata: a name is none that stands for another part of a path, as '..' does",
+        ),
+        (
+            ["gateway", "--route", "/a=b/c"],
+            "--route /a=b/c: name: a name is one part of a path, wi",
+        ),
+        (
+            ["gateway", "--tokens", "slashed"],
+            "--tokens: slashed, line 1: a name is one part of a p",
+        ),
         (["publish", "tunnel_app:no", "--name", "a"], "tunnel_app:no: tunnel_app has no 'no'"),
         (
             ["publish", "tunnel_app:not_async", "--name", "a"],
@@ -350,7 +420,18 @@ def test_the_access_log_on_standard_output(wirecore: Wirecore) -> None:
 def test_what_cant_be_done(here: Here, arguments: list[str], says: str) -> None:
     shutil.copy(APP, here.folder)
     write_secret(here.folder / "open", "shop s3cret", 0o644)
+    write_secret(here.folder / "slashed", "a/b s3cret")
     assert here("tunnel", *arguments).failed(2).startswith(says)
+
+
+@pytest.mark.parametrize("name", tunnel.commands)
+def test_the_guide_says_when_to_use_each_option(name: str) -> None:
+    """A row of a table that names it, in the section of its command."""
+    title = {"gateway": "The gateway's options", "publish": "A publisher's options"}[name]
+    section = GUIDE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`(--[a-z-]+)`", "".join(re.findall(r"^\| (`.+?) \|", section, re.M))))
+    options = [each for each in tunnel.commands[name].params if isinstance(each, click.Option)]
+    assert {name for each in options for name in each.opts} == told
 
 
 def test_an_application_that_fails_to_start(wirecore: Wirecore) -> None:

@@ -16,11 +16,16 @@ async def _answer(send: Any, body: bytes, status: int = 200) -> None:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Says what it was asked; /hold waits until the file "go" is there."""
+    """Says what it was asked; /hold waits until the file "go" is there. A WebSocket stays open."""
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
         return
     if scope["path"].endswith("/hold"):
         await _touch("held")

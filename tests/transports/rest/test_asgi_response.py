@@ -428,7 +428,10 @@ def test_an_application_that_wants_asyncio_is_named_so(
             finally:
                 loop.close()
 
-        for app in (calls, waits):
+        async def queues(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.Queue[int]().get()
+
+        for app in (calls, waits, queues):
             caplog.clear()
             incoming = MemoryIncoming()
             await serve(AsgiHandler(app), incoming)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Seconds for publishers to say goodbye, when the last request is through.
 _LAST: Final = 5.0
 
+#: Seconds until callers of WebSockets are told to go; who reads nothing isn't waited for.
+_GOODBYE: Final = 1.0
+
 
 class Public:
     """The public side, which listens. *port*: where."""
@@ -79,10 +82,15 @@ class GatewayProcess(ServesHealth):
             task_status.started(Public(bound))
 
     async def drain(self, grace: float | None = 30.0) -> None:
-        """Take no more requests, have those that run end, and stop; *grace* 0: at once."""
+        """Take no more requests, have those that run end, and stop; *grace* 0: at once.
+
+        WebSockets are closed at the beginning, as they may last for ever.
+        """
         if grace == 0:
             self._at_once.cancel()
         self._is_draining = True
+        with trio.move_on_after(_GOODBYE):
+            await self._set_up.gateway.close_websockets()
         self._front.stop(grace)
 
     async def wait_closed(self) -> None:

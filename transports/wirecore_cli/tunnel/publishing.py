@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -15,6 +16,7 @@ from wirecore.constants import CloseCode
 from wirecore_trio import drain_on_signal, rest
 from wirecore_trio._dial import parse_url
 from wirecore_trio._errors import alone
+from wirecore_trio.rest.gateway._routes import check_name, name_of
 
 from ..failures import Failure, Status, text_of
 from ..secrets import read_token
@@ -64,6 +66,8 @@ class Publisher:
 
     async def publish_until_stopped(self, app: App) -> int:
         """Publish *app* until a signal stops it; the exit status. Raises Failure where refused."""
+        for name in ("wirecore.connect", "wirecore.rest"):
+            logging.getLogger(name).addFilter(_is_news)
         number: int | None = None
 
         async def obey(*, task_status: trio.TaskStatus[None]) -> None:
@@ -142,7 +146,15 @@ class Publisher:
             ) from error
 
 
-def _is_unwanted(error: Exception | None) -> TypeGuard[errors.ConnectionClosed]:
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether *record* tells what the command doesn't tell itself: how its gateway refused it."""
+    if record.name == "wirecore.connect":
+        return record.levelno < logging.ERROR  # the last attempt: what it raised ends the command
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any(map(_is_unwanted, arguments))
+
+
+def _is_unwanted(error: object) -> TypeGuard[errors.ConnectionClosed]:
     """Whether the gateway has sent this publisher away."""
     return isinstance(error, errors.ConnectionClosed) and error.code == CloseCode.POLICY_VIOLATION
 
@@ -159,7 +171,9 @@ def _hint(error: Exception) -> str:
 
 
 def _metadata(name: str | None, given: str | None) -> Any:
-    """What the gateway is told. Raises UsageError, Failure."""
+    """What the gateway is told. Raises UsageError, Failure, InvalidOption."""
+    if name is not None:
+        check_name("--name", name)
     if given is None:
         if name is None:
             raise click.UsageError("say what it is published as: --name, or --metadata")
@@ -169,6 +183,9 @@ def _metadata(name: str | None, given: str | None) -> Any:
     except ValueError as error:
         raise Failure(f"--metadata isn't JSON: {error}", Status.USAGE) from None
     if name is None:
+        published = name_of(metadata)
+        if published is not None:
+            check_name("--metadata", published)
         return metadata
     if not isinstance(metadata, dict):
         raise click.UsageError("--metadata is an object where there is a --name")

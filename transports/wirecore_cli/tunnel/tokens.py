@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wirecore.errors import InvalidOption
 from wirecore_trio.rest.gateway import Gateway, Tokens
+from wirecore_trio.rest.gateway._routes import check_name
 
 from ..failures import Failure
 from ..secrets import read_named
@@ -18,10 +19,12 @@ logger = logging.getLogger("wirecore.rest.gateway")
 def read_tokens(path: Path) -> dict[str, set[str]]:
     """The secrets in *path*, each with the names that it may publish; see :func:`read_named`.
 
-    A secret that stands there several times is for several names, "*" for all.
+    A secret that stands there several times is for several names, "*" for all. Raises InvalidOption
+    for a name that no path leads to.
     """
     found: dict[str, set[str]] = {}
-    for _, name, secret in read_named(path, option="--tokens", whom="a publisher"):
+    for where, name, secret in read_named(path, option="--tokens", whom="a publisher"):
+        check_name(where, name)
         found.setdefault(secret, set()).add(name)
     return found
 

@@ -22,6 +22,9 @@ from .front import Front, is_news
 #: Seconds for tasks that were cancelled to end.
 _PATIENCE: Final = 5.0
 
+#: Seconds, up to twice of these, for a caller to answer the end of TLS, which it need not.
+_GOODBYE: Final = 0.5
+
 
 class UnderUvicorn(Front):
     """See Front. *http*: uvicorn's option; by default heads have up to 64 KiB."""
@@ -66,7 +69,11 @@ class UnderUvicorn(Front):
     ) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             async def send_on(message: Any) -> None:
-                await send(_without_length(message))
+                try:
+                    await send(_without_length(message))
+                except RuntimeError:
+                    if not _is_closed(send):
+                        raise
 
             await TrioCall(thread.here, thread.there, self._app, receive, send_on).run(scope)
 
@@ -135,11 +142,48 @@ class _Server(uvicorn.Server):
                     transport.abort()
             await asyncio.sleep(0)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = asyncio.ensure_future(self._abort_unanswered())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    async def _abort_unanswered(self) -> None:
+        """Cut connections that are closed, and wait for nothing but their callers' end of TLS."""
+        before: set[Any] = set()
+        while True:
+            await asyncio.sleep(_GOODBYE)
+            transports = {
+                getattr(each, "transport", None) for each in self.server_state.connections
+            }
+            waiting = {
+                each
+                for each in transports
+                if each is not None
+                and each.is_closing()
+                and each.get_extra_info("sslcontext") is not None
+                and not each.get_write_buffer_size()
+            }
+            for each in waiting & before:
+                each.abort()
+            before = waiting
+
     def stop(self, grace: float | None) -> None:
         """As Front's; on its loop."""
         seconds: Any = grace  # it is said to be an int, and goes to asyncio.wait_for
         self.config.timeout_graceful_shutdown = seconds
         self.should_exit = True
+
+
+def _is_closed(send: Any) -> bool:
+    """Whether the connection that *send*, uvicorn's, is for is closed.
+
+    uvloop raises where it is, and uvicorn, which drops what is for callers who have gone, hears of
+    that only later.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport is not None and bool(transport.is_closing())
 
 
 def _without_length(message: Any) -> Any:

@@ -24,8 +24,16 @@ def asyncio_hint(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(asyncio_hint, error.exceptions)), "")
     text = str(error)
-    if (isinstance(error, RuntimeError) and "no running event loop" in text) or (
-        isinstance(error, TypeError) and "asyncio" in text and "trio" in text
+    if (
+        (isinstance(error, RuntimeError) and "no running event loop" in text)
+        or (isinstance(error, TypeError) and "asyncio" in text and "trio" in text)
+        # What asyncio's queues, events and locks say where there is no loop.
+        or (
+            isinstance(error, AttributeError) and (error.name, error.obj) == ("create_future", None)
+        )
     ):
-        return "; it wants asyncio, and runs on trio here: give it as rest.AsyncioApp(app)"
+        return (
+            "; it wants asyncio, and runs on trio here: give it as rest.AsyncioApp(app), or publish"
+            " it with --loop asyncio"
+        )
     return ""

@@ -1,29 +1,94 @@
 """hypercorn's worker for trio, of which one connection can't end the others (extra ``tunnel``).
 
 hypercorn lets most of what goes wrong within a connection end all that it serves: bytes behind a
-request for a WebSocket, a path of HTTP/2 that isn't ASCII. Who is reached by everybody takes this
-module's :func:`serve`, in place of ``hypercorn.trio.serve``.
+request for a WebSocket, a path of HTTP/2 that isn't ASCII. It bounds no WebSocket. When it stops,
+it waits for connections on which nothing is under way, and doesn't for the last bytes of others.
+Who is reached by everybody takes this module's :func:`serve`, in place of ``hypercorn.trio.serve``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any
+from typing import Any, Final
 
+import hypercorn.protocol
+import hypercorn.protocol.h2
+import hypercorn.protocol.h11
+import hypercorn.protocol.ws_stream
 import hypercorn.trio
 import hypercorn.trio.run
+import hypercorn.trio.tcp_server
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
+
+from ._hypercorn_http2 import Http2
+from ._hypercorn_websocket import BoundedDeflate, WebSocketStream
 
 __all__ = ["serve"]
 
 logger = logging.getLogger("wirecore.rest.hypercorn")
 
+#: Seconds for the last bytes of a connection that is closed.
+_GOODBYE: Final = 1.0
+
+
+class _Tasks(TaskGroup):
+    """The tasks of a connection, and how many requests they are busy with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._under_way = 0
+        self._through = trio.Event()
+        self._when_through: Callable[[], object] | None = None
+
+    async def spawn_app(
+        self, app: Any, config: Config, scope: Any, send: Callable[[Any], Awaitable[None]]
+    ) -> Any:
+        """Call *app*, which is under way until hypercorn has sent the end of its answer."""
+        self._under_way += 1
+        is_over = False
+
+        async def send_on(message: Any) -> None:
+            nonlocal is_over
+            try:
+                await send(message)
+            finally:
+                if message is None and not is_over:
+                    is_over = True
+                    self._end()
+
+        return await super().spawn_app(app, config, scope, send_on)
+
+    def _end(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            through, self._through = self._through, trio.Event()
+            through.set()
+            if self._when_through is not None:
+                self._when_through()
+
+    def when_through(self, callback: Callable[[], object]) -> None:
+        """Have *callback* called as soon as nothing is under way, and each time that it is so."""
+        self._when_through = callback
+        if not self._under_way:
+            callback()
+
+    async def wait_through(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await self._through.wait()
+
 
 class _Guarded(TCPServer):
-    """A connection whose faults end nothing else."""
+    """A connection whose faults end nothing else, and which ends when nothing is under way."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._reading = trio.CancelScope()
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self.run().__await__()
@@ -31,18 +96,73 @@ class _Guarded(TCPServer):
     async def run(self) -> None:
         """Serve it, and end it whatever happens."""
         try:
-            await super().run()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._leave_when_told, nursery.cancel_scope)
+                await super().run()
+                nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             faults, others = group.split(Exception)
             if faults is not None:
                 _log(faults)
             if others is not None:
                 raise others from None
-        except Exception as fault:  # noqa: BLE001 - it is logged
-            _log(fault)
+
+    async def _read_data(self) -> None:
+        with self._reading:
+            await super()._read_data()
+        if self._reading.cancelled_caught:
+            await self.protocol.handle(Closed())  # for requests that it was about to begin
+
+    async def protocol_send(self, event: Any) -> None:
+        """Send it, or close.
+
+        Behind the last request there may be another, for whose turn hypercorn waits for ever.
+        """
+        if isinstance(event, RawData):
+            try:
+                async with self.send_lock:
+                    with trio.CancelScope(shield=True):
+                        await self.stream.send_all(event.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                event = Closed()  # the caller has gone
+                await self.protocol.handle(event)
+        else:
+            await super().protocol_send(event)
+        tasks = self._task_group
+        if isinstance(event, Closed) and isinstance(tasks, _Tasks):
+            tasks.when_through(self._reading.cancel)
+
+    async def _leave_when_told(self, scope: trio.CancelScope) -> None:
+        """End it when the server stops: hypercorn does so only where it knows that it is idle.
+
+        It isn't told of requests that are taken back, nor reads on behind half of a next one. And
+        what it sends can't be cancelled: the end of the stream ends that.
+        """
+        try:
+            await self.context.terminated.wait()
+            tasks = getattr(self, "_task_group", None)
+            if isinstance(tasks, _Tasks):  # it has spoken TLS
+                if isinstance(self.protocol.protocol, Http2):
+                    await self.protocol.protocol.leave()
+                await tasks.wait_through()
+                await self._flush()
+                await self._close()
         finally:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self.stream)
+            scope.cancel()
+
+    async def _initiate_server_close(self) -> None:
+        await self._flush()
+        await super()._initiate_server_close()
+
+    async def _flush(self) -> None:
+        """Wait until all that was answered is sent, where its caller reads it."""
+        with trio.move_on_after(_GOODBYE):
+            if isinstance(self.protocol.protocol, Http2):
+                await self.protocol.protocol.wait_sent()
+            async with self.send_lock:
+                pass
 
 
 def _log(fault: BaseException) -> None:
@@ -64,7 +184,13 @@ async def serve(
 
     From the first call on all that hypercorn serves on trio in this process is guarded.
     """
-    setattr(hypercorn.trio.run, "TCPServer", _Guarded)  # noqa: B010 - it isn't theirs to export
+    # They aren't theirs to export.
+    setattr(hypercorn.trio.run, "TCPServer", _Guarded)  # noqa: B010
+    setattr(hypercorn.trio.tcp_server, "TaskGroup", _Tasks)  # noqa: B010
+    setattr(hypercorn.protocol, "H2Protocol", Http2)  # noqa: B010
+    for module in (hypercorn.protocol.h11, hypercorn.protocol.h2):
+        setattr(module, "WSStream", WebSocketStream)  # noqa: B010
+    setattr(hypercorn.protocol.ws_stream, "PerMessageDeflate", BoundedDeflate)  # noqa: B010
     await hypercorn.trio.serve(
         app, config, shutdown_trigger=shutdown_trigger, task_status=task_status
     )

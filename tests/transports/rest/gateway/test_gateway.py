@@ -26,7 +26,7 @@ def test_the_first_part_of_the_path_is_the_name(open_gateway: OpenGateway, run_r
         async with open_gateway() as world, world.caller() as http, world.publish(echo, "api"):
             response = await http.post("/api/todos?a=b%20c", content=b"hello")
             assert (response.status_code, response.content) == (200, b"POST /todos hello")
-            assert (await http.get("/api")).content == b"GET / "
+            assert (await http.get("/api/")).content == b"GET / "
             assert response.headers["content-type"] == "text/plain"
             assert (await http.get("/other/")).status_code == 503
             assert (await http.get("/other/")).headers["retry-after"] == "5"
@@ -434,11 +434,33 @@ def test_head_and_no_content(open_gateway: OpenGateway, run_real: Run) -> None:
     run_real(story)
 
 
+def test_a_page_without_the_slash_of_its_prefix(open_gateway: OpenGateway, run_real: Run) -> None:
+    """Its links would lead beside it: who reads it is sent on, and who sends something isn't."""
+
+    async def story() -> None:
+        async with (
+            open_gateway() as world,
+            world.caller(follow_redirects=True) as http,
+            world.publish(echo, "api"),
+        ):
+            response = await http.get("/api?a=/b")
+            assert response.url.raw_path == b"/api/?a=/b"
+            assert response.text == "GET / "
+            assert [each.status_code for each in response.history] == [308]
+            assert (await http.head("/api")).history[0].status_code == 308
+            assert (await http.post("/api", content=b"x")).text == "POST / x"
+            assert (await http.get("/nobody")).status_code == 503
+            assert not (await http.get("/nobody")).history
+
+    run_real(story)
+
+
 def test_options_that_make_no_sense() -> None:
     server = rest.Server()
     for wrong in (
         {"name": None},
         {"name": "a", "metadata": 1},
+        {"name": "a/b"},
         {"name": "a", "prefix": "api"},
         {"name": "a", "prefix": "/api/"},
         {"name": "a", "strip": True},
@@ -453,5 +475,7 @@ def test_options_that_make_no_sense() -> None:
         Gateway(server, max_body_size=-1)
     with pytest.raises(ValueError, match="ASCII"):
         Tokens({"": ["a"]})
+    with pytest.raises(InvalidOption, match="names: a name is one part of a path"):
+        Tokens({"secret": ["a/b"]})
     with pytest.raises(TypeError, match="several"):
         Tokens({"secret": "api"})

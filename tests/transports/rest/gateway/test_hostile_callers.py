@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +16,7 @@ import trio
 from tests.transports.conftest import Run
 from tests.transports.pool.world import until
 from tests.transports.rest.gateway.world import OpenGateway, World
+from tests.transports.rest.world import Parked
 from wirecore_trio.rest.gateway import _exchange
 
 UPGRADE = (
@@ -47,6 +50,37 @@ def caller(*, window: int) -> h2.connection.H2Connection:
 def head(path: str) -> list[tuple[str, str]]:
     """The head of a request."""
     return [(":method", "GET"), (":path", path), (":authority", "x"), (":scheme", "http")]
+
+
+def connections() -> int:
+    """How many hypercorn serves in this run."""
+    count, tasks = 0, [trio.lowlevel.current_root_task()]
+    while tasks:
+        task = tasks.pop()
+        if task is not None:
+            count += task.name.endswith("_leave_when_told")
+            tasks += [each for nursery in task.child_nurseries for each in nursery.child_tasks]
+    return count
+
+
+def test_a_connection_ends_whatever_stands_behind_its_last_request(
+    open_gateway: OpenGateway, run_real: Run
+) -> None:
+    """hypercorn waits there for ever, whose caller has gone long since."""
+
+    async def story() -> None:
+        parked = Parked()
+        async with open_gateway() as world, world.publish(parked, "api"):
+            stream = await dial(world)
+            await stream.send_all(b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\nGET /api/ HTTP/1.1\r\n")
+            await parked.wait_for("/")
+            reset = struct.pack("ii", 1, 0)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            await trio.aclose_forcefully(stream)
+            parked.waiting["/"].set()
+            await until(lambda: not connections())
+
+    run_real(story)
 
 
 def test_a_fault_within_one_connection_ends_no_other(

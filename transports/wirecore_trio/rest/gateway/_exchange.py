@@ -66,6 +66,10 @@ class Exchange(Passing):
         try:
             await super().run()
         finally:
+            if trio.current_effective_deadline() == -math.inf:
+                # The server ends it, and has no connection any more that would have to be read.
+                self._is_looked_out = True
+                self._reading.cancel()
             self._look_out()
             self._reading.deadline = trio.current_time() + _PATIENCE
 
@@ -105,6 +109,8 @@ class Exchange(Passing):
         return self._more
 
     async def _over(self, connection: Connection, way: Way) -> None:
+        if way.slashed is not None and self._scope["method"] in ("GET", "HEAD"):
+            raise Refusal(308, "it is there with a slash at the end", location=way.slashed)
         stream = connection.stream(
             self._scope["method"],
             way.target,

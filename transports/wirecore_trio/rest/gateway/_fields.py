@@ -21,7 +21,11 @@ Fields = list[tuple[bytes, bytes]]
 
 
 def without_hops(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
-    """*fields* without those of one connection, and those that its Connection names."""
+    """*fields* without those of one connection, and those that its Connection names.
+
+    Those that say where a request comes from stay: a caller who names them behind a gateway in
+    front would take away what that has added.
+    """
     kept = list(fields)
     named = {
         token.strip().lower()
@@ -30,7 +34,7 @@ def without_hops(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
         for token in value.split(b",")
     }
     # Whoever names Host, which is for all, doesn't get another one that way.
-    left_out = _HOPS | named - {b"host"}
+    left_out = _HOPS | {each for each in named if each != b"host" and not _is_forwarded(each)}
     return [(name, value) for name, value in kept if name.lower() not in left_out]
 
 
@@ -50,15 +54,19 @@ def forwarded(
     itself of where it comes from may be believed, as another gateway stands in front. *version*: of
     HTTP, that it came in.
     """
-    kept = without_hops(fields)
+    # No gateway says it with an underscore.
+    kept = [
+        each for each in without_hops(fields) if not _is_forwarded(each[0]) or b"_" not in each[0]
+    ]
     before: list[bytes] = []
     if trusted:
-        before = [value for name, value in kept if name.lower() == b"x-forwarded-for"]
-        told = {name.lower() for name, _ in kept}
-        kept = [field for field in kept if field[0].lower() != b"x-forwarded-for"]
+        before = _taken(kept, b"x-forwarded-for")
+        if prefix is not None:
+            # The gateway in front has taken off what stood before; of several the first counts.
+            prefix = b"".join(_taken(kept, b"x-forwarded-prefix")[:1]).rstrip(b"/") + prefix
     else:
-        told = set()
         kept = [field for field in kept if not _is_forwarded(field[0])]
+    told = {name.lower() for name, _ in kept}
     path = [*before, *([client.encode("latin-1")] if client else [])]
     if path:
         kept.append((b"X-Forwarded-For", b", ".join(path)))
@@ -68,6 +76,13 @@ def forwarded(
     kept += [(name, value) for name, value in added.items() if name.lower() not in told]
     kept.append((b"Via", b"%b wirecore" % version.encode("ascii")))
     return kept
+
+
+def _taken(fields: Fields, name: bytes) -> list[bytes]:
+    """The values of *name* in *fields*, which are there no more."""
+    values = [value for each, value in fields if each.lower() == name]
+    fields[:] = [field for field in fields if field[0].lower() != name]
+    return values
 
 
 def _is_forwarded(name: bytes) -> bool:

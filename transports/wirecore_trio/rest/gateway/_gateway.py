@@ -79,6 +79,9 @@ class Gateway(ServesMetrics):
         self.max_body_size = max_body_size
         self.response_timeout = response_timeout
         self.trust_forwarded = trust_forwarded
+        #: WebSockets that are under way.
+        self.relays: set[Relay] = set()
+        self.is_leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI 3.0."""
@@ -105,6 +108,19 @@ class Gateway(ServesMetrics):
             raise
         finally:
             self.traffic.end(record)
+
+    # --- ending it ------------------------------------------------------------------------------
+
+    async def close_websockets(self) -> None:
+        """Close those under way with 1001, at both ends, and answer 503 to others from now on.
+
+        That is for who stops its server, which waits for what is under way: WebSockets may last
+        for ever. Returns when their callers are told, and waits for one who doesn't read.
+        """
+        self.is_leaving = True
+        async with trio.open_nursery() as nursery:
+            for relay in self.relays:
+                nursery.start_soon(relay.leave)
 
     # --- watching it ----------------------------------------------------------------------------
 

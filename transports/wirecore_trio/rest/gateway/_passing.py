@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Publishers that a request is tried with, where it certainly reached none before.
 _ATTEMPTS: Final = 3
 
+#: Statuses whose responses have no body: RFC 9110 section 6.4.1. Servers fail at one.
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
 
 class Passing(ABC):
     """What came with *scope*, through *gateway*."""
@@ -128,6 +131,8 @@ class Passing(ABC):
         ]
         if refusal.status in (429, 503):
             fields.append((b"retry-after", b"5"))
+        if refusal.location is not None:
+            fields.append((b"location", refusal.location))
         if refusal.close:
             fields.append((b"connection", b"close"))
         await self._start(refusal.status, fields)
@@ -140,6 +145,8 @@ class Passing(ABC):
         self._started = True
 
     async def _send_body(self, piece: bytes = b"", *, more: bool = False) -> None:
+        if self._record.status in _WITHOUT_BODY:
+            piece = b""
         await self._send({"type": f"{self._response}.body", "body": piece, "more_body": more})
         self._record.sent += len(piece)
 

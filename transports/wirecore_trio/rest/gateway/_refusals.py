@@ -8,15 +8,24 @@ class Refusal(Exception):
 
     *text*: for the caller, who may be anybody. *detail*: for who runs the gateway: what publishers
     say, and where they are. *close*: nothing more is taken from its connection, as its end is in
-    doubt.
+    doubt. *location*: where else it is to be asked.
     """
 
-    def __init__(self, status: int, text: str, detail: str = "", *, close: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        detail: str = "",
+        *,
+        close: bool = False,
+        location: bytes | None = None,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.detail = detail
         self.close = close
+        self.location = location
 
     @property
     def reason(self) -> str:

@@ -17,7 +17,7 @@ from ..._errors import ConnectionClosed, alone
 from ..._message_size import size_of
 from .._websocket import WebSocket
 from ._passing import Passing
-from ._refusals import CallerGone
+from ._refusals import CallerGone, Refusal
 
 if TYPE_CHECKING:
     from .._asgi_types import Message, Receive, Scope, Send
@@ -43,13 +43,35 @@ class Relay(Passing):
         self._websocket: WebSocket | None = None
         self._is_gone = False
         self._is_closed = False
+        self._is_left = False  # the gateway stops, and it wasn't answered yet
+        self._opening = trio.CancelScope()
         self._telling = trio.Lock()  # both directions may end it
 
+    async def run(self) -> None:
+        """See Passing."""
+        relays = self._gateway.relays
+        relays.add(self)
+        try:
+            await super().run()
+        finally:
+            relays.discard(self)
+
+    async def leave(self) -> None:
+        """End it, as the gateway stops. Returns when the caller is told."""
+        if self._websocket is not None:
+            await self._end(self._websocket, make_close(CloseCode.GOING_AWAY, ""))
+        elif not self._started:
+            self._is_left = True
+            self._opening.cancel()
+
     async def _begin(self) -> None:
+        if self._gateway.is_leaving:
+            self._is_left = True
         if (await self._receive())["type"] != "websocket.connect":
             raise CallerGone
 
     async def _over(self, connection: Connection, way: Way) -> None:
+        self._check_not_left()
         opening = connection.websocket(
             way.target,
             headers=[field for field in way.fields if field[0].lower() not in HANDSHAKE_FIELDS],
@@ -58,6 +80,7 @@ class Relay(Passing):
         )
         with alone():
             async with trio.open_nursery() as nursery:
+                self._opening = nursery.cancel_scope
                 nursery.start_soon(self._up, nursery.cancel_scope)
                 try:
                     answer = await opening.answered()
@@ -72,6 +95,11 @@ class Relay(Passing):
                 nursery.cancel_scope.cancel()
         if self._is_gone:
             raise CallerGone
+        self._check_not_left()
+
+    def _check_not_left(self) -> None:
+        if self._is_left and not self._started:
+            raise Refusal(503, "the gateway stops")
 
     # --- from the caller to the publisher ---------------------------------------------------------
 
@@ -96,9 +124,8 @@ class Relay(Passing):
         size = size_of(data)
         self._record.received += size
         if size > self._most:
-            close = make_close(CloseCode.TOO_BIG, f"a message is longer than {self._most} bytes")
-            websocket.start_close(close)
-            await self._close(close)
+            reason = f"a message is longer than {self._most} bytes"
+            await self._end(websocket, make_close(CloseCode.TOO_BIG, reason))
             return False
         try:
             await websocket.send(data)
@@ -127,6 +154,11 @@ class Relay(Passing):
             await self._close(_close_of(error))
         except errors.InvalidState:
             pass  # closed by the other direction, and the publisher has seen that
+
+    async def _end(self, websocket: WebSocket, close: Close) -> None:
+        """Tell both ends."""
+        websocket.start_close(close)
+        await self._close(close)
 
     async def _close(self, close: Close) -> None:
         await self._tell({"type": "websocket.close", "code": close.code, "reason": close.reason})

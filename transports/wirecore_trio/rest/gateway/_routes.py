@@ -37,6 +37,8 @@ class Route:
             require_type(option, getattr(self, option), str, optional=True)
         if (self.name is None) == (self.metadata is _ANY):
             raise InvalidOption("a route has a name or metadata, and not both")
+        if self.name is not None:
+            check_name("name", self.name)
         if self.prefix is not None and (
             not self.prefix.startswith("/") or self.prefix.endswith("/")
         ):
@@ -80,6 +82,27 @@ def name_of(metadata: Any) -> str | None:
     return metadata if isinstance(metadata, str) else None
 
 
+def check_name(option: str, name: str) -> None:
+    """Raise InvalidOption unless *name*, of *option*, is one that a path can begin with."""
+    problem = _problem_of(name)
+    if problem:
+        raise InvalidOption(f"{option}: {problem}")
+
+
+def _problem_of(name: str) -> str:
+    """Why no path leads to *name*; "" where one does."""
+    if not name:
+        return "a name isn't empty"
+    if "/" in name:
+        return f"a name is one part of a path, without a slash, and not {name!r:.100}"
+    if name in (".", ".."):
+        # RFC 3986 section 5.2.4: callers take them out of a path.
+        return f"a name is none that stands for another part of a path, as {name!r} does"
+    if not name.isprintable():
+        return f"a name has characters that can be seen, and none such as in {name!r:.100}"
+    return ""
+
+
 class Routes:
     """The routes of a gateway, the most telling first.
 
@@ -101,8 +124,10 @@ class Routes:
     def find(self, host: str, path: str) -> Route | None:
         """The route of a request; None: it has none."""
         if self._routes is None:
-            name = path.split("/")[1] if path.startswith("/") else ""
-            return Route(name=name, prefix=f"/{name}", strip=True) if name else None
+            name = path.split("/", 2)[1] if path.startswith("/") else ""
+            if _problem_of(name):
+                return None
+            return Route(name=name, prefix=f"/{name}", strip=True)
         for route in self._routes:
             if route.fits(host, path):
                 return route

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What a publisher of *route* is asked: for *target*, path and query, with *fields*."""
+    """What a publisher of *route* is asked: for *target*, path and query, with *fields*.
+
+    *slashed*: where the links of a page are right, as its path is all of the prefix that is taken
+    off, and has no slash at its end; a reference relative to it, None for any other path.
+    """
 
     route: Route
     target: str
     fields: Fields
+    slashed: bytes | None
 
 
 def find_way(gateway: Gateway, scope: Scope) -> Way:
@@ -37,11 +42,15 @@ def find_way(gateway: Gateway, scope: Scope) -> Way:
     route = gateway.routes.find(_name_of_host(host.decode("latin-1")), decoded(target))
     if route is None:
         raise Refusal(404, "no route leads there")
-    prefix: bytes | None = None
+    query = b"?" + bytes(scope["query_string"]) if scope["query_string"] else b""
+    prefix = slashed = None
     if route.strip and route.prefix is not None:
-        prefix, target = stripped(target, route.prefix)
-    if scope["query_string"]:
-        target += b"?" + bytes(scope["query_string"])
+        prefix, rest = stripped(target, route.prefix)
+        if prefix == target:
+            # Relative, as another gateway may take off more; RFC 3986 section 4.2 has the dot.
+            slashed = b"./%b/%b" % (target.rpartition(b"/")[2], query)
+        target = rest
+    target += query
     fields = forwarded(
         headers,
         client=(scope.get("client") or (None,))[0],
@@ -53,7 +62,7 @@ def find_way(gateway: Gateway, scope: Scope) -> Way:
     )
     if len(fields) >= MAX_FIELDS:  # and a correlation id joins them
         raise Refusal(431, "there are too many header fields")
-    return Way(route, target.decode("latin-1"), fields)
+    return Way(route, target.decode("latin-1"), fields, slashed)
 
 
 def _name_of_host(host: str) -> str:
