@@ -14,7 +14,7 @@ PAGE = "docs/engine.md"
 #: What the page says for what depends on whether the engine leaves.
 CHOICES = {
     Next.READ: "`OPEN`; where it leaves: `CLOSING`",
-    Next.RECONNECT: "`RESTARTING`; where it leaves: `IDLE`",
+    Next.RECONNECT: "`RESTARTING`, or `WAITING` with `stable_after`; where it leaves: `IDLE`",
     Next.RETRY: "`WAITING`; where it leaves: `IDLE`",
 }
 

@@ -11,6 +11,7 @@ import logging
 import select
 import socket
 import sys
+import threading
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
@@ -110,13 +111,15 @@ else:
 class SocketLink:
     """A connected stream socket of the standard library, owned by this link."""
 
-    __slots__ = ("_closed", "socket")
+    __slots__ = ("_closed", "socket", "thread")
 
     owes = False
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.socket = sock
+        #: Whose run it is of: a thread has one at a time.
+        self.thread = threading.get_ident()
         self._closed = False
 
     def try_recv_into(self, buffer: memoryview) -> int | None:

@@ -22,8 +22,11 @@ def make_close(code: int | None, reason: str) -> Close:
 
     None, and 1005 as well, which says the same, stand for a frame without a code.
     Raises :class:`~wirecore.errors.InvalidOption` for a code that can't be sent, a reason
-    without a code, and a reason that isn't Unicode text; TypeError for a code that is no number.
+    without a code, and a reason that isn't Unicode text; TypeError for a code that is no number,
+    and for a reason that is no str.
     """
+    if not isinstance(reason, str):
+        raise TypeError(f"a close reason is a str, not {type(reason).__name__}")
     if code is None or code == CloseCode.NO_STATUS:
         if reason:
             raise InvalidOption("a close frame without a code has no reason")

@@ -164,6 +164,7 @@ class Sequence:
             open_timeout=self.chance.choice([None, 2.0]),
             stop_timeout=self.chance.choice([None, 2.0]),
             idle_timeout=self.chance.choice([None, None, 4.0]),
+            stable_after=self.chance.choice([None, None, 2.0]),
         )
 
     def dialled(self, line: Line) -> Any:
@@ -221,6 +222,8 @@ class Sequence:
     async def lose(self, client: Engine) -> None:
         if self.adapter.line is not None:
             self.adapter.line.lose(self.chance.choice([1000, 1005, 1006, 4000]), "bye")
+            if self.chance.random() < 0.2:
+                await self.ask(client)  # in the same pass of trio's loop
 
     async def wait(self, client: Engine) -> None:
         await trio.sleep(self.chance.choice([0, 0.1, 1, 5]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import trio.testing
 from tests.transports.conftest import Run
 from tests.transports.engine.scripted import Scripted
 from wirecore import errors
-from wirecore_trio.engine import Callbacks, Engine, NotConnected, Options, Session
+from wirecore_trio.engine import Callbacks, Engine, Options, Session
 
 URL = "ws://feed.example/"
 
@@ -159,10 +159,10 @@ def test_one_whose_connection_ends_meanwhile_is_not_registered(run: Run, how: st
     async def story() -> None:
         adapter = Scripted()
         client, _ = make(adapter)
-        raised: list[NotConnected] = []
+        raised: list[errors.CallLost] = []
 
         async def subscribe() -> None:
-            with pytest.raises(NotConnected, match="before a subscription was ackn") as caught:
+            with pytest.raises(errors.CallLost, match="before a subscription was ackn") as caught:
                 await client.subscribe("a", is_("a ok"))
             raised.append(caught.value)
 
@@ -176,7 +176,9 @@ def test_one_whose_connection_ends_meanwhile_is_not_registered(run: Run, how: st
             else:
                 client.restart()
             await settle()
-            assert raised
+            [told] = raised
+            assert told.execution == "maybe_executed"  # it was sent
+            assert not isinstance(told, errors.NotConnected)
             if how == "stop":
                 await client.start()
             await settle()
@@ -326,21 +328,45 @@ def test_one_that_fails_later_is_logged_and_keeps_nobody_from_the_others(
     assert told.startswith("a subscription couldn't be sent")
 
 
+async def later(message: object) -> bool:
+    return True
+
+
+async def made_later() -> str:
+    return "a"
+
+
+def divides(message: str) -> bool:
+    return 1 // len(message) == 1
+
+
+def passes_on(message: str) -> Awaitable[bool]:
+    return later(message)
+
+
+def passes_made_on() -> Awaitable[str]:
+    return made_later()
+
+
+@pytest.mark.parametrize("fails", [divides, passes_on])
 def test_an_acknowledges_that_fails_acknowledges_nothing(
-    run: Run, caplog: pytest.LogCaptureFixture
+    run: Run, caplog: pytest.LogCaptureFixture, fails: Any
 ) -> None:
+    """Be it by an error, or by a coroutine, which would be true of each message."""
+
     async def story() -> None:
         adapter = Scripted()
         client, got = make(adapter)
 
         async def subscribe() -> None:
-            await client.subscribe("a", lambda message: 1 // len(message) == 1)
+            with pytest.raises(errors.CallTimeout):
+                await client.subscribe("a", fails, ack_timeout=3)
 
         async with client, trio.open_nursery() as nursery:
             nursery.start_soon(subscribe)
             await settle()
-            adapter.lines[0].bring("", "!")
-        assert got == ["", "!"]
+            adapter.lines[0].bring("")
+        assert got == [""]
 
     run(story)
     [told] = [record.getMessage() for record in caplog.records]
@@ -378,6 +404,16 @@ def test_arguments(run: Run) -> None:
                 await client.subscribe(5)  # type: ignore[arg-type]
             with pytest.raises(TypeError, match=r"acknowledges is called as acknowledges\(message"):
                 await client.subscribe("a", lambda: True)  # type: ignore[misc, arg-type]
+            with pytest.raises(TypeError, match=r"acknowledges must be a function of .*, not str"):
+                await client.subscribe("a", "")  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=r"acknowledges must .* without async"):
+                await client.subscribe("a", later)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=r"message must .* without async"):
+                await client.subscribe(made_later)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="its answer is wanted at once, and not coroutine"):
+                await client.subscribe(passes_made_on)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="message gives str or bytes, not int"):
+                await client.subscribe(lambda: 5)  # type: ignore[arg-type, return-value]
             with pytest.raises(TypeError, match="ack_timeout must be a number of seconds"):
                 await client.subscribe("a", ack_timeout=None)  # type: ignore[arg-type]
             with pytest.raises(errors.InvalidOption, match="ack_timeout must be above 0, not 0"):

@@ -103,6 +103,27 @@ class Leaking(WirecoreAdapter):
             await super().close(code, reason)
 
 
+class Patient(WirecoreAdapter):
+    """Waits for the end of the stream, behind a close frame."""
+
+    async def _dial(self, url: str) -> tuple[WebSocket, Any]:
+        connection, answer = await super()._dial(url)
+        connection._connection.await_eof = True
+        return connection, answer
+
+
+class Deaf(WirecoreAdapter):
+    """Waits for the peer's close frame, and reads nothing of what is before it."""
+
+    async def close(self, code: int, reason: str) -> None:
+        connection = self._take("close")
+        connection._start_close(code, reason)
+        try:
+            await trio.sleep(3)
+        finally:
+            connection.abort()
+
+
 @pytest.mark.parametrize(
     ("wrong", "test"),
     [
@@ -117,6 +138,9 @@ class Leaking(WirecoreAdapter):
         (Greedy, "test_a_second_dial_is_refused_and_harms_nothing"),
         (Greedy, "test_a_dial_beside_a_dial_is_refused"),
         (Leaking, "test_close_that_is_cancelled_drops_the_connection_at_once"),
+        (Patient, "test_a_close_frame_is_a_closure_though_the_stream_stays_open"),
+        (Patient, "test_a_close_frame_ends_a_ping_though_the_stream_stays_open"),
+        (Deaf, "test_a_close_with_many_messages_unread_waits_for_none"),
     ],
 )
 def test_what_is_wrong_is_found(wrong: type[WirecoreAdapter], test: str) -> None:

@@ -220,3 +220,16 @@ def test_it_is_used_once_it_is_entered() -> None:
         Network(capacity=0)
     with pytest.raises(TypeError, match="faults"):
         Network(faults=1)  # type: ignore[arg-type]
+
+
+def test_who_cancels_its_nursery_leaves_it_as_any_nursery(run: Run) -> None:
+    async def story() -> None:
+        async with Network() as network:
+            await network.start(partial(websocket.serve, echo, "server.test", 80))
+            network.nursery.cancel_scope.cancel()
+            await trio.sleep_forever()
+        done.append(trio.current_time())
+
+    done: list[float] = []
+    run(story)
+    assert done == [0]

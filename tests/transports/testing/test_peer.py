@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from wirecore import errors
 from wirecore.constants import Opcode
@@ -181,6 +182,60 @@ def test_it_answers_pings_and_a_close_frame_also_while_the_script_does_something
             ]
 
     run(story)
+
+
+async def two_who_send(peer: ScriptedPeer) -> None:
+    """A script with tasks of its own, all of which find that the other end has left."""
+
+    async def send() -> None:
+        while True:
+            await peer.send("x" * 1000)
+
+    await peer.accept()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        nursery.start_soon(send)
+
+
+def test_tasks_of_a_script_end_quietly_too_when_the_other_end_leaves(run: Run) -> None:
+    async def story() -> None:
+        async with Network() as network:
+            server = network.scripted(URL, two_who_send)
+            async with websocket.connect(URL) as ws:
+                await ws.receive()
+            await trio.testing.wait_all_tasks_blocked()
+            assert not server.peers[0].finished
+
+    run(story)
+
+
+def test_what_else_a_task_of_a_script_raises_is_raised_alone(run: Run) -> None:
+    async def wrong(peer: ScriptedPeer) -> None:
+        async def fail() -> None:
+            try:
+                await peer.wait_ended()
+                await peer.send("x")
+            finally:
+                raise ZeroDivisionError
+
+        async def send() -> None:
+            while True:
+                await peer.send("x" * 1000)
+
+        await peer.accept()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            nursery.start_soon(send)
+
+    async def story() -> None:
+        async with Network() as network:
+            network.scripted(URL, wrong)
+            async with websocket.connect(URL) as ws:
+                await ws.receive()
+            await trio.sleep(1)
+
+    with pytest.raises(ZeroDivisionError):
+        run(story)
 
 
 def test_or_it_leaves_them_unanswered(run: Run) -> None:

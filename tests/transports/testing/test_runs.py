@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -66,6 +67,88 @@ def test_what_is_left_over_is_told() -> None:
     with pytest.raises(LeftOver, match="not closed at the end of the test"):
         run(forget_a_socket, clock=trio.testing.MockClock(autojump_threshold=0.05))
     kept.pop()._pump.link.socket.close()
+
+
+def real_time() -> trio.abc.Clock:
+    return trio.testing.MockClock(autojump_threshold=0.05)
+
+
+def test_what_other_threads_have_open_is_theirs() -> None:
+    """As of a fixture that keeps a server and a client in a thread with a run of its own."""
+    opened, leave = threading.Event(), threading.Event()
+
+    async def elsewhere() -> None:
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(websocket.serve, echo, "127.0.0.1", 0)
+            async with websocket.connect(f"ws://127.0.0.1:{server.port}/"):
+                opened.set()
+                await trio.to_thread.run_sync(leave.wait)
+            nursery.cancel_scope.cancel()
+
+    async def story() -> None:
+        thread.start()
+        await trio.to_thread.run_sync(opened.wait)
+
+    thread = threading.Thread(target=trio.run, args=(elsewhere,))
+    try:
+        run(story, clock=real_time())
+    finally:
+        leave.set()
+        thread.join()
+
+
+def test_what_other_threads_have_the_run_do_is_theirs() -> None:
+    async def asked_for() -> None:
+        begun.set()
+        await trio.sleep_forever()
+
+    def ask(token: trio.lowlevel.TrioToken) -> None:
+        with pytest.raises(trio.Cancelled):  # as the run ends
+            trio.from_thread.run(asked_for, trio_token=token)
+
+    async def story() -> None:
+        threads.append(threading.Thread(target=ask, args=(trio.lowlevel.current_trio_token(),)))
+        threads[0].start()
+        await begun.wait()
+
+    begun, threads = trio.Event(), list[threading.Thread]()
+    run(story, clock=real_time())
+    threads[0].join()
+
+
+def test_a_system_task_of_the_users_is_theirs_and_one_of_ours_is_told() -> None:
+    async def theirs() -> None:
+        trio.lowlevel.spawn_system_task(trio.sleep_forever, name="of the user's")
+
+    run(theirs)
+
+    async def ours() -> None:
+        client, _ = await memory_pair()
+        with trio.move_on_after(1):
+            await client.wait_closed()  # somebody reads for it from now on
+        kept.append(client)
+
+    kept: list[Any] = []
+    with pytest.raises(LeftOver, match="the task 'wirecore keeper'"):
+        run(ours)
+
+
+def test_a_socket_of_the_run_before_hides_none_of_this_one() -> None:
+    """Each run is told of its own, though the first one's is still open."""
+    kept: list[Any] = []
+
+    async def forget_a_socket() -> None:
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(websocket.serve, echo, "127.0.0.1", 0)
+            kept.append(await websocket.connect(f"ws://127.0.0.1:{server.port}/").__aenter__())
+            nursery.cancel_scope.cancel()
+
+    for _ in range(2):
+        with pytest.raises(LeftOver, match=r"<socket\.socket") as caught:
+            run(forget_a_socket, clock=real_time())
+        assert str(caught.value).count("<socket.socket") == 1
+    for ws in kept:
+        ws._pump.link.socket.close()
 
 
 def orders(seed: int | None) -> list[int]:

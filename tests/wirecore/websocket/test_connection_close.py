@@ -321,6 +321,13 @@ def test_a_close_code_is_a_number(backend: Backend) -> None:
     assert connection.state is State.OPEN
 
 
+def test_a_close_reason_is_text(backend: Backend) -> None:
+    connection = Connection(client=True, backend=backend)
+    with pytest.raises(TypeError, match="a close reason is a str, not bytes"):
+        connection.close(1000, b"why")  # type: ignore[arg-type]
+    assert connection.state is State.OPEN
+
+
 def senders(connection: Connection) -> list[Callable[[], object]]:
     return [
         lambda: connection.send("x"),

@@ -1,27 +1,19 @@
-"""One attempt to connect: dialling, then on_open; and closing what there is."""
+"""One attempt to connect: dialling, then on_open."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final
-
-import trio
+from typing import TYPE_CHECKING, Any
 
 from wirecore._backend import default
-from wirecore.constants import CloseCode
 from wirecore.protocols.engine import EngineStartError
 
+from ._closing import FAILED_TO_START, INTERRUPTED, give_up
 from ._handler import call
 from ._session import Session
 
 if TYPE_CHECKING:
     from ._runner import Runner
-    from ._spans import Attributes, Span
-
-logger = logging.getLogger("wirecore.engine")
-
-#: Seconds that closing what failed to open may take.
-_LAST_CLOSE: Final = 5.0
+    from ._spans import Span
 
 
 async def attempt(runner: Runner, *, restarting: bool) -> Session:
@@ -66,29 +58,12 @@ async def _open(runner: Runner, session: Session, span: Span) -> None:
                 inner.failed(error)
                 raise
             inner.ok()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it is raised again
         session.end()
-        if isinstance(error, Exception):
-            reason = "websocket client failed to start"
-        else:
-            reason = "websocket client has been interrupted"
+        reason = FAILED_TO_START if isinstance(error, Exception) else INTERRUPTED
         span.event("connection_closed", close_code=1001, close_reason=reason)
-        await give_up(runner, reason)
-        raise
-
-
-async def give_up(runner: Runner, reason: str) -> None:
-    """Close what isn't wanted, within a few seconds."""
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + _LAST_CLOSE):
         try:
-            await close_adapter(runner, int(CloseCode.GOING_AWAY), reason)
-        except Exception as error:  # noqa: BLE001 - it has failed for another reason already
-            logger.debug("closing a connection that failed to start failed: %s", error)
-
-
-async def close_adapter(runner: Runner, code: int, reason: str) -> bool:
-    """Have the adapter close; True. Raises what it raises."""
-    told: Attributes = {"websocket.close.code": code, "websocket.close.reason": reason}
-    with runner.spans.adapter("close", told):
-        await runner.adapter.close(code, reason)
-    return True
+            if (failure := await give_up(runner, reason)) is not None:
+                span.record(failure)
+        finally:
+            raise error  # it came first, where that is cancelled, too

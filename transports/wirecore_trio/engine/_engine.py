@@ -13,16 +13,18 @@ from wirecore import errors
 from wirecore.protocols.engine import EngineStartError, State, StopTimeout
 from wirecore.session.limits import check_above
 
-from .._arguments import require_callable, require_seconds, require_type
+from .._arguments import kind_of, require_plain, require_seconds, require_type
 from .._dial import parse_url
 from .._errors import NotConnected, require_trio
 from .._tasks import HiddenNursery
 from ._handler import Callbacks, Handler, functions_of
+from ._messages import require_message_or_maker
 from ._options import Options
 from ._runner import Runner
 from ._spans import Spans
-from ._subscriptions import Subscription, Subscriptions, checked_message
+from ._subscriptions import Subscription, Subscriptions
 from .adapters import Adapter, Message, WirecoreAdapter
+from .adapters._contract import require_adapter
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -46,7 +48,8 @@ class Engine:
     An exception of the body arrives as itself. Callbacks that raise are logged (logger
     ``wirecore.engine``), and on_open's error is raised; see :class:`Handler`.
 
-    Raises InvalidOption for an URL that is none, TypeError for arguments of other types.
+    Raises InvalidOption for an URL that is none, TypeError for arguments of other types, and for
+    callbacks that take something else or would never run.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class Engine:
         require_type("handler", handler, (Handler, Callbacks))
         require_type("options", options, Options, optional=True)
         require_type("autostart", autostart, bool)
+        if adapter is not None:
+            require_adapter(adapter)
         self.url = url
-        self.options = options or Options()
+        self.options = Options() if options is None else options
         self._autostart = autostart
         self._spans = _spans(tracer_provider)
         self._subscriptions = Subscriptions()
@@ -72,7 +77,7 @@ class Engine:
             url,
             self.options,
             functions_of(handler),
-            adapter or WirecoreAdapter(),
+            WirecoreAdapter() if adapter is None else adapter,
             self._spans,
             self._subscriptions,
             self._start_soon,
@@ -245,12 +250,15 @@ class Engine:
         again in their order, once on_open is through; where one isn't acknowledged in time the
         connection is closed, and another one made.
 
-        While there is no connection it is sent with the next one, and this returns at once. Raises
-        CallTimeout, NotConnected where the connection ended before, TypeError and InvalidOption:
-        then it isn't registered.
+        While there is no connection it is sent with the next one, and this returns at once.
+
+        Raises CallTimeout, and CallLost (``maybe_executed``) where the connection ended before it
+        was acknowledged; what :meth:`send` and *message* raise; TypeError and InvalidOption: then
+        it isn't registered. Functions are plain ones: an async one is a TypeError.
         """
-        checked_message(message)
-        require_callable("acknowledges", acknowledges, "message") if acknowledges else None
+        require_message_or_maker(message)
+        if acknowledges is not None:
+            require_plain("acknowledges", acknowledges, "message")
         require_seconds("ack_timeout", ack_timeout, optional=False)
         check_above("ack_timeout", ack_timeout, 0)
         subscription = Subscription(self._subscriptions, message, acknowledges, ack_timeout)
@@ -270,6 +278,11 @@ class Engine:
 def _spans(provider: TracerProvider | bool | None) -> Spans:
     if provider is None or provider is False:
         return Spans()
+    if provider is not True and not hasattr(provider, "get_tracer"):
+        raise TypeError(
+            "tracer_provider must be a TracerProvider of OpenTelemetry, bool or None, not "
+            f"{kind_of(provider)}"
+        )
     from ._otel_spans import OtelSpans  # OpenTelemetry is an extra
 
     return OtelSpans(None if provider is True else provider)

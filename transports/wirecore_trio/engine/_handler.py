@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from wirecore.constants import CloseCode
+from wirecore.constants import MAX_CLOSE_REASON, CloseCode, is_valid_close_code
 from wirecore.errors import InvalidOption
 
-from .._arguments import require_callable
+from .._arguments import require_callable, require_int, require_type
+from ._messages import checked_size
 
 if TYPE_CHECKING:
     from wirecore.protocols.engine import CloseDetails
@@ -33,10 +34,28 @@ _TAKES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CloseMessage:
-    """What ``on_close`` may return: *code* and *reason* of the close frame to send."""
+    """What ``on_close`` may return: *code* and *reason* of the close frame to send.
+
+    Raises InvalidOption for a code that no close frame may have (those that may are 1000 to 1003,
+    1007 to 1014 and 3000 to 4999), and for a reason of more than 123 bytes of UTF-8, or that UTF-8
+    can't hold; TypeError for other types.
+    """
 
     code: int = CloseCode.GOING_AWAY
     reason: str = "Going away"
+
+    def __post_init__(self) -> None:
+        require_int("code", self.code)
+        require_type("reason", self.reason, str)
+        if not is_valid_close_code(self.code):
+            raise InvalidOption(
+                f"code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {self.code}"
+            )
+        size = checked_size("reason", self.reason)
+        if size > MAX_CLOSE_REASON:
+            raise InvalidOption(
+                f"reason must be at most {MAX_CLOSE_REASON} bytes of UTF-8, not {size}"
+            )
 
 
 class Handler:
@@ -97,7 +116,7 @@ class Callbacks:
             print(message)
 
     They take what :class:`Handler`'s methods take, and behave alike. Raises InvalidOption for a
-    second function of a kind, TypeError for one that takes something else.
+    second function of a kind, TypeError for one that takes something else, or is a generator.
     """
 
     def __init__(self) -> None:

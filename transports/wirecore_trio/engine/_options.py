@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from wirecore.errors import InvalidOption
 from wirecore.protocols.engine import Lifecycle, Retries
-from wirecore.session.limits import check_at_least
+from wirecore.session.limits import check_above, check_at_least
 
-from .._arguments import require_int, require_seconds, require_type
+from .._arguments import require_int, require_number, require_seconds, require_type
+from ._messages import made_message, require_message_or_maker
 from .adapters import Message
 
 
@@ -17,7 +18,10 @@ from .adapters import Message
 class Heartbeat:
     """A message that is sent every *interval* seconds while a connection is open.
 
-    *message*: what is sent, or a function that gives it.
+    *message*: what is sent, or a function without ``async`` that gives it.
+
+    Raises InvalidOption for an interval that isn't above 0, and for text with a lone surrogate,
+    which no message can carry; TypeError for other types.
     """
 
     interval: float
@@ -25,14 +29,12 @@ class Heartbeat:
 
     def __post_init__(self) -> None:
         require_seconds("interval", self.interval, optional=False)
-        if not self.interval > 0:
-            raise InvalidOption(f"interval must be above 0, not {self.interval}")
-        if not callable(self.message):
-            require_type("message", self.message, (str, bytes))
+        check_above("interval", self.interval, 0)
+        require_message_or_maker(self.message)
 
     def make(self) -> Message:
-        """The next one."""
-        return self.message() if callable(self.message) else self.message
+        """The next one. Raises what its function does, TypeError where that gives none."""
+        return made_message(self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,9 @@ class Options:
     attempt k after ``base ** min(k, max_exponent)`` seconds. The base is a whole number, 1 at
     least, unless *fractional_delays*: then it is any number above 0. *retry_jitter*: each delay
     is spread by up to so much of itself, 0 to 1.
+
+    *stable_after*: a connection that was open for less than that is an attempt that failed, for
+    these delays, whatever ended it; None: any that was open ends the outage.
 
     *open_timeout*: for dialling and on_open together. *stop_timeout*: for :meth:`Engine.stop`.
 
@@ -61,6 +66,7 @@ class Options:
     retry_delay_max_exponent: int = 1
     fractional_delays: bool = False
     retry_jitter: float = 0.0
+    stable_after: float | None = None
     open_timeout: float | None = 300.0
     stop_timeout: float | None = 300.0
     heartbeat: Heartbeat | None = None
@@ -73,7 +79,8 @@ class Options:
         require_type("fractional_delays", self.fractional_delays, bool)
         require_type("heartbeat", self.heartbeat, Heartbeat, optional=True)
         require_seconds("retry_delay_base", self.retry_delay_base, optional=False)
-        for name in ("open_timeout", "stop_timeout", "idle_timeout"):
+        require_number("retry_jitter", self.retry_jitter)
+        for name in ("stable_after", "open_timeout", "stop_timeout", "idle_timeout"):
             require_seconds(name, getattr(self, name))
         problems = [problem for check in self._checks() if (problem := _problem(check))]
         if problems:
@@ -85,6 +92,7 @@ class Options:
             self._check_base,
             lambda: Retries(1, self.retry_delay_max_exponent),
             lambda: Retries(1, 1, self.retry_jitter),
+            lambda: _check_timeout("stable_after", self.stable_after),
             lambda: _check_timeout("open_timeout", self.open_timeout),
             lambda: _check_timeout("stop_timeout", self.stop_timeout),
             lambda: _check_timeout("idle_timeout", self.idle_timeout),
@@ -96,7 +104,7 @@ class Options:
             Retries(base)
             return
         check_at_least("retry_delay_base", base, 1)
-        if not float(base).is_integer():
+        if base != base // 1:
             raise InvalidOption(
                 f"retry_delay_base must be a whole number, not {base}, unless fractional_delays "
                 "is set"
@@ -111,6 +119,7 @@ class Options:
             ),
             open_timeout=self.open_timeout,
             stop_timeout=self.stop_timeout,
+            stable_after=self.stable_after,
         )
 
 

@@ -14,25 +14,23 @@ import trio
 
 from wirecore._backend import default
 from wirecore.errors import ConnectionLost
-from wirecore.protocols.engine import CloseDetails
 
-from .._message_size import size_of
 from ._handler import call
-from ._session import opcode_of
 from ._steps import first_step
 
 if TYPE_CHECKING:
+    from wirecore.protocols.engine import CloseDetails
+
     from ._runner import Runner
     from ._session import Session
-    from ._spans import Attributes, Span
     from .adapters import Message
 
 logger = logging.getLogger("wirecore.engine")
 
-_NONE: Final = object()
-
-
 _FAILED: Final = "on_message failed; the engine goes on"
+
+#: Seconds for which an adapter may hold on to a receive that was cancelled.
+_LETTING_GO: Final = 1.0
 
 #: Messages that callbacks may get in a row before other tasks have their turn.
 _IN_A_ROW: Final = 64
@@ -47,7 +45,6 @@ class Reading:
         self._turn = session.turn
         self._on_message = runner.functions.get("on_message")
         self._on_read_error = runner.functions.get("on_read_error")
-        self._spans = runner.spans
         self._receive_many = getattr(runner.adapter, "receive_many", None)
         self._waiting = runner.subscriptions.waiting
         self._workers = 0
@@ -55,7 +52,9 @@ class Reading:
         self._asked: dict[trio.lowlevel.Task, bool] = {}
         # Since when nobody waits for a message: a silence then is none of the connection's.
         self._deaf_since: float | None = trio.current_time()
-        self.details: CloseDetails | None = None
+        self._waits = False  # a worker does, for a message
+        self._waits_no_more: trio.Event | None = None
+        #: The span in which it was told that the connection has ended.
         self.cause: Any = None
         #: Set when the connection has ended.
         self.lost = trio.Event()
@@ -68,6 +67,16 @@ class Reading:
     def end(self) -> None:
         """Read no more; a message that was read already is dropped."""
         self._turn.end()
+
+    async def let_go(self) -> None:
+        """Behind :meth:`end`: wait until no worker waits for a message, and what one has is told.
+
+        It is over in this pass of trio's loop, unless an adapter doesn't heed that it is cancelled.
+        """
+        if self._waits:
+            self._waits_no_more = trio.Event()
+            with trio.move_on_after(_LETTING_GO):
+                await self._waits_no_more.wait()
 
     def silence(self, now: float) -> float:
         """For how long no message came that was waited for, in seconds."""
@@ -124,12 +133,6 @@ class Reading:
             self._spawn()
 
     async def _lead(self, worker: str) -> None:
-        if self._spans.seen:
-            await self._lead_seen(worker)
-        else:
-            await self._lead_unseen()
-
-    async def _lead_unseen(self) -> None:
         """Read and call, as long as nothing blocks, and nobody else wants the turn."""
         turn, queue = self._turn, self._session.queue
         task = trio.lowlevel.current_task()
@@ -172,7 +175,9 @@ class Reading:
         *scope*: is cancelled for who wants the turn meanwhile; then it mustn't reach a callback.
         """
         turn, session = self._turn, self._session
+        failure: Exception | None = None
         turn.interruptible(scope)
+        self._waits = True
         try:
             if self._receive_many is None:
                 session.queue.append(await self._runner.adapter.receive())
@@ -182,61 +187,20 @@ class Reading:
             self._is_lost(error, None)
             return False
         except Exception as error:  # noqa: BLE001 - told to the user
-            turn.interruptible(None)
-            await self._read_error(error)
-            return True
+            failure = error
+        finally:
+            self._has_let_go()
         turn.interruptible(None)
+        if failure is not None:
+            await self._read_error(failure)
+            return True
         session.heard = trio.current_time()
         return not scope.cancel_called
 
-    async def _lead_seen(self, worker: str) -> None:
-        """The same, with a span for each message."""
-        turn, session = self._turn, self._session
-        names = {"session_id": session.id, "worker_id": worker}
-        while not turn.is_wanted:
-            with self._spans.root("background.run", names) as span:
-                scope = trio.CancelScope()
-                message: Any = _NONE
-                turn.interruptible(scope)
-                try:
-                    with scope:
-                        message = await self._read_told(span)
-                except ConnectionLost as error:
-                    span.record(error)
-                    self._is_lost(error, span.context)
-                    if self.details is not None:
-                        code, reason = self.details.code, self.details.reason
-                        span.event("connection_closed", close_code=code, close_reason=reason)
-                    span.event("worker_exit", **names)
-                except Exception as error:  # noqa: BLE001 - told to the user
-                    turn.interruptible(None)
-                    span.record(error)
-                    with self._spans.engine("callback.on_read_error") as inner:
-                        await self._read_error(error, span.context)
-                        inner.ok()
-                else:
-                    turn.interruptible(None)
-                    if message is not _NONE:
-                        told: Attributes = {
-                            "message.opcode": opcode_of(message),
-                            "message.length": size_of(message),
-                        }
-                        with self._spans.engine("callback.on_message", told) as inner:
-                            await self._dispatch(message, span.context)
-                            inner.ok()
-                if turn.over and not self.lost.is_set():
-                    span.event("worker_exit", **names)
-                span.ok()
-            if self.lost.is_set() or not turn.is_mine():
-                return
-
-    async def _read_told(self, span: Span) -> Message:
-        try:
-            return await self._session.read()
-        except trio.Cancelled as error:
-            if self._turn.over:
-                span.record(error)
-            raise
+    def _has_let_go(self) -> None:
+        self._waits = False
+        if self._waits_no_more is not None:
+            self._waits_no_more.set()
 
     # --- what was read --------------------------------------------------------------------------
 
@@ -250,30 +214,19 @@ class Reading:
             return None
         try:
             return first_step(self._on_message, self._session, message)
-        except Exception:
-            logger.exception(_FAILED)
+        except Exception as error:  # noqa: BLE001 - told there
+            self._failed(_FAILED, error)
             return None
 
     async def _finish(self, rest: Awaitable[None]) -> None:
         try:
             await rest
-        except Exception:
-            logger.exception(_FAILED)
+        except Exception as error:  # noqa: BLE001 - told there
+            self._failed(_FAILED, error)
 
-    async def _dispatch(self, message: Message, context: Any) -> None:
-        if self._turn.over:
-            return
-        task = trio.lowlevel.current_task()
-        self._calling[task] = context
-        try:
-            rest = self._begin(message)
-            if rest is not None:
-                self._blocks()
-                await self._finish(rest)
-        finally:
-            del self._calling[task]
-            if self._asked:
-                self._act(task, context)
+    def _failed(self, told: str, error: Exception) -> None:
+        """The callback of this task raised *error*."""
+        logger.error(told, exc_info=error)
 
     async def _read_error(self, error: Exception, context: Any = None) -> None:
         task = trio.lowlevel.current_task()
@@ -284,8 +237,8 @@ class Reading:
                 await call(self._on_read_error, self._session, error)
             if self._on_read_error is None:
                 logger.warning("reading failed, and the engine reads on: %s", error)
-        except Exception:
-            logger.exception("on_read_error failed; the engine reads on")
+        except Exception as failure:  # noqa: BLE001 - told there
+            self._failed("on_read_error failed; the engine reads on", failure)
         finally:
             del self._calling[task]
             if self._asked:
@@ -297,9 +250,9 @@ class Reading:
         if leave is not None:
             self._runner.end(self._session, context, leave=leave)
 
-    def _is_lost(self, error: ConnectionLost, context: Any) -> None:
-        if not self._turn.over:
-            self.details = self._session.note_loss(error)
-            self.cause = context
-            self.end()
-            self.lost.set()
+    def _is_lost(self, error: ConnectionLost, context: Any) -> CloseDetails:
+        details = self._session.note_loss(error)
+        self.cause = context
+        self.end()
+        self.lost.set()
+        return details

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
 from wirecore._backend import default
 from wirecore.errors import InvalidState
-from wirecore.protocols.engine import AlreadyStarted, Ended, EngineStartError, State
+from wirecore.protocols.engine import AlreadyStarted, EngineStartError, State
 
 from .._errors import NotConnected
-from ._attempt import attempt, close_adapter, give_up
+from ._attempt import attempt
+from ._closing import INTERRUPTED, drop, give_up, shut_down
 from ._handler import CloseMessage, call
 from ._keeping import Keeping
 from ._reading import Reading
+from ._reading_seen import SeenReading
+from ._reconnecting import reconnect
 
 if TYPE_CHECKING:
     from ._options import Options
     from ._session import Session
-    from ._spans import Span, Spans
+    from ._spans import Spans
     from ._subscriptions import Subscriptions
     from .adapters import Adapter
 
 logger = logging.getLogger("wirecore.engine")
 
 T = TypeVar("T")
-
-_CLOSING: Final = frozenset({State.CLOSED, State.CLOSING, State.DISCONNECTING, State.CLOSE_FAILED})
-_RESTARTING: Final = frozenset({State.RESTARTING, State.RESTART_FAILED, State.WAITING})
 
 
 class Runner:
@@ -125,12 +125,18 @@ class Runner:
             self.machine.restart(session.number, trio.current_time())
         self._changed(before)
 
-    def _note_loss(self) -> None:
-        """The connection may have ended already, and the run not have heard of it."""
-        reading = self._reading
-        if self.state is State.OPEN and reading is not None and reading.details is not None:
-            self._cause = reading.cause
-            self.machine.lost(reading.details, trio.current_time())
+    def _note_loss(self, *, late: bool = False) -> None:
+        """The connection may have ended already, and the run not have heard of it.
+
+        *late*: also where this end was about to close it, and on_close wasn't called yet.
+        """
+        reading, session = self._reading, self.session
+        if reading is None or session is None or session.details is None:
+            return
+        if self.state is State.OPEN or (late and self.state is State.CLOSING):
+            # Who has read by hand was told of it: then who asks for the end is its cause.
+            self._cause = reading.cause or self._cause or self.spans.current()
+            self.machine.lost(session.details, trio.current_time())
             if self._activity is not None:
                 self._activity.cancel()
 
@@ -161,7 +167,7 @@ class Runner:
         self.ended = trio.Event()
         session: Session | None = None
         try:
-            session = await self._bounded(self._attempt)
+            session = await self.bounded(self.attempt)
         except Exception as error:  # noqa: BLE001 - told below
             machine.failed(error, trio.current_time())
         except BaseException as error:
@@ -183,8 +189,9 @@ class Runner:
                     await self._read(session)
                 elif self._cause is None and self.spans.seen:
                     self._cause = self._told_in_on_open(session)
-                parent = await self._shut_down(session)
-                session = await self._reconnect(parent)
+                cause, self._cause = self._cause, None
+                parent = await shut_down(self, session, cause)
+                session = await reconnect(self, parent)
         finally:
             await self.abandon()  # nothing is left of it, unless this was cancelled
 
@@ -194,7 +201,7 @@ class Runner:
         try:
             if self.session is not None and not self.session.is_over:
                 self.session.end()
-                await self._drop()
+                await drop(self)
         finally:
             self.ended.set()
 
@@ -206,7 +213,7 @@ class Runner:
             span.ok()
             return span.context
 
-    async def _bounded(self, function: Callable[[], Awaitable[T]]) -> T | None:
+    async def bounded(self, function: Callable[[], Awaitable[T]]) -> T | None:
         """What *function* gives; None where its time was over, or something else was asked."""
         found: T | None = None
         machine = self.machine
@@ -220,7 +227,8 @@ class Runner:
             machine.expire(now)
         return found
 
-    async def _attempt(self) -> Session | None:
+    async def attempt(self) -> Session | None:
+        """One attempt; None where it was stopped meanwhile. Raises what stood in the way."""
         restarting = self.state is State.RESTARTING
         self._reading = None
         session = await attempt(self, restarting=restarting)
@@ -228,11 +236,12 @@ class Runner:
             self.machine.opened(trio.current_time())
             return session
         session.end()  # the engine was stopped, when on_open was just done
-        await give_up(self, "websocket client has been interrupted")
+        await give_up(self, INTERRUPTED)
         return None
 
     async def _read(self, session: Session) -> None:
-        reading = self._reading = Reading(self, session)
+        kind = SeenReading if self.spans.seen else Reading
+        reading = self._reading = kind(self, session)
         keeping = Keeping(session, reading, self.options, self.subscriptions)
         reading.start()
         self.start_soon(keeping.run)
@@ -243,106 +252,12 @@ class Runner:
             self._activity = None
             reading.end()
             keeping.end()
-        self._note_loss()
-
-    # --- closing --------------------------------------------------------------------------------
-
-    async def _shut_down(self, session: Session) -> Any:
-        """From on_close to the closed connection; what a restart's span is below."""
-        is_lost = self.state is State.CLOSED
-        told = {
-            "has_close_message": is_lost,
-            "skip_close_connection": is_lost,
-            "auto_reconnect": self.options.auto_reconnect,
-        }
-        parent, self._cause = self._cause, None
-        with self.spans.engine("background.shutdown", told, parent=parent) as span:
-            is_up = not is_lost
-            message = CloseMessage()
-            try:
-                while self.state in _CLOSING:
-                    if self.state is State.DISCONNECTING:
-                        is_up = False
-                        await self._disconnect(message, span)
-                    elif self.state is State.CLOSE_FAILED:
-                        await self._call("on_close_error", self.machine.error)
-                    else:
-                        given = await self._call("on_close", session, self.machine.details)
-                        message = given if isinstance(given, CloseMessage) else message
-            finally:
-                session.end()
-                if is_up:
-                    await self._drop()
-            if self.idle:
-                self._tell_exit(span)
-            span.ok()
-            return span.context
-
-    async def _disconnect(self, message: CloseMessage, span: Span) -> None:
-        code, reason = int(message.code), message.reason
-        span.event("connection_closed", close_code=code, close_reason=reason)
-        try:
-            closed = await self._bounded(lambda: close_adapter(self, code, reason))
-        except Exception as error:  # noqa: BLE001 - told to the user
-            span.record(error)
-            self.machine.failed(error, trio.current_time())
-        else:
-            if closed:
-                self.machine.disconnected(trio.current_time())
-
-    async def _drop(self) -> None:
-        """Have no connection any more, without waiting for anybody."""
-        # Shielded, so that this scope is the one that ends it, also where others are cancelled.
-        with trio.CancelScope(shield=True) as scope:
-            scope.cancel()
-            try:
-                await close_adapter(self, 1001, "Going away")
-            except Exception as error:  # noqa: BLE001 - it is gone, which is what matters
-                logger.debug("dropping a connection failed: %s", error)
-
-    # --- connecting again -----------------------------------------------------------------------
-
-    async def _reconnect(self, parent: Any) -> Session | None:
-        """Attempts until one succeeds, or the engine ends."""
-        if self.idle:
-            return None
-        session: Session | None = None
-        with self.spans.engine("background.restart", parent=parent) as span:
-            while self.state in _RESTARTING:
-                if self.state is State.WAITING:
-                    await self._bounded(trio.sleep_forever)
-                elif self.state is State.RESTART_FAILED:
-                    await self._restart_failed(span)
-                else:
-                    session = await self._try_again()
-            if self.idle:
-                self._tell_exit(span)
-            span.ok()
-        return session
-
-    def _tell_exit(self, span: Span) -> None:
-        if self.options.auto_reconnect and self.machine.leaving:
-            span.record(Ended())
-        span.event("exit")
-
-    async def _try_again(self) -> Session | None:
-        try:
-            return await self._bounded(self._attempt)
-        except Exception as error:  # noqa: BLE001 - told to the user
-            self.machine.failed(error, trio.current_time())
-            return None
-
-    async def _restart_failed(self, span: Span) -> None:
-        cause = self.machine.error
-        assert cause is not None
-        error = EngineStartError(cause)
-        error.__cause__ = cause
-        span.record(error)
-        await self._call("on_restart_error", error, self.machine.attempt, self.leave)
+        await reading.let_go()
+        self._note_loss(late=True)
 
     # --- callbacks ------------------------------------------------------------------------------
 
-    async def _call(self, name: str, *arguments: object) -> Any:
+    async def call(self, name: str, *arguments: object) -> Any:
         """What the callback gives, once it is done, which the lifecycle is told.
 
         It runs in a task of its own, and goes on where it isn't waited for any more.
@@ -358,7 +273,7 @@ class Runner:
                 try:
                     result.append(_checked(name, await call(function, *arguments)))
                 except Exception as error:
-                    span.record(error)
+                    span.failed(error)
                     logger.exception("%s failed; the engine goes on", name)
                 else:
                     span.ok()
@@ -372,7 +287,7 @@ class Runner:
             done.set()
         else:
             self.start_soon(run)
-        await self._bounded(done.wait)
+        await self.bounded(done.wait)
         if done.is_set():
             self.machine.called(trio.current_time())
         return result[0] if result else None

@@ -14,6 +14,7 @@ from wirecore.errors import ConnectionClosed, ConnectionLost, InvalidState
 from wirecore.protocols.engine import CloseDetails
 
 from .._message_size import size_of
+from ._messages import require_message
 from ._turn import Turn
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Session:
         self.queue: deque[Message] = deque()
         #: When the last message came.
         self.heard = trio.current_time()
-        self._details: CloseDetails | None = None
+        #: How it has ended, as far as it was told so; None where it hasn't.
+        self.details: CloseDetails | None = None
         self.run = runner.run_number
         self.id = session_id
         self.number = number
@@ -78,8 +80,10 @@ class Session:
     async def send(self, message: Message) -> None:
         """Send a message: text for ``str``. At any time, from any number of tasks.
 
-        Raises ConnectionClosed and NotConnected where the connection has ended.
+        Raises ConnectionClosed and NotConnected where the connection has ended; TypeError for what
+        is no message, UnicodeEncodeError for text with lone surrogates.
         """
+        require_message(message)
         size = size_of(message)
         with self._spans.adapter(
             "write",
@@ -116,12 +120,12 @@ class Session:
 
     def note_loss(self, error: ConnectionLost) -> CloseDetails:
         """The connection has ended with *error*: how, of which the first word counts."""
-        if self._details is None:
+        if self.details is None:
             if isinstance(error, ConnectionClosed):
-                self._details = CloseDetails(error.code, error.reason)
+                self.details = CloseDetails(error.code, error.reason)
             else:
-                self._details = CloseDetails(CloseCode.ABNORMAL, str(error))
-        return self._details
+                self.details = CloseDetails(CloseCode.ABNORMAL, str(error))
+        return self.details
 
     async def read(self) -> Message:
         """The engine's :meth:`receive`."""

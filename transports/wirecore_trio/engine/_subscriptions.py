@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wirecore.errors import CallTimeout, ConnectionLost, kind_of
+from wirecore.errors import CallTimeout, ConnectionLost
 
-from .._errors import NotConnected
+from .._errors import CallLost
+from ._messages import answer_of, made_message
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -46,10 +47,13 @@ class Subscription:
         self._owner.remove(self)
 
     async def _ask(self, session: Session) -> None:
-        """Send it, and wait for the acknowledgement. Raises CallTimeout, and as ``send``."""
+        """Send it, and wait for the acknowledgement.
+
+        Raises CallTimeout, CallLost, what its function raises, and as ``send``.
+        """
         self._acknowledged = trio.Event()
         self._session = session
-        message = self._message() if callable(self._message) else self._message
+        message = made_message(self._message)
         if self._acknowledges is None:
             await session.send(message)
             self._acknowledged.set()
@@ -60,8 +64,9 @@ class Subscription:
                 await session.send(message)
                 await _first(self._acknowledged, session.lost)
                 if not self.acknowledged:
-                    raise NotConnected(
-                        "the connection ended before a subscription was acknowledged"
+                    raise CallLost(
+                        "the connection ended before a subscription was acknowledged",
+                        execution="maybe_executed",
                     )
                 return
         finally:
@@ -71,7 +76,7 @@ class Subscription:
     def _offer(self, message: Message) -> bool:
         assert self._acknowledges is not None
         try:
-            return bool(self._acknowledges(message))
+            return bool(answer_of(self._acknowledges, message))
         except Exception:
             logger.exception("a subscription's acknowledges failed, and it isn't acknowledged")
             return False
@@ -133,11 +138,3 @@ async def _first(*events: trio.Event) -> None:
     async with trio.open_nursery() as nursery:
         for event in events:
             nursery.start_soon(wait, event)
-
-
-def checked_message(message: object) -> None:
-    """Raise TypeError unless it can be sent."""
-    if not callable(message) and not isinstance(message, str | bytes):
-        raise TypeError(
-            f"a subscription is str, bytes or a function that gives it, not {kind_of(message)}"
-        )

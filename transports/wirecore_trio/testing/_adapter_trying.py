@@ -23,6 +23,9 @@ DOWN: Final = "failed because no connection is already up"
 #: What nobody waits for long enough to matter.
 MOMENT: Final = 0.05
 
+#: Seconds within which that happens for which nobody need be waited for.
+AT_ONCE: Final = 2.0
+
 
 class Trying(ABC):
     """An adapter, and how a story of it is run."""

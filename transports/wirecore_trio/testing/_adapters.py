@@ -5,11 +5,12 @@ from __future__ import annotations
 import trio
 
 from .._errors import ConnectionClosed
+from ._adapter_closures import Closures
 from ._adapter_dialling import Dialling
 from ._adapter_messages import Messages
 
 
-class AdapterConformance(Dialling, Messages):
+class AdapterConformance(Dialling, Messages, Closures):
     """Tests that every :class:`wirecore_trio.engine.adapters.Adapter` passes.
 
     Derive from it where pytest looks, and give it the adapter::

@@ -7,9 +7,10 @@ from weakref import WeakSet
 
 import trio
 
-from wirecore import errors
+from wirecore.session.limits import check_above, check_at_least
 
-from .._arguments import require_int, require_seconds, require_type
+from .._arguments import require_int, require_number, require_type
+from ._bounds import require_chance, require_count, require_delay
 from ._fault_kinds import BlackHole, Corrupt, Cut, Delay, Duplicate, Fault, Pieces, Rate
 from ._streams import CAPACITY, Connection, MemoryStream, Way
 
@@ -27,21 +28,19 @@ class _Switches:
 
         Raises InvalidOption for less than 0, as all of these do for what makes no sense.
         """
-        for name, value in (("seconds", seconds), ("jitter", jitter)):
-            require_seconds(name, value, optional=False)
-            _at_least(name, value, 0)
+        require_delay("seconds", seconds)
+        require_delay("jitter", jitter)
         return Delay(self._affected(), self._injector._next_seed(), seconds, jitter)
 
     def limit_rate(self, bytes_per_second: float) -> Fault:
         """No more than that arrives."""
-        require_seconds("bytes_per_second", bytes_per_second, optional=False)
-        if bytes_per_second <= 0:
-            raise errors.InvalidOption(f"bytes_per_second is above 0, not {bytes_per_second:g}")
+        require_number("bytes_per_second", bytes_per_second)
+        check_above("bytes_per_second", bytes_per_second, 0)
         return Rate(self._affected(), self._injector._next_seed(), bytes_per_second)
 
     def cut_pieces(self, size: int = 1) -> Fault:
         """Nobody reads more than *size* bytes at once."""
-        _count("size", size)
+        require_count("size", size)
         return Pieces(self._affected(), self._injector._next_seed(), size)
 
     def black_hole(self) -> Fault:
@@ -54,16 +53,14 @@ class _Switches:
 
     def duplicate(self, *, chance: float = 1.0, times: int | None = None) -> Fault:
         """What is sent in one go comes twice, with a *chance* of 0 to 1, *times* times at most."""
-        require_seconds("chance", chance, optional=False)
-        if not 0 <= chance <= 1:
-            raise errors.InvalidOption(f"chance is 0 to 1, not {chance:g}")
-        _times(times)
+        require_chance("chance", chance)
+        require_count("times", times, optional=True)
         return Duplicate(self._affected(), self._injector._next_seed(), chance, times)
 
     def corrupt(self, *, every: int = 100, times: int | None = None) -> Fault:
         """A bit is turned round, *every* so many bytes on average, so many *times* at most."""
-        _count("every", every)
-        _times(times)
+        require_count("every", every)
+        require_count("times", times, optional=True)
         return Corrupt(self._affected(), self._injector._next_seed(), every, times)
 
     def cut(self, *, after: int = 0, reset: bool = False, times: int | None = None) -> Fault:
@@ -84,8 +81,8 @@ class _Switches:
 
     def _cut(self, after: int, times: int | None, how: str) -> Fault:
         require_int("after", after)
-        _at_least("after", after, 0)
-        _times(times)
+        check_at_least("after", after, 0)
+        require_count("times", times, optional=True)
         seed = self._injector._next_seed()
         return Cut(self._affected(), seed, after, times, how=how)
 
@@ -214,6 +211,7 @@ class FaultInjector(_Switches):
 
     def connect(self, target: object = "memory", *, capacity: int = CAPACITY) -> Connection:
         """A further connection in memory. *capacity*: bytes each way before a sender waits."""
+        require_count("capacity", capacity)
         self._connections += 1
         return Connection(
             self._connections, (self.to_server, self.to_client), target=target, capacity=capacity
@@ -252,18 +250,3 @@ async def _carry(source: trio.abc.Stream, target: trio.abc.Stream) -> None:
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         await trio.aclose_forcefully(source)
         await trio.aclose_forcefully(target)
-
-
-def _at_least(name: str, value: float, least: int) -> None:
-    if value < least:
-        raise errors.InvalidOption(f"{name} is at least {least}, not {value:g}")
-
-
-def _count(name: str, value: int) -> None:
-    require_int(name, value)
-    _at_least(name, value, 1)
-
-
-def _times(times: int | None) -> None:
-    if times is not None:
-        _count("times", times)

@@ -15,8 +15,11 @@ from typing import Final, Self
 import trio
 
 from wirecore.constants import CloseCode, Opcode
+from wirecore.errors import InvalidOption
 
+from .._arguments import require_type
 from .._tasks import HiddenNursery
+from ._bounds import require_between, require_count
 from ._frames import Frame, read_frames
 from ._streams import MemoryStream
 
@@ -45,6 +48,9 @@ class Framed:
     """What a :class:`ScriptedPeer` is once its upgrade is through."""
 
     def __init__(self, stream: trio.abc.Stream, *, client: bool = False, number: int = 1) -> None:
+        require_type("stream", stream, trio.abc.Stream)
+        require_type("client", client, bool)
+        require_count("number", number)
         self.stream = stream
         self.number = number
         self.answers_pings = True
@@ -110,7 +116,8 @@ class Framed:
     ) -> None:
         """Send any frame, also one that breaks the rules: see :class:`Frame`.
 
-        *masked*: as this end must, unless it is given.
+        *masked*: as this end must, unless it is given. Raises as :class:`Frame`, and nothing was
+        sent.
         """
         frame = Frame(opcode, payload, fin, rsv, self._client if masked is None else masked, length)
         self._closing_sent |= opcode == Opcode.CLOSE
@@ -119,6 +126,7 @@ class Framed:
 
     async def send_raw(self, data: bytes) -> None:
         """Send *data* as it is: before the upgrade, or between frames."""
+        require_type("data", data, bytes, hint="encode it")
         self._note(True, "raw", data)
         await self._send(data)
 
@@ -148,7 +156,15 @@ class Framed:
         """Send a close frame, with *code* None an empty one, unless one was sent before.
 
         With *wait*: wait for the other end's, or the end, some seconds; then end the stream.
+
+        Raises InvalidOption for a code that two bytes don't hold, and a reason without a code;
+        TypeError for other types.
         """
+        require_type("reason", reason, str)
+        if code is not None:
+            require_between("code", code, 0, 65_535)
+        elif reason:
+            raise InvalidOption("a close frame without a code has no reason")
         if not self._closing_sent:
             payload = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
             await self.send_frame(Opcode.CLOSE, payload)

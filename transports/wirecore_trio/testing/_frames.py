@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from wirecore.constants import Opcode
 
+from .._arguments import require_type
+from ._bounds import require_between
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame as it came, or is to be sent. *opcode*: 0 to 15; *rsv*: the reserved bits, 0 to 7.
 
-    *length*: what the head says in place of the payload's length.
+    *length*: what the head says in place of the payload's length, 0 to 2**64 - 1.
+
+    Raises InvalidOption for a figure out of its bounds, TypeError for other types.
     """
 
     opcode: int
@@ -22,9 +27,18 @@ class Frame:
     masked: bool = False
     length: int | None = None
 
+    def __post_init__(self) -> None:
+        require_between("opcode", self.opcode, 0, 15)
+        require_between("rsv", self.rsv, 0, 7)
+        if self.length is not None:
+            require_between("length", self.length, 0, (1 << 64) - 1)
+        require_type("payload", self.payload, bytes, hint="encode it")
+        require_type("fin", self.fin, bool)
+        require_type("masked", self.masked, bool)
+
     def encode(self, mask: bytes) -> bytes:
         """It as bytes. *mask*: 4 bytes, used where it is masked."""
-        first = (0x80 if self.fin else 0) | (self.rsv & 7) << 4 | (self.opcode & 15)
+        first = (0x80 if self.fin else 0) | self.rsv << 4 | self.opcode
         length = len(self.payload) if self.length is None else self.length
         bit = 0x80 if self.masked else 0
         if length < 126:

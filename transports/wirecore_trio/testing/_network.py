@@ -13,12 +13,13 @@ import trio.testing
 
 from wirecore import errors
 
-from .._arguments import require_int, require_type
+from .._arguments import require_type
 from .._dial import parse_url
-from .._errors import require_trio
+from .._errors import require_trio, unwrapped
 from .._network import NETWORK, StreamListener
 from .._network import Network as AnyNetwork
 from .._tasks import HiddenNursery
+from ._bounds import require_count, require_port
 from ._faults import FaultInjector
 from ._peer import ScriptedPeer
 from ._server import Script, ScriptedServer
@@ -58,9 +59,7 @@ class Network:
         self, *, faults: FaultInjector | None = None, seed: int = 0, capacity: int = CAPACITY
     ) -> None:
         require_type("faults", faults, FaultInjector, optional=True)
-        require_int("capacity", capacity)
-        if capacity < 1:
-            raise errors.InvalidOption(f"capacity is at least 1, not {capacity}")
+        require_count("capacity", capacity)
         #: What goes wrong: nothing, until it is told to.
         self.faults = faults or FaultInjector(seed)
         #: All connections so far, in the order in which they were made.
@@ -89,13 +88,15 @@ class Network:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool:
+        was_cancelled = self.nursery.cancel_scope.cancel_called  # by the body, as with any nursery
         try:
             if error is None:
                 # What has arrived may be what a script is to fail for.
                 await self._settle()
         finally:
             await self._leave(error)
+        return was_cancelled and error is not None and isinstance(unwrapped(error), trio.Cancelled)
 
     async def _settle(self) -> None:
         with trio.move_on_after(_PATIENCE):
@@ -151,7 +152,10 @@ class Network:
     # --- what dials and listens in the run ------------------------------------------------------
 
     async def dial(self, host: str, port: int, unix_path: str | None = None) -> MemoryStream:
-        """Connect to who listens there: a stream of bytes. Raises OSError."""
+        """Connect to who listens there: a stream of bytes.
+
+        Raises OSError; InvalidOption for no port, TypeError for other types.
+        """
         place = _place(host, port, unix_path)
         shown = unix_path or f"{host} port {port}"
         await trio.lowlevel.checkpoint()
@@ -191,7 +195,7 @@ class Network:
 
     def listen(self, host: str | None, port: int, unix_path: str | None = None) -> StreamListener:
         """Listen there. Raises OSError where somebody listens already."""
-        if unix_path is None and port == 0:
+        if unix_path is None and port == 0 and type(port) is int:
             ports = {place[1] for place in self._places if isinstance(place, tuple)}
             port = next(each for each in range(_FIRST_PORT, 65536) if each not in ports)
         place = _place(host, port, unix_path)
@@ -249,8 +253,11 @@ class _MemoryListener:
 
 
 def _place(host: str | None, port: int, unix_path: str | None) -> _Place:
+    require_type("unix_path", unix_path, str, optional=True)
     if unix_path is not None:
         return unix_path
+    require_type("host", host, str, optional=True)
+    require_port(port)
     if host is None or host in _EVERYWHERE:
         return None, port
     name = host.lower().rstrip(".")

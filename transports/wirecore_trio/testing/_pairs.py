@@ -16,6 +16,7 @@ from .._arguments import require_type
 from .._errors import alone
 from ._faults import FaultInjector
 from ._network import Network
+from ._server import ScriptedServer
 
 if TYPE_CHECKING:
     from wirecore_trio import engine, pool, rest, websocket, webwire, wsrpc
@@ -134,6 +135,7 @@ def wsrpc_pair(
     """
     from .. import wsrpc
 
+    require_type("server", server, wsrpc.Server)
     connect = partial(wsrpc.connect, f"{HOST}:443", credentials, **keywords)
     return Pair(network, _serving(server, 443), connect, lambda: bool(server.connected_keys))
 
@@ -148,6 +150,7 @@ def webwire_pair(
     """``async with webwire_pair(server) as client``."""
     from .. import webwire
 
+    require_type("server", server, webwire.Server)
     connect = partial(webwire.connect, f"ws://{HOST}/", options, **keywords)
     return Pair(network, _serving(server, 80), connect, lambda: bool(server.connections))
 
@@ -163,6 +166,7 @@ def rest_pair(
     """``async with rest_pair(server, app) as client``; *app*: what the client serves."""
     from .. import rest
 
+    require_type("server", server, rest.Server)
     connect = partial(rest.connect, f"ws://{HOST}/", app, options, **keywords)
     return Pair(network, _serving(server, 80), connect, lambda: bool(server.connections))
 
@@ -179,6 +183,11 @@ def pool_pair(
 
     *path*: one that the server has bound. *keywords*: what ``provider.serve`` takes besides.
     """
+    from .. import pool
+
+    require_type("server", server, pool.PoolServer)
+    require_type("provider", provider, pool.Provider)
+    require_type("path", path, str)
     if not keywords.setdefault("wait", True):
         raise errors.InvalidOption("a pair is connected when it is entered: leave out wait=")
     connect = partial(provider.serve, f"ws://{HOST}{path}", **keywords)
@@ -198,6 +207,8 @@ def engine_pair(
     *scripts*: see :class:`ScriptedServer`. *keywords*: what the engine takes besides.
     """
     from ..engine import Engine
+
+    ScriptedServer(*scripts)  # what is none of these is told here already
 
     async def start(network: Network) -> None:
         network.scripted(f"ws://{HOST}/", *scripts)

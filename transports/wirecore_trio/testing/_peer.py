@@ -15,6 +15,7 @@ from wirecore.constants import CloseCode, Opcode
 from wirecore.websocket import ClientHandshake, Request, Response, ServerHandshake
 from wirecore.websocket.http import UserFields, check_fields
 
+from .._arguments import require_int, require_type
 from .._errors import ConnectionClosed
 from ._framed import Framed
 from ._frames import Frame
@@ -52,8 +53,10 @@ class ScriptedPeer(Framed):
     async def refuse(self, error: OSError | None = None) -> None:
         """Have the dial itself fail, with *error*: as if nobody listened, if it isn't given.
 
-        Over memory, and before anything else. Raises InvalidState otherwise.
+        Over memory, and before anything else. Raises InvalidState otherwise, TypeError for an
+        error that is no OSError.
         """
+        require_type("error", error, OSError, optional=True)
         if self._decided.is_set() or not isinstance(self.stream, MemoryStream):
             raise errors.InvalidState("the connection is made already: it can't be refused")
         text = "the scripted server refused the connection"
@@ -78,6 +81,8 @@ class ScriptedPeer(Framed):
 
         *key*: what Sec-WebSocket-Accept says; by default what it should. Returns the request.
         """
+        require_type("subprotocol", subprotocol, str, optional=True)
+        require_type("key", key, str, optional=True)
         request = await self.read_request()
         if key is None:
             wanted = request.header(b"sec-websocket-key") or b""
@@ -128,16 +133,21 @@ class ScriptedPeer(Framed):
     # --- sending --------------------------------------------------------------------------------
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message: text for ``str``."""
+        """Send a message: text for ``str``. Raises TypeError for what is none."""
         opcode, payload = _data(message)
         await self.send_frame(opcode, payload)
 
     async def send_fragments(self, *fragments: str | bytes) -> None:
-        """Send one message in so many frames; the first one says whether it is text."""
-        opcode, _ = _data(fragments[0])
-        for index, fragment in enumerate(fragments):
-            last = index == len(fragments) - 1
-            await self.send_frame(opcode, _data(fragment)[1], fin=last)
+        """Send one message in so many frames; the first one says whether it is text.
+
+        Raises InvalidOption where there is none, TypeError for what is no part of a message.
+        """
+        if not fragments:
+            raise errors.InvalidOption("a message has one fragment at least")
+        parts = [_data(fragment) for fragment in fragments]
+        opcode = parts[0][0]
+        for index, (_, payload) in enumerate(parts):
+            await self.send_frame(opcode, payload, fin=index == len(parts) - 1)
             opcode = Opcode.CONTINUATION
 
     # --- receiving ------------------------------------------------------------------------------
@@ -165,6 +175,7 @@ class ScriptedPeer(Framed):
 
     async def expect(self, message: str | bytes) -> None:
         """The next message is this one. Raises AssertionError."""
+        require_type("message", message, (str, bytes))
         try:
             found = await self.receive()
         except ConnectionClosed as error:
@@ -178,6 +189,7 @@ class ScriptedPeer(Framed):
 
     async def expect_pong(self, payload: bytes | None = None) -> bytes:
         """The next frame is a pong; its payload, which is *payload*. Raises AssertionError."""
+        require_type("payload", payload, bytes, optional=True)
         found = (await self._expect(Opcode.PONG)).payload
         if payload is not None and found != payload:
             raise AssertionError(f"a pong of {payload!r} was expected, not of {found!r}")
@@ -185,6 +197,9 @@ class ScriptedPeer(Framed):
 
     async def expect_close(self, code: int | None = None, reason: str | None = None) -> Frame:
         """The next frame is a close frame, with *code* and *reason*. Raises AssertionError."""
+        if code is not None:
+            require_int("code", code)
+        require_type("reason", reason, str, optional=True)
         frame = await self._expect(Opcode.CLOSE)
         for name, wanted, found in (
             ("code", code, frame.close_code),
@@ -209,6 +224,7 @@ class ScriptedPeer(Framed):
 
 
 def _data(message: str | bytes) -> tuple[Opcode, bytes]:
+    require_type("message", message, (str, bytes, bytearray, memoryview))
     if isinstance(message, str):
         return Opcode.TEXT, message.encode()
     return Opcode.BINARY, bytes(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, TypeVar
@@ -11,8 +12,9 @@ import trio
 import trio.testing
 
 from wirecore.errors import kind_of
+from wirecore.session.limits import check_above
 
-from .._arguments import require_type
+from .._arguments import require_async, require_int, require_seconds, require_type
 from .._clock import current_clock
 from .._link import SocketLink
 from .._pump import Pump
@@ -44,10 +46,18 @@ def run(
     *seed*: decides which of several tasks runs first; by default the network's, or else trio does.
     *patience*: seconds of that time that it may take.
 
-    Raises what the story raises, trio.TooSlowError, and :class:`LeftOver` where it leaves a task, a
-    timer or a socket of wirecore's.
+    Raises InvalidOption and TypeError for arguments that make no sense, what the story raises,
+    trio.TooSlowError, and :class:`LeftOver` where it leaves a task, a timer or a socket of
+    wirecore's in this run. What was there before, what other threads have open, and tasks of
+    others' are none of it.
     """
+    require_async("story", story)
     require_type("network", network, Network, optional=True)
+    require_type("clock", clock, trio.abc.Clock, optional=True)
+    require_seconds("patience", patience, optional=False)
+    check_above("patience", patience, 0)
+    if seed is not None:
+        require_int("seed", seed)
     if seed is None and network is not None:
         seed = network.faults.seed
     with nullcontext() if seed is None else _scheduled(seed):
@@ -83,7 +93,7 @@ async def _checked(
     story: Callable[[], Awaitable[T]], network: Network | None, patience: float
 ) -> T:
     before = system_tasks()
-    sockets = {id(link) for link in _open_sockets()}
+    sockets = _open_sockets()
     with trio.fail_after(patience):
         if network is None:
             result = await _of(story)
@@ -93,7 +103,7 @@ async def _checked(
     await trio.testing.wait_all_tasks_blocked()
     left = [f"the task {task.name!r}" for task in system_tasks() - before]
     left += [f"a timer of {pump!r}" for pump in pump_timers()]
-    left += [f"{link.socket!r}" for link in _open_sockets() if id(link) not in sockets]
+    left += [f"{link.socket!r}" for link in _open_sockets() if not _is_in(link, sockets)]
     if left:
         raise LeftOver(f"not closed at the end of the test: {', '.join(sorted(left))}")
     return result
@@ -107,15 +117,25 @@ async def _of(story: Callable[[], Awaitable[T]]) -> T:
 
 
 def system_tasks() -> set[trio.lowlevel.Task]:
-    """The system tasks of this run, without those that belong to the run."""
+    """wirecore's system tasks in this run, without those that belong to the run.
+
+    Others are none of ours: of the user's, or of a thread that calls into the run.
+    """
     root = trio.lowlevel.current_root_task()
     assert root is not None
     return {
         task
         for nursery in root.child_nurseries
         for task in nursery.child_tasks
-        if task.name not in _KEPT
+        if task.name not in _KEPT and _is_ours(task)
     }
+
+
+def _is_ours(task: trio.lowlevel.Task) -> bool:
+    """Whether what *task* runs stands in one of wirecore's packages."""
+    frame = getattr(task.coro, "cr_frame", None)
+    module = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return str(module).partition(".")[0].startswith("wirecore")
 
 
 def pump_timers() -> list[Pump]:
@@ -125,5 +145,12 @@ def pump_timers() -> list[Pump]:
 
 
 def _open_sockets() -> list[SocketLink]:
+    """The sockets that this thread's runs have opened, and not closed."""
     found = (each for each in gc.get_objects() if type(each) is SocketLink)
-    return [link for link in found if link.socket.fileno() >= 0]
+    thread = threading.get_ident()
+    return [link for link in found if link.thread == thread and link.socket.fileno() >= 0]
+
+
+def _is_in(link: SocketLink, links: list[SocketLink]) -> bool:
+    # By itself, and not by its id, which a later one may have where it is gone.
+    return any(each is link for each in links)

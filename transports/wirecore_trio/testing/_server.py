@@ -11,9 +11,10 @@ import trio
 
 from wirecore import errors
 
-from .._arguments import require_async
-from .._errors import ConnectionClosed, unwrapped
+from .._arguments import require_async, require_type
+from .._errors import ConnectionClosed
 from .._tasks import HiddenNursery
+from ._bounds import require_count, require_port
 from ._peer import ScriptedPeer
 from ._streams import Connection
 
@@ -59,13 +60,22 @@ class ScriptedServer:
         return f"<ScriptedServer at {self.url or 'no address'}, {len(self.peers)} attempts>"
 
     async def peer(self, number: int = 1) -> ScriptedPeer:
-        """The peer of the attempt with this *number*, from 1. Waits for it."""
+        """The peer of the attempt with this *number*, from 1. Waits for it.
+
+        Raises InvalidOption for a number below 1, TypeError for what is none.
+        """
+        require_count("number", number)
         while len(self.peers) < number:
             await self._changed.park()
         return self.peers[number - 1]
 
     def listening(self, host: str = "127.0.0.1", port: int = 0) -> Listening:
-        """Open it for clients of any kind, over TCP: ``async with server.listening() as url``."""
+        """Open it for clients of any kind, over TCP: ``async with server.listening() as url``.
+
+        Raises InvalidOption for no port, TypeError for other types; entering raises OSError.
+        """
+        require_type("host", host, str)
+        require_port(port)
         return Listening(self, host, port)
 
     # --- attempts -------------------------------------------------------------------------------
@@ -94,10 +104,15 @@ class ScriptedServer:
             async with peer:
                 await script(peer)
                 peer.finished = True
-        except BaseException as caught:
-            if not isinstance(unwrapped(caught), _LEFT):
+        except _LEFT as left:
+            logger.debug("the other end of %r has left: %r", peer, left)
+        except BaseExceptionGroup as group:  # of a nursery of the script's
+            rest = group.split(_LEFT)[1]
+            if rest is group:
                 raise
-            logger.debug("the other end of %r has left: %r", peer, caught)
+            logger.debug("the other end of %r has left: %r", peer, group)
+            if rest is not None:
+                raise rest from None
 
 
 class Listening:

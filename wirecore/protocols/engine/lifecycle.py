@@ -71,7 +71,7 @@ class Next(Enum):
 
     #: OPEN, or CLOSING where it leaves: exit was called in on_open.
     READ = auto()
-    #: RESTARTING, or IDLE where it leaves.
+    #: RESTARTING, or WAITING after a connection that was open too short, or IDLE where it leaves.
     RECONNECT = auto()
     #: WAITING, or IDLE where it leaves.
     RETRY = auto()
@@ -91,6 +91,8 @@ TABLE: Final[Mapping[tuple[State, Input], State | Next]] = {
     (State.OPEN, Input.RESTART): State.CLOSING,
     (State.CLOSED, Input.CALLED): Next.RECONNECT,
     (State.CLOSED, Input.STOP_TIMEOUT): State.IDLE,
+    # Before on_close is called: it had ended already, as this end was told to close.
+    (State.CLOSING, Input.LOST): State.CLOSED,
     (State.CLOSING, Input.CALLED): State.DISCONNECTING,
     (State.CLOSING, Input.STOP_TIMEOUT): State.IDLE,
     (State.DISCONNECTING, Input.DISCONNECTED): Next.RECONNECT,
@@ -109,8 +111,8 @@ TABLE: Final[Mapping[tuple[State, Input], State | Next]] = {
     (State.WAITING, Input.EXIT): State.IDLE,
 }
 
+#: What each is where the engine doesn't leave, and where it does.
 _CHOICES: Final[Mapping[Next, tuple[State, State]]] = {
-    # Not leaving, leaving.
     Next.READ: (State.OPEN, State.CLOSING),
     Next.RECONNECT: (State.RESTARTING, State.IDLE),
     Next.RETRY: (State.WAITING, State.IDLE),
@@ -131,12 +133,18 @@ class Lifecycle:
     """One engine. *auto_reconnect*: whether it connects again; *retries*: how soon.
 
     *open_timeout*: seconds for an attempt; *stop_timeout*: for stopping; None: no bound.
+
+    *stable_after*: a connection that was open for less than so many seconds is an attempt that
+    failed, as for the delay before the next one: it ends no outage. None: any that was open does.
     """
 
     __slots__ = (
         "_auto_reconnect",
+        "_is_stable",
         "_open_timeout",
+        "_opened",
         "_retries",
+        "_stable_after",
         "_stop_deadline",
         "_stop_timeout",
         "_until",
@@ -155,23 +163,28 @@ class Lifecycle:
         retries: Retries | None = None,
         open_timeout: float | None = 300.0,
         stop_timeout: float | None = 300.0,
+        stable_after: float | None = None,
     ) -> None:
         self._auto_reconnect = auto_reconnect
         self._retries = retries or Retries()
         self._open_timeout = open_timeout
         self._stop_timeout = stop_timeout
+        self._stable_after = stable_after
         self.state = State.IDLE
         #: Whether it ends with this connection.
         self.leaving = False
         #: Connections that were open, or are: the present one's number in OPEN and CLOSING.
         self.session = 0
         #: Of RESTARTING and RESTART_FAILED: failed attempts of this outage before this one.
+        #: It is kept while a connection is open, which may turn out to be one.
         self.attempt = 0
         #: Of CLOSED: how the peer closed.
         self.details: CloseDetails | None = None
         #: Of CLOSE_FAILED and RESTART_FAILED; in IDLE: why it didn't start, or didn't stop in time.
         self.error: BaseException | None = None
         self._until = math.inf  # of an attempt, or a wait
+        self._opened = 0.0  # when the connection was open
+        self._is_stable = True  # it was so for long enough
         self._stop_deadline = math.inf
 
     @property
@@ -220,6 +233,7 @@ class Lifecycle:
     def opened(self, now: float) -> None:
         """The attempt succeeded: the connection is open, and on_open is done."""
         self.session += 1
+        self._opened = now
         self._feed(Input.OPENED, now)
 
     def failed(self, error: BaseException, now: float) -> None:
@@ -228,8 +242,11 @@ class Lifecycle:
         self._feed(Input.FAILED, now)
 
     def lost(self, details: CloseDetails, now: float) -> None:
-        """The connection was closed by the peer, or lost."""
-        if self.state is State.OPEN:
+        """The connection was closed by the peer, or lost.
+
+        In CLOSING: which comes to light before on_close was called.
+        """
+        if self.state in (State.OPEN, State.CLOSING):
             self.details = details
         self._feed(Input.LOST, now)
 
@@ -272,12 +289,16 @@ class Lifecycle:
             return
         if isinstance(following, Next):
             ends = following is Next.RECONNECT and not self._auto_reconnect
+            if following is Next.RECONNECT and not self._is_stable:
+                following = Next.RETRY
             following = _CHOICES[following][self.leaving or ends]
         self._enter(following, now)
 
     def _enter(self, state: State, now: float) -> None:
         before, self.state = self.state, state
         self._until = math.inf
+        if before is State.OPEN and self._stable_after is not None:
+            self._is_stable = now - self._opened >= self._stable_after
         if state in _ATTEMPTS:
             self.attempt = self.attempt + 1 if before is State.WAITING else 0
             if self._open_timeout is not None:

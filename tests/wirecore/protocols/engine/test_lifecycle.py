@@ -96,6 +96,17 @@ def test_what_the_peer_has_closed_isnt_closed_again() -> None:
     assert engine.session == 2
 
 
+def test_a_loss_that_comes_to_light_when_this_end_was_to_close() -> None:
+    engine = open_engine()
+    engine.restart(1, 0)
+    assert state_of(engine) is State.CLOSING
+    engine.lost(BYE, 0)
+    assert state_of(engine) is State.CLOSED
+    assert engine.details == BYE
+    engine.called(0)
+    assert state_of(engine) is State.RESTARTING
+
+
 def test_without_auto_reconnect_it_ends_with_its_connection() -> None:
     engine = open_engine(auto_reconnect=False)
     engine.lost(BYE, 0)
@@ -208,6 +219,59 @@ def test_the_delays_between_attempts(retries: Retries, delays: list[float]) -> N
             now += delay
             engine.expire(now)
         engine.opened(now)
+
+
+def test_who_was_open_too_short_waits_as_after_an_attempt_that_failed() -> None:
+    engine = open_engine(retries=Retries(2, 2), stable_after=10)
+    now = 0.0
+    ends = (
+        ("lost at once", 0, 2),
+        ("just too short", 9.99, 4),
+        ("refused meanwhile", 0, 4),
+        ("long enough", 10, 0),
+        ("lost at once", 0, 2),
+        ("restarted by the user", 1, 4),
+    )
+    for what, lasted, delay in ends:
+        assert (state_of(engine), what) == (State.OPEN, what)
+        now += lasted
+        if what == "restarted by the user":
+            engine.restart(engine.session, now)
+            pass_through(engine, State.CLOSING)
+            engine.disconnected(now)
+        else:
+            engine.lost(BYE, now)
+            engine.called(now)
+        if delay:
+            assert (state_of(engine), what) == (State.WAITING, what)
+            assert engine.next_deadline() == now + delay
+            now += delay
+            engine.expire(now)
+        assert state_of(engine) is State.RESTARTING
+        if what == "refused meanwhile":
+            engine.failed(NO, now)
+            engine.called(now)
+            assert engine.next_deadline() == now + 4
+            now += 4
+            engine.expire(now)
+        engine.opened(now)
+
+
+@pytest.mark.parametrize("leave", [Lifecycle.stop, Lifecycle.exit])
+def test_who_leaves_or_never_reconnects_doesnt_wait_for_it(leave: Callable[..., None]) -> None:
+    engine = open_engine(stable_after=10)
+    leave(engine, 0)
+    pass_through(engine, State.CLOSING, State.DISCONNECTING)
+    assert state_of(engine) is State.IDLE
+    once = open_engine(stable_after=10, auto_reconnect=False)
+    once.lost(BYE, 0)
+    once.called(0)
+    assert state_of(once) is State.IDLE
+    waiting = open_engine(stable_after=10)
+    waiting.lost(BYE, 0)
+    waiting.called(0)
+    leave(waiting, 0)
+    assert state_of(waiting) is State.IDLE
 
 
 def test_a_delay_is_spread_by_the_jitter_at_most() -> None:

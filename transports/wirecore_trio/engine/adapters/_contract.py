@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import trio
 
 from wirecore.errors import InvalidState
 
+from ..._arguments import kind_of, require_type
 from ..._errors import NotConnected
 
 #: A whole message: ``str`` for text, ``bytes`` for binary.
@@ -73,6 +74,20 @@ class ReceivesMany(Protocol):
         """
 
 
+_METHODS: Final = ("dial", "close", "ping", "receive", "send")
+
+
+def require_adapter(value: object) -> None:
+    """Raise TypeError unless *value*, the argument ``adapter``, has what an Adapter has."""
+    if isinstance(value, type):
+        raise TypeError(f"adapter must be an adapter, not {kind_of(value)}: make one of it")
+    missing = [name for name in _METHODS if not callable(getattr(value, name, None))]
+    if not hasattr(value, "underlying"):
+        missing.append("underlying")
+    if missing:
+        raise TypeError(f"adapter must be an adapter: {kind_of(value)} has no {', '.join(missing)}")
+
+
 class AlreadyConnected(InvalidState):
     """An adapter was told to dial, and has a connection."""
 
@@ -101,6 +116,7 @@ class OneAtATime(ABC, Generic[C]):
     async def dial(self, url: str) -> Any:
         """See Adapter."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        require_type("url", url, str)
         if self._connection is not None or self._dialling:
             raise AlreadyConnected
         self._dialling = True
