@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from wirecore.errors import LocalError
 from wirecore_trio.wsrpc import ServerCredentials
 
-from .failures import Failure
 from .key_files import ClientList
+from .reloading import reload
 
 logger = logging.getLogger("wirecore.cli")
 
@@ -26,12 +25,12 @@ def tell_clients(address: str, credentials: ServerCredentials, methods: Sequence
 
 def read_again(credentials: ServerCredentials, clients: ClientList) -> None:
     """Let in whom *clients* lists now; where that can't be read all stays as it was."""
-    try:
+
+    def update() -> str:
         credentials.replace(clients.read())
-    except (Failure, LocalError) as error:
-        logger.error("SIGHUP: the clients that are let in stay as they were: %s", error)
-    else:
-        logger.info("SIGHUP: letting in %s", _counted(credentials))
+        return f"letting in {_counted(credentials)}"
+
+    reload(update, logger)
 
 
 def _counted(credentials: ServerCredentials) -> str:

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from wirecore.errors import InvalidOption
 from wirecore_trio.pool import PoolServer, Tokens
 
 from ..failures import Failure, Status
+from ..reloading import reload
 from ..secrets import read_named
 
 logger = logging.getLogger("wirecore.pool")
@@ -37,15 +37,12 @@ class TokenFile:
 
         Where the file can't be read nothing changes, and the log says so.
         """
-        try:
+
+        def update() -> str:
             found = read_tokens(self.path)
-            gone = self.tokens.replace(found)
-        except (Failure, InvalidOption) as failure:
-            logger.error("SIGHUP: nothing has changed: %s", failure)
-            return
-        for name in gone:
-            server.disconnect(name)
-        names = set(found.values())
-        logger.info(
-            "SIGHUP: %s: %d provider%s may connect", self.path, len(names), "s"[: len(names) != 1]
-        )
+            for name in self.tokens.replace(found):
+                server.disconnect(name)
+            count = len(set(found.values()))
+            return f"{self.path}: {count} provider{'s'[: count != 1]} may connect"
+
+        reload(update, logger)

@@ -6,11 +6,10 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from wirecore.errors import InvalidOption
 from wirecore_trio.rest.gateway import Gateway, Tokens
 from wirecore_trio.rest.gateway._routes import check_name
 
-from ..failures import Failure
+from ..reloading import reload
 from ..secrets import read_named
 
 logger = logging.getLogger("wirecore.rest.gateway")
@@ -41,15 +40,14 @@ class TokenFile:
 
         Where the file can't be read nothing changes, and the log says so.
         """
-        try:
+
+        def update() -> str:
             found = read_tokens(self.path)
             self.tokens.replace(found)
-        except (Failure, InvalidOption) as failure:
-            logger.error("SIGHUP: nothing has changed: %s", failure)
-            return
-        gone = gateway.publishers.dismiss()
-        logger.info(
-            "SIGHUP: %s: %d token%s, %d publisher%s disconnected",
-            self.path,
-            *(len(found), "s"[: len(found) != 1], gone, "s"[: gone != 1]),
-        )
+            gone = gateway.publishers.dismiss()
+            return (
+                f"{self.path}: {len(found)} token{'s'[: len(found) != 1]}, "
+                f"{gone} publisher{'s'[: gone != 1]} disconnected"
+            )
+
+        reload(update, logger)
