@@ -43,7 +43,7 @@ def check_json_name(attribute: str, name: object) -> None:
 
 
 def _may_stand_in_tag(mark: str) -> bool:
-    return mark.isalpha() or mark.isdigit() or mark in _IN_TAGS
+    return mark.isalpha() or mark.isdecimal() or mark in _IN_TAGS
 
 
 def go_type_names(name: str) -> tuple[str, str]:

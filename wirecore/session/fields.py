@@ -23,10 +23,11 @@ CallId: TypeAlias = int | str
 MOST_BYTES: Final = 4096
 
 #: Bytes of such messages, of one connection, whose fields are kept until they are asked for; and
-#: what each counts besides, for what Python needs. A read brings hundreds of calls, and several may
-#: be read before the first handler begins.
+#: what each, and each of its fields, counts besides, for what Python needs. A read brings hundreds
+#: of calls, and several may be read before the first handler begins.
 MOST_KEPT: Final = 1 << 22
 OVERHEAD: Final = 512
+PER_FIELD: Final = 128
 
 
 def write_fields(call: CallId, fields: Mapping[str, str], most: int = MOST_BYTES) -> RawText:
@@ -55,7 +56,7 @@ def read_fields(message: bytes) -> tuple[CallId, dict[str, str]] | None:
     if not isinstance(said, dict):
         return None
     call, fields = said.get("call"), said.get("fields")
-    if not isinstance(call, int | str) or not isinstance(fields, dict):
+    if not isinstance(call, int | str) or isinstance(call, bool) or not isinstance(fields, dict):
         return None
     return call, {name: value for name, value in fields.items() if _fits(name) and _fits(value)}
 
@@ -109,7 +110,7 @@ class CallFields:
         if found is not None and found[1]:
             call, fields = found
             self.take(call)
-            size = len(message) + OVERHEAD
+            size = len(message) + OVERHEAD + PER_FIELD * len(fields)
             self._kept[str(call)] = size, fields
             self._size += size
             while self._size > MOST_KEPT:
@@ -131,6 +132,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_KEPT",
     "OVERHEAD",
+    "PER_FIELD",
     "CallFields",
     "CallId",
     "read_fields",

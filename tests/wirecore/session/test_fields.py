@@ -14,6 +14,7 @@ from wirecore.session.fields import (
     MOST_BYTES,
     MOST_KEPT,
     OVERHEAD,
+    PER_FIELD,
     CallFields,
     read_fields,
     write_fields,
@@ -114,7 +115,7 @@ def test_nobody_wants_them() -> None:
 
 
 def test_calls_that_never_come_are_forgotten_oldest_first(kept: CallFields) -> None:
-    size = len(write_fields(10_000, TRACE)) + OVERHEAD
+    size = len(write_fields(10_000, TRACE)) + OVERHEAD + PER_FIELD * len(TRACE)
     most = MOST_KEPT // size
     for call in range(10_000, 10_000 + 2 * most):
         kept.without_texts([write_fields(call, TRACE)])

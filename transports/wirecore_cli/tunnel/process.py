@@ -89,9 +89,11 @@ class GatewayProcess(ServesHealth):
         if grace == 0:
             self._at_once.cancel()
         self._is_draining = True
-        with trio.move_on_after(_GOODBYE):
-            await self._set_up.gateway.close_websockets()
-        self._front.stop(grace)
+        try:
+            with trio.move_on_after(_GOODBYE):
+                await self._set_up.gateway.close_websockets()
+        finally:
+            self._front.stop(grace)
 
     async def wait_closed(self) -> None:
         """Wait until all has ended."""

@@ -7,11 +7,13 @@ to a request that was taken back, and ends all for a piece of one that is answer
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import h2.events
 import trio
 from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
 from hypercorn.events import RawData, Updated
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
@@ -72,6 +74,7 @@ class Http2(H2Protocol):
         if self.closed:
             for buffer in list(self.stream_buffers.values()):
                 await buffer.close()  # nobody empties it any more, which responses wait for
+            self._sent.set()
 
     async def stream_send(self, event: Any) -> None:
         """Send what *event* says of a request."""
@@ -91,7 +94,7 @@ class Http2(H2Protocol):
         for event in events:
             if isinstance(event, h2.events.RequestReceived) and self._is_leaving:
                 # Section 8.7: it was certainly not looked at.
-                self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+                self._reset(event.stream_id, ErrorCodes.REFUSED_STREAM)
             elif isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
                 self._drop(event)
             else:
@@ -107,7 +110,11 @@ class Http2(H2Protocol):
         stream = self.connection.streams.get(stream_id)
         if stream_id not in self.stream_buffers and stream is not None and not stream.closed:
             # Section 8.1: it is answered, and what follows isn't needed.
-            self.connection.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+            self._reset(stream_id, ErrorCodes.NO_ERROR)
+
+    def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+        with suppress(ProtocolError):  # he may have taken it back himself, in the same read
+            self.connection.reset_stream(stream_id, code)
 
     async def _forget(self, stream_id: int) -> None:
         """What hypercorn keeps of a request that was taken back; and it may have been the last."""

@@ -7,7 +7,7 @@ word, and tells no application the code of its caller.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from hypercorn.protocol.events import EndData, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
@@ -16,13 +16,20 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
-#: Bytes that are inflated at once, and of how many: these make up to a thousand times as many.
-_MOST: Final = 2**24
+#: Of so many bytes up to a thousand times as many are made by inflating them.
 _PIECE: Final = 1024
+
+#: What an application is told where its caller had no word for it.
+_LOST: Final = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
 
 
 class BoundedDeflate(PerMessageDeflate):
-    """Inflates what one read brought piece by piece, and gives up where that is too much."""
+    """Inflates what one read brought piece by piece, and gives up where that is too much.
+
+    *most*: bytes at once; one for all connections, as hypercorn tells it of no configuration.
+    """
+
+    most: ClassVar[int] = 2**24
 
     def frame_inbound_payload_data(self, proto: Any, data: bytes) -> bytes | CloseReason:
         """What *data*, of a frame, stands for."""
@@ -32,13 +39,33 @@ class BoundedDeflate(PerMessageDeflate):
             if isinstance(piece, CloseReason):
                 return piece
             inflated += piece
-            if len(inflated) > _MOST:
+            if len(inflated) > self.most:
                 return CloseReason.MESSAGE_TOO_BIG
         return bytes(inflated)
 
 
 class WebSocketStream(WSStream):
     """One WebSocket, whose ends are told why it is over."""
+
+    _why: Any = _LOST
+
+    async def handle(self, event: Any) -> None:
+        """Take what came. Where that is the end, or is refused, both ends are told.
+
+        hypercorn forgets who sent something before he was let in, and what it refused by itself.
+        """
+        was_closed = self.closed
+        await super().handle(event)
+        if self.closed and not was_closed and not isinstance(event, StreamClosed):
+            if self.app_put is not None:
+                await self.app_put(self._why)
+                self.app_put = None
+            # It may wait for a window, which he alone can receive who has called this.
+            self.task_group.spawn(self._tell_end)
+
+    async def _tell_end(self) -> None:
+        await self.send(EndData(stream_id=self.stream_id))
+        await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
@@ -49,8 +76,8 @@ class WebSocketStream(WSStream):
                     self.buffer.clear()
                     await self._end(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG))
                     return
-                if event.message_finished:
-                    await self._tell(self.buffer.to_message())
+                if event.message_finished and self.app_put is not None:
+                    await self.app_put(self.buffer.to_message())
                     self.buffer.clear()
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
@@ -64,12 +91,5 @@ class WebSocketStream(WSStream):
             await self._send_wsproto_event(close.response())
         elif self.connection.state is ConnectionState.OPEN:
             await self._send_wsproto_event(CloseConnection(code=close.code))
-        code, reason = int(close.code), close.reason or ""
-        await self._tell({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.app_put = None
-        await self.send(EndData(stream_id=self.stream_id))
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-    async def _tell(self, message: Any) -> None:
-        if self.app_put is not None:
-            await self.app_put(message)
+        self._why = {**_LOST, "code": int(close.code), "reason": close.reason or ""}
+        self.closed = True

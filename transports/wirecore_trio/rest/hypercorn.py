@@ -71,6 +71,11 @@ class _Tasks(TaskGroup):
             if self._when_through is not None:
                 self._when_through()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way."""
+        return self._under_way > 0
+
     def when_through(self, callback: Callable[[], object]) -> None:
         """Have *callback* called as soon as nothing is under way, and each time that it is so."""
         self._when_through = callback
@@ -123,9 +128,11 @@ class _Guarded(TCPServer):
                 async with self.send_lock:
                     with trio.CancelScope(shield=True):
                         await self.stream.send_all(event.data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                event = Closed()  # the caller has gone
-                await self.protocol.handle(event)
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                # The caller has gone, or this end is closing. The applications are told by the task
+                # that reads: this one may be an application's, which is cancelled as it is told.
+                event = Closed()
+                await trio.aclose_forcefully(self.stream)
         else:
             await super().protocol_send(event)
         tasks = self._task_group
@@ -153,8 +160,12 @@ class _Guarded(TCPServer):
             scope.cancel()
 
     async def _initiate_server_close(self) -> None:
+        if isinstance(self.protocol.protocol, Http2):
+            await self.protocol.protocol.leave()
         await self._flush()
-        await super()._initiate_server_close()
+        tasks = self._task_group
+        if not (isinstance(tasks, _Tasks) and tasks.is_busy):  # a request may have come meanwhile
+            await super()._initiate_server_close()
 
     async def _flush(self) -> None:
         """Wait until all that was answered is sent, where its caller reads it."""
@@ -191,6 +202,7 @@ async def serve(
     for module in (hypercorn.protocol.h11, hypercorn.protocol.h2):
         setattr(module, "WSStream", WebSocketStream)  # noqa: B010
     setattr(hypercorn.protocol.ws_stream, "PerMessageDeflate", BoundedDeflate)  # noqa: B010
+    BoundedDeflate.most = max(BoundedDeflate.most, config.websocket_max_message_size)
     await hypercorn.trio.serve(
         app, config, shutdown_trigger=shutdown_trigger, task_status=task_status
     )

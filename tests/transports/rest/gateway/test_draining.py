@@ -5,7 +5,9 @@ With nothing under way that takes no time, whatever callers hold open; what runs
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,11 +16,12 @@ from typing import Any, TypeAlias
 import h2.events
 import pytest
 import trio
+import trio.testing
 
 from tests.cli.test_webwire_serve import write_certificate
 from tests.transports.conftest import Run
 from tests.transports.pool.world import until
-from tests.transports.rest.gateway.test_hostile_callers import caller, head
+from tests.transports.rest.gateway.test_hostile_callers import UPGRADE, caller, head
 from wirecore._backend import Backend
 from wirecore_cli.tunnel.front import Front
 from wirecore_cli.tunnel.under_hypercorn import UnderHypercorn
@@ -35,16 +38,21 @@ GRACE = 3600.0
 
 
 class App:
-    """Answers once it is told to go on; /stream never ends; a WebSocket is told its end."""
+    """Answers once it is told to go on; /stream never ends; a WebSocket is told its end.
+
+    At /news it sends until its caller is gone, and lingers then until that is set.
+    """
 
     def __init__(self) -> None:
         self.go = trio.Event()
         self.asked = 0
         self.codes: list[int] = []
+        self.is_cut = False
+        self.lingers = trio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
-            await self._websocket(receive, send)
+            await self._websocket(receive, send, endless=scope["path"] == "/news")
             return
         assert scope["type"] == "http"
         self.asked += 1
@@ -55,11 +63,20 @@ class App:
         await self.go.wait()
         await send({"type": "http.response.body", "body": bytes(200_000)})
 
-    async def _websocket(self, receive: Any, send: Any) -> None:
+    async def _websocket(self, receive: Any, send: Any, *, endless: bool) -> None:
         await receive()
         self.asked += 1
         await self.go.wait()
         await send({"type": "websocket.accept"})
+        if endless:
+            try:
+                while True:
+                    await send({"type": "websocket.send", "text": "news"})
+                    await trio.sleep(0.001)
+            except OSError:
+                self.is_cut = True
+            await self.lingers.wait()
+            return
         self.codes.append((await receive())["code"])
 
 
@@ -290,6 +307,35 @@ def test_a_response_without_end_lasts_as_long_as_the_grace(
     run_real(story)
 
 
+def test_a_request_of_http2_that_is_taken_back_meanwhile_ends_no_other(
+    serving: Serving, run_real: Run
+) -> None:
+    async def story() -> None:
+        async with serving("hypercorn") as place, await place.dial() as stream:
+            connection = caller(window=2**20)
+            connection.increment_flow_control_window(2**20)
+            connection.send_headers(1, head("/api/"), end_stream=True)
+            await stream.send_all(connection.data_to_send())
+            await until(lambda: place.app.asked == 1)
+            place.stop(GRACE)
+            await trio.testing.wait_all_tasks_blocked(0.05)  # each connection has heard of it
+            connection.send_headers(3, head("/api/"), end_stream=True)
+            connection.reset_stream(3)
+            connection.send_headers(5, head("/api/"), end_stream=True)
+            await stream.send_all(connection.data_to_send())
+            seen: list[Any] = []
+            async for data in stream:
+                for event in connection.receive_data(data):
+                    seen.append(event)
+                    if isinstance(event, h2.events.StreamReset):
+                        place.app.go.set()
+            ends = [each.stream_id for each in seen if isinstance(each, h2.events.StreamEnded)]
+            assert ends == [1]
+            await place.drained()
+
+    run_real(story)
+
+
 # --- WebSockets ---------------------------------------------------------------------------------
 
 
@@ -305,6 +351,30 @@ def test_websockets_are_closed_at_once(under: str, serving: Serving, run_real: R
                     await ws.receive()
                 assert caught.value.code == 1001
             await until(lambda: place.app.codes == [1001])
+
+    run_real(story)
+
+
+@both
+def test_one_whose_caller_has_just_died_is_no_reason_not_to_stop(
+    under: str, serving: Serving, run_real: Run
+) -> None:
+    """His server may raise at what he is told, while his publisher still does this and that."""
+
+    async def story() -> None:
+        async with serving(under) as place:
+            place.app.go.set()
+            stream = await place.dial()
+            await stream.send_all(UPGRADE.replace(b"/nobody/", b"/api/news"))
+            assert b" 101 " in await stream.receive_some()
+            reset = struct.pack("ii", 1, 0)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            await trio.aclose_forcefully(stream)
+            await until(lambda: place.app.is_cut)
+            with trio.move_on_after(1):
+                await place.gateway.close_websockets()
+            place.app.lingers.set()
+            await place.drained()
 
     run_real(story)
 

@@ -113,6 +113,31 @@ def test_a_bomb(open_gateway: OpenGateway, run_real: Run) -> None:
     run_real(story)
 
 
+def test_who_sends_before_he_is_let_in_leaves_nothing_behind(
+    open_gateway: OpenGateway, run_real: Run
+) -> None:
+    """hypercorn answers 400, and tells nobody else."""
+    asked, gone = trio.Event(), trio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"
+        await receive()
+        asked.set()
+        assert (await receive())["type"] == "websocket.disconnect"
+        gone.set()
+
+    async def story() -> None:
+        async with open_gateway() as world, world.publish(app, "api"), await dial(world) as stream:
+            await stream.send_all(_OPEN)
+            await asked.wait()
+            await stream.send_all(b"x")
+            assert b" 400 " in await stream.receive_some()
+            await gone.wait()
+            await until(lambda: not world.gateway.relays)
+
+    run_real(story)
+
+
 def test_with_what_a_caller_closes(open_gateway: OpenGateway, run_real: Run) -> None:
     async def story() -> None:
         app = App()

@@ -14,6 +14,7 @@ import trio
 from hypercorn.config import Config
 
 from tests.transports.conftest import Run
+from tests.transports.pool.world import until
 from tests.transports.rest.gateway.test_hostile_callers import caller, dial, head
 from tests.transports.rest.gateway.world import OpenGateway, World
 from tests.transports.rest.world import Parked
@@ -21,16 +22,35 @@ from tests.transports.rest.world import Parked
 _MOST = 3
 
 
+#: A close frame of a WebSocket's caller, with 1000; its mask is 0.
+_CLOSE = b"\x88\x82\0\0\0\0\x03\xe8"
+
+
 class Caller:
     """One connection, and what comes over it."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, window: int) -> None:
         self.seen: list[h2.events.Event] = []
         self._stream = stream
-        self._connection = caller(window=65_535)
+        self._connection = caller(window=window)
+
+    async def ask_websocket(self, path: str) -> int:
+        """Ask for a WebSocket, as RFC 8441 has it; its id."""
+        stream_id = self._connection.get_next_available_stream_id()
+        fields = [(":method", "CONNECT"), (":protocol", "websocket"), *head(path)[1:]]
+        self._connection.send_headers(stream_id, [*fields, ("sec-websocket-version", "13")])
+        await self._flush()
+        return stream_id
+
+    async def grant(self, size: int, stream_id: int) -> None:
+        """Take so much more."""
+        self._connection.increment_flow_control_window(size, stream_id)
+        self._connection.increment_flow_control_window(size)
+        await self._flush()
 
     async def ask(self, *paths: str, end: bool = True) -> int:
-        """Send requests for these; the id of the last."""
+        """Send requests for these, or only begin the connection; the id of the last."""
+        last = 0
         for path in paths:
             last = self._connection.get_next_available_stream_id()
             self._connection.send_headers(last, head(path), end_stream=end)
@@ -64,10 +84,68 @@ class Caller:
 
 
 @asynccontextmanager
-async def connected(world: World) -> AsyncIterator[Caller]:
-    """A caller of the gateway."""
+async def connected(world: World, window: int = 65_535) -> AsyncIterator[Caller]:
+    """A caller of the gateway, who takes *window* bytes of each response for a start."""
     async with await dial(world) as stream:
-        yield Caller(stream)
+        yield Caller(stream, window)
+
+
+class Chatty:
+    """Sends 3000 bytes over each WebSocket, and remembers its end."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "bytes": bytes(3000)})
+        self.codes.append((await receive())["code"])
+
+
+def test_a_websocket_that_is_closed_while_much_waits_holds_up_nobody(
+    open_gateway: OpenGateway, run_real: Run
+) -> None:
+    async def story() -> None:
+        app = Chatty()
+        async with (
+            open_gateway() as world,
+            world.publish(app, "api"),
+            connected(world, window=1000) as http,
+        ):
+            websocket = await http.ask_websocket("/api/")
+            await http.until(h2.events.DataReceived)
+            await http.send(websocket, _CLOSE)
+            await until(lambda: app.codes == [1000])
+            asked = await http.ask("/api/")
+            await http.until(h2.events.ResponseReceived, 2)
+            assert http.of(h2.events.ResponseReceived)[-1].stream_id == asked
+            await http.grant(10_000, websocket)
+            await http.until(h2.events.StreamEnded, 2)
+            assert {each.stream_id for each in http.of(h2.events.StreamEnded)} == {
+                websocket,
+                asked,
+            }
+
+    run_real(story)
+
+
+def test_who_asks_nothing_is_told_that_it_is_over(
+    open_gateway: OpenGateway, run_real: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Config, "keep_alive_timeout", 0.1)
+
+    async def story() -> None:
+        async with open_gateway() as world, connected(world) as http:
+            await http.ask()
+            assert (await http.until(h2.events.ConnectionTerminated)).error_code == 0
+            await http.end()
+
+    run_real(story)
 
 
 def test_many_requests_end_a_connection_between_them(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import trio
+
 from wirecore import errors
 from wirecore.protocols.rest.errors import Refused
 
@@ -119,6 +121,8 @@ class Passing(ABC):
             if response.ended:
                 return piece
             await self._send_body(piece, more=True)
+            # A server drops what is for a caller who has gone, and that may be no checkpoint.
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer it here; ConnectionAbortedError where an answer has begun already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -59,7 +60,8 @@ class Relay(Passing):
     async def leave(self) -> None:
         """End it, as the gateway stops. Returns when the caller is told."""
         if self._websocket is not None:
-            await self._end(self._websocket, make_close(CloseCode.GOING_AWAY, ""))
+            with suppress(Exception):  # the caller has gone, which his own task sees
+                await self._end(self._websocket, make_close(CloseCode.GOING_AWAY, ""))
         elif not self._started:
             self._is_left = True
             self._opening.cancel()
