@@ -31,6 +31,10 @@ class Kind:
     fits: Callable[[Any], bool]
     lacking: str
 
+    @property
+    def _one(self) -> str:
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
     def find(self, reference: str, folder: Path) -> Any:
         """What *reference* names or makes; modules are looked for in *folder* first.
 
@@ -39,7 +43,7 @@ class Kind:
         module, colon, name = reference.rpartition(":")
         if not (colon and module and name):
             raise wrong(
-                f"a {self.name} is MODULE:{self.name.upper()}, as {self.example}, not {reference!r}"
+                f"{self._one} is MODULE:{self.name.upper()}, as {self.example}, not {reference!r}"
             )
         return self._made(self._find(self.load(module, folder), name, reference), reference)
 
@@ -111,7 +115,7 @@ class Kind:
             ) from error
         if inspect.iscoroutine(made):
             made.close()  # or Python warns that nobody awaited it
-            raise wrong(f"{reference} is async: what makes a {self.name} is a plain function")
+            raise wrong(f"{reference} is async: what makes {self._one} is a plain function")
         return made
 
 

@@ -98,12 +98,18 @@ def test_of_no_network(wirecore_run):
         await trio.sleep(5)
         return trio.current_time()
     assert wirecore_run(story) == 5
+
+@pytest.mark.wirecore
+async def test_no_real_address_is_dialled():
+    with pytest.raises(ConnectionRefusedError, match="nobody listens there"):
+        async with websocket.connect(URL):
+            pass
 """
 
 
 def test_its_fixtures(tests: pytest.Pytester) -> None:
     tests.makepyfile(TESTS)
-    tests.runpytest_subprocess().assert_outcomes(passed=5)
+    tests.runpytest_subprocess().assert_outcomes(passed=6)
 
 
 def test_a_seed_of_ones_own(tests: pytest.Pytester) -> None:

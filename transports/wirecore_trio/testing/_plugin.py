@@ -69,7 +69,7 @@ def wirecore_peer(wirecore_network: Network) -> Callable[..., ScriptedServer]:
 def wirecore_run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """``wirecore_run(story)``: see ``wirecore_trio.testing.run``.
 
-    With the test's ``wirecore_network`` and its clock, where it has asked for these.
+    In the test's ``wirecore_network``, and with its clock where it has asked for one.
     """
     from ._runs import run
 
@@ -80,9 +80,8 @@ def wirecore_run(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def _given(request: pytest.FixtureRequest) -> dict[str, Any]:
-    given = {}
-    if "wirecore_network" in request.fixturenames:
-        given["network"] = request.getfixturevalue("wirecore_network")
+    # Also where the test hasn't asked for it: by a clock that jumps nobody reaches a real address.
+    given = {"network": request.getfixturevalue("wirecore_network")}
     for name in _CLOCKS:
         if name in request.fixturenames:
             given["clock"] = request.getfixturevalue(name)

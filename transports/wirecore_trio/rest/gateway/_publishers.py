@@ -59,6 +59,7 @@ class Tokens:
     async def admit(self, request: HttpRequest) -> Response | None:
         """An ``on_request`` for a server: 401 for who shows no token that is known."""
         if self.names_of(request) is None:
+            logger.info("a publisher shows no token that is known: 401")
             return Response(401, _ASK, b"a publisher's token is needed\n")
         return None
 
@@ -73,7 +74,9 @@ class Tokens:
     async def welcome(self, connection: Connection) -> None:
         """An ``on_connection`` for a server: who may not publish its name is sent away."""
         if not self.may_publish(connection):
-            logger.warning("%r may not publish its name: it is closed", connection)
+            logger.warning(
+                "%r may not publish %r: it is closed", connection, name_of(connection.metadata)
+            )
             await connection.aclose(CloseCode.POLICY_VIOLATION, _OTHER_NAMES)
 
 
@@ -142,7 +145,11 @@ class Publishers:
         """Close those who may not publish their name any more; how many there were."""
         gone = [each for each in self._server.connections if not (each.closed or self._may(each))]
         for connection in gone:
-            logger.warning("%r may not publish its name any more: it is closed", connection)
+            logger.warning(
+                "%r may not publish %r any more: it is closed",
+                connection,
+                name_of(connection.metadata),
+            )
             connection._channel.close(CloseCode.POLICY_VIOLATION, _OTHER_NAMES)
         return len(gone)
 
