@@ -9,6 +9,7 @@ Who is reached by everybody takes this module's :func:`serve`, in place of ``hyp
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final
 
@@ -30,10 +31,17 @@ from ._hypercorn_websocket import BoundedDeflate, WebSocketStream
 
 __all__ = ["serve"]
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 logger = logging.getLogger("wirecore.rest.hypercorn")
 
 #: Seconds for the last bytes of a connection that is closed.
 _GOODBYE: Final = 1.0
+
+#: Seconds between two looks at what the system has still to send.
+_LOOK: Final = 0.02
 
 
 class _Tasks(TaskGroup):
@@ -152,7 +160,8 @@ class _Guarded(TCPServer):
                 if isinstance(self.protocol.protocol, Http2):
                     await self.protocol.protocol.leave()
                 await tasks.wait_through()
-                await self._flush()
+                await self._flush()  # up to the end of the grace
+                await self._wait_taken()
                 await self._close()
         finally:
             with trio.CancelScope(shield=True):
@@ -160,20 +169,45 @@ class _Guarded(TCPServer):
             scope.cancel()
 
     async def _initiate_server_close(self) -> None:
+        if self.context.terminated.is_set():
+            return  # _leave_when_told ends it
         if isinstance(self.protocol.protocol, Http2):
             await self.protocol.protocol.leave()
-        await self._flush()
+        with trio.move_on_after(_GOODBYE):
+            await self._flush()
         tasks = self._task_group
         if not (isinstance(tasks, _Tasks) and tasks.is_busy):  # a request may have come meanwhile
             await super()._initiate_server_close()
 
+    async def _wait_taken(self) -> None:
+        """Wait until the caller's system has all that was sent.
+
+        Who still reads tells that by WINDOW_UPDATE. The system answers it with RST where this end
+        is closed, and drops what it hasn't sent by then.
+        """
+        if not isinstance(self.protocol.protocol, Http2):
+            return
+        stream = getattr(self.stream, "transport_stream", self.stream)
+        while stream.socket.fileno() >= 0 and _unsent(stream.socket):  # noqa: ASYNC110
+            await trio.sleep(_LOOK)  # nothing tells of it
+
     async def _flush(self) -> None:
         """Wait until all that was answered is sent, where its caller reads it."""
-        with trio.move_on_after(_GOODBYE):
-            if isinstance(self.protocol.protocol, Http2):
-                await self.protocol.protocol.wait_sent()
-            async with self.send_lock:
-                pass
+        if isinstance(self.protocol.protocol, Http2):
+            await self.protocol.protocol.wait_sent()
+        async with self.send_lock:
+            pass
+
+
+def _unsent(socket: trio.socket.SocketType) -> int:
+    """Bytes that the other system doesn't have yet; 0 where this one can't tell."""
+    if sys.platform == "win32":
+        return 0
+    try:
+        answer = fcntl.ioctl(socket, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _log(fault: BaseException) -> None:

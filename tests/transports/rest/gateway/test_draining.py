@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -303,6 +303,39 @@ def test_a_response_without_end_lasts_as_long_as_the_grace(
             got = b"".join([piece async for piece in stream])
             assert not got.endswith(b"0\r\n\r\n"), "its caller sees that it was cut"
             await place.ended.wait()
+
+    run_real(story)
+
+
+def test_who_reads_slowly_gets_the_end_of_his_answer(serving: Serving, run_real: Run) -> None:
+    """He grants more as he reads, which meets a closed socket if nobody waits for him."""
+
+    async def story() -> None:
+        async with serving("hypercorn") as place:
+            place.app.go.set()
+            slow = trio.SocketStream(trio.socket.socket())
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
+            await slow.socket.connect(("127.0.0.1", place.port))
+            connection = caller(window=2**24)
+            connection.increment_flow_control_window(2**24)
+            connection.send_headers(1, head("/api/"), end_stream=True)
+            await slow.send_all(connection.data_to_send())
+            await until(lambda: place.app.asked == 1)
+            place.stop(GRACE)
+            seen: list[Any] = []
+            while data := await slow.receive_some(2**12):
+                seen += connection.receive_data(data)
+                if not any(isinstance(each, h2.events.ConnectionTerminated) for each in seen):
+                    connection.increment_flow_control_window(2**12)
+                    with suppress(trio.BrokenResourceError):  # all is here, and not read yet
+                        await slow.send_all(connection.data_to_send())
+                await trio.sleep(0.01)
+            assert [each.stream_id for each in seen if isinstance(each, h2.events.StreamEnded)] == [
+                1
+            ]
+            assert isinstance(seen[-1], h2.events.ConnectionTerminated)
+            await place.ended.wait()
+            await slow.aclose()
 
     run_real(story)
 
