@@ -28,6 +28,7 @@ from tests.cli.tap.tapping import (
     receive,
 )
 from tests.cli.test_webwire_serve import write_certificate
+from tests.resetting import close_resets
 from wirecore._backend import default
 from wirecore.protocols.rest.handshake import ack_message, metadata_message
 from wirecore.websocket import DeflateOffer
@@ -433,7 +434,7 @@ def test_a_reset_is_passed_on(wirecore: Wirecore, first: str) -> None:
             one, other = ends if first == "client" else ends[::-1]
             other.sendall(b"x")
             assert receive(one, 1) == b"x"
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            close_resets(one)
             one.close()
             with pytest.raises(ConnectionResetError):
                 other.recv(1)

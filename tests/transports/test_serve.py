@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.resetting import close_resets
 from wirecore_trio import _serve
 from wirecore_trio._listeners import open_listeners
 from wirecore_trio._serve import Acceptor
@@ -161,7 +161,7 @@ def test_the_oldest_that_said_nothing_makes_room(
             acceptor = await acceptor_of(nursery, wait, max_handshakes=3)
             speaker, broken, silent = [await dial(acceptor) for _ in range(3)]
             await speaker.send_all(b"x")
-            broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            close_resets(broken)
             await broken.aclose()
             newer = [await dial(acceptor) for _ in range(4)]
             for closed in (silent, *newer[:3]):

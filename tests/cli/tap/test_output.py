@@ -39,6 +39,25 @@ def in_trio(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 LAST = Record(9.0, 0, None, "tap", Told("summary"))
 
 
+async def closed_and_read(sink: Sink, reading: int, writing: int) -> list[dict[str, object]]:
+    """What comes out at *reading* while *sink*, which writes to *writing*, is closed."""
+
+    def read() -> list[dict[str, object]]:
+        with open(reading, "rb") as file:
+            return [json.loads(line) for line in file]
+
+    async with trio.open_nursery() as nursery:
+        lines: list[dict[str, object]] = []
+
+        async def collect() -> None:
+            lines.extend(await trio.to_thread.run_sync(read))
+
+        nursery.start_soon(collect)
+        await trio.to_thread.run_sync(sink.close, LAST)
+        os.close(writing)
+    return lines
+
+
 def record(number: int) -> Record:
     return Record(number / 1000, 1, "client", "websocket", Told("text", f"number {number}", 9))
 
@@ -117,19 +136,7 @@ async def test_a_place_that_takes_nothing() -> None:
     assert sink._weight <= 5 * 4096
 
     # It is read again, and all that was kept comes, in order.
-    def read() -> list[dict[str, object]]:
-        with open(reading, "rb") as file:
-            return [json.loads(line) for line in file]
-
-    async with trio.open_nursery() as nursery:
-        lines: list[dict[str, object]] = []
-
-        async def collect() -> None:
-            lines.extend(await trio.to_thread.run_sync(read))
-
-        nursery.start_soon(collect)
-        await trio.to_thread.run_sync(sink.close, LAST)
-        os.close(writing)
+    lines = await closed_and_read(sink, reading, writing)
     texts = [line for line in lines if line["kind"] == "text"]
     dropped = [line for line in lines if line["kind"] == "dropped"]
     assert [line["summary"] for line in texts] == [f"number {n}" for n in range(len(texts))]
@@ -172,19 +179,7 @@ async def test_heavy_records_fill_a_queue_as_their_bytes_do() -> None:
     dropped = sink._dropped
     assert dropped > 200
 
-    def read() -> list[dict[str, object]]:
-        with open(reading, "rb") as file:
-            return [json.loads(line) for line in file]
-
-    async with trio.open_nursery() as nursery:
-        lines: list[dict[str, object]] = []
-
-        async def collect() -> None:
-            lines.extend(await trio.to_thread.run_sync(read))
-
-        nursery.start_soon(collect)
-        await trio.to_thread.run_sync(sink.close, LAST)
-        os.close(writing)
+    lines = await closed_and_read(sink, reading, writing)
     assert [line["kind"] for line in lines] == [
         *["response"] * (400 - dropped),
         "dropped",

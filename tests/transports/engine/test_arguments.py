@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.transports.conftest import Run
+from tests.transports.engine.libraries import adapters
 from tests.transports.engine.scripted import Scripted
 from wirecore.errors import InvalidOption
 from wirecore_trio.engine import Callbacks, Engine, Heartbeat, Options, WirecoreAdapter
@@ -97,16 +98,6 @@ def test_what_is_no_message(run: Run, message: Any) -> None:
 
 
 # --- adapters -------------------------------------------------------------------------------------
-
-
-def adapters() -> list[Any]:
-    """Those that there are, where the other library is installed."""
-    made: list[Any] = [pytest.param(WirecoreAdapter, id="wirecore")]
-    try:
-        from wirecore_trio.engine.adapters import WebsocketsAdapter
-    except ImportError:
-        return made
-    return [*made, pytest.param(WebsocketsAdapter, id="websockets")]
 
 
 @pytest.mark.parametrize("make_adapter", adapters())

@@ -10,10 +10,11 @@ import trio
 import trio.testing
 
 from tests.transports.conftest import Run
+from tests.transports.engine.libraries import adapters
 from tests.transports.engine.scripted import Diary, Line, Scripted, ScriptedMany
 from tests.transports.engine.test_engine import make, wait
 from wirecore_trio import engine
-from wirecore_trio.engine import Engine, Options, Session, WirecoreAdapter
+from wirecore_trio.engine import Engine, Options, Session
 from wirecore_trio.testing import Network, ScriptedPeer
 from wirecore_trio.testing import run as run_story
 
@@ -169,16 +170,6 @@ async def mute(peer: ScriptedPeer) -> None:
     """Accept, and answer no close frame."""
     peer.answers_close = False
     await stay(peer)
-
-
-def adapters() -> list[Any]:
-    """Those that there are, where the other library is installed."""
-    made: list[Any] = [pytest.param(WirecoreAdapter, id="wirecore")]
-    try:
-        from wirecore_trio.engine.adapters import WebsocketsAdapter
-    except ImportError:
-        return made
-    return [*made, pytest.param(WebsocketsAdapter, id="websockets")]
 
 
 @pytest.mark.parametrize("make_adapter", adapters())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import trio
 from OpenSSL import SSL
 
+from tests.resetting import close_resets
 from tests.transports.tls.test_after_handshake import RecordWriter
 from wirecore.events import Buffer
 from wirecore_trio._link import SocketLink
@@ -46,7 +46,7 @@ def tcp() -> Sockets:
 
 def reset(sock: socket.socket) -> None:
     """Close *sock* with a reset."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    close_resets(sock)
     sock.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.resetting import close_resets
 from wirecore.constants import Opcode
 from wirecore.events import Close
 from wirecore_trio._link import SocketLink
@@ -20,8 +20,6 @@ from wirecore_trio.websocket import ConnectionClosed, Options, WebSocket, connec
 if TYPE_CHECKING:
     from tests.transports.conftest import Authority, OpenRaw, RawPeer, Run
     from tests.transports.websocket.conftest import World
-
-ABORT = struct.pack("ii", 1, 0)
 
 
 async def settle() -> None:
@@ -32,7 +30,7 @@ def reset(peer: RawPeer) -> Awaitable[None]:
     """Close with a reset instead of an orderly end."""
     stream = peer.stream
     assert isinstance(stream, trio.SocketStream)
-    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    close_resets(stream)
     return stream.aclose()
 
 
@@ -268,7 +266,7 @@ def test_a_tls_stream_that_breaks(world: World, run_sockets: Run, authority: Aut
         link: Any = ws._pump.link
         sock = link.inner.socket
         if message == b"reset":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            close_resets(sock)
             link.inner.close()
         elif message == b"rubbish":
             sock.send(b"\x17\x03\x03\x00\x20" + bytes(32))

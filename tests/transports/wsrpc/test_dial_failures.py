@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import socket
-import struct
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.resetting import close_resets
 from wirecore.errors import HandshakeError, PeerRefused, UpgradeRejected
 from wirecore_trio import wsrpc
 from wirecore_trio.tls import load_private_key, public_key_of
@@ -40,7 +40,7 @@ async def silent(stream: trio.SocketStream) -> None:
 
 
 async def reset(stream: trio.SocketStream) -> None:
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    close_resets(stream)
     await stream.receive_some(1)
 
 

@@ -12,8 +12,8 @@ from wirecore.protocols.webwire import PROTOCOL as WEBWIRE_V1
 from wirecore.protocols.wsrpc import PROTOCOL as WSRPC_V1
 from wirecore.webwire_rules import MessageType
 
+from .controls import told_control
 from .plain import Decoder, Plain
-from .pool_calls import told_control
 from .pool_gob import GobCalls
 from .pool_json import JsonCalls
 from .records import Sender, Told

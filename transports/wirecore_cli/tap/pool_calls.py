@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from wirecore.errors import printable
-from wirecore.events import RawText
-from wirecore.protocols.pool.framing import says_leave
 
 from .pending import Pending
 from .records import OTHER, Sender, Told
@@ -56,10 +54,3 @@ class CallTeller:
         shown = self._showing.value_preview(told.fields["value"])
         name = told.fields["method"] or "to no known call"
         told.summary = printable(f"{name}  seq {told.fields['seq']}  {shown}")
-
-
-def told_control(showing: Showing, data: bytes) -> Told:
-    """What our own ends say to each other besides calls, of a pool and of others."""
-    payload = showing.payload(data)
-    about = "wants no more calls" if says_leave(RawText(data)) else ""
-    return Told("control", about or showing.preview(payload), len(data), payload)

@@ -103,6 +103,18 @@ class _Guarded(TCPServer):
         super().__init__(*arguments)
         self._reading = trio.CancelScope()
 
+    @property
+    def _tasks(self) -> _Tasks | None:
+        """Its tasks; None where it hasn't spoken TLS yet."""
+        tasks = getattr(self, "_task_group", None)
+        return tasks if isinstance(tasks, _Tasks) else None
+
+    @property
+    def _http2(self) -> Http2 | None:
+        """Its protocol, where that is HTTP/2."""
+        protocol = self.protocol.protocol
+        return protocol if isinstance(protocol, Http2) else None
+
     def __await__(self) -> Generator[Any, Any, None]:
         return self.run().__await__()
 
@@ -143,9 +155,8 @@ class _Guarded(TCPServer):
                 await trio.aclose_forcefully(self.stream)
         else:
             await super().protocol_send(event)
-        tasks = self._task_group
-        if isinstance(event, Closed) and isinstance(tasks, _Tasks):
-            tasks.when_through(self._reading.cancel)
+        if isinstance(event, Closed) and self._tasks is not None:
+            self._tasks.when_through(self._reading.cancel)
 
     async def _leave_when_told(self, scope: trio.CancelScope) -> None:
         """End it when the server stops: hypercorn does so only where it knows that it is idle.
@@ -155,10 +166,10 @@ class _Guarded(TCPServer):
         """
         try:
             await self.context.terminated.wait()
-            tasks = getattr(self, "_task_group", None)
-            if isinstance(tasks, _Tasks):  # it has spoken TLS
-                if isinstance(self.protocol.protocol, Http2):
-                    await self.protocol.protocol.leave()
+            tasks = self._tasks
+            if tasks is not None:
+                if self._http2 is not None:
+                    await self._http2.leave()
                 await tasks.wait_through()
                 await self._flush()  # up to the end of the grace
                 await self._wait_taken()
@@ -171,12 +182,11 @@ class _Guarded(TCPServer):
     async def _initiate_server_close(self) -> None:
         if self.context.terminated.is_set():
             return  # _leave_when_told ends it
-        if isinstance(self.protocol.protocol, Http2):
-            await self.protocol.protocol.leave()
+        if self._http2 is not None:
+            await self._http2.leave()
         with trio.move_on_after(_GOODBYE):
             await self._flush()
-        tasks = self._task_group
-        if not (isinstance(tasks, _Tasks) and tasks.is_busy):  # a request may have come meanwhile
+        if self._tasks is None or not self._tasks.is_busy:  # a request may have come meanwhile
             await super()._initiate_server_close()
 
     async def _wait_taken(self) -> None:
@@ -185,7 +195,7 @@ class _Guarded(TCPServer):
         Who still reads tells that by WINDOW_UPDATE. The system answers it with RST where this end
         is closed, and drops what it hasn't sent by then.
         """
-        if not isinstance(self.protocol.protocol, Http2):
+        if self._http2 is None:
             return
         stream = getattr(self.stream, "transport_stream", self.stream)
         while stream.socket.fileno() >= 0 and _unsent(stream.socket):  # noqa: ASYNC110
@@ -193,8 +203,8 @@ class _Guarded(TCPServer):
 
     async def _flush(self) -> None:
         """Wait until all that was answered is sent, where its caller reads it."""
-        if isinstance(self.protocol.protocol, Http2):
-            await self.protocol.protocol.wait_sent()
+        if self._http2 is not None:
+            await self._http2.wait_sent()
         async with self.send_lock:
             pass
 

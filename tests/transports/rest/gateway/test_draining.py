@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ import trio
 import trio.testing
 
 from tests.cli.test_webwire_serve import write_certificate
+from tests.resetting import close_resets
 from tests.transports.conftest import Run
 from tests.transports.pool.world import until
 from tests.transports.rest.gateway.test_hostile_callers import UPGRADE, caller, head
@@ -400,8 +400,7 @@ def test_one_whose_caller_has_just_died_is_no_reason_not_to_stop(
             stream = await place.dial()
             await stream.send_all(UPGRADE.replace(b"/nobody/", b"/api/news"))
             assert b" 101 " in await stream.receive_some()
-            reset = struct.pack("ii", 1, 0)
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            close_resets(stream)
             await trio.aclose_forcefully(stream)
             await until(lambda: place.app.is_cut)
             with trio.move_on_after(1):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +11,7 @@ import h2.settings
 import pytest
 import trio
 
+from tests.resetting import close_resets
 from tests.transports.conftest import Run
 from tests.transports.pool.world import until
 from tests.transports.rest.gateway.world import OpenGateway, World
@@ -74,8 +73,7 @@ def test_a_connection_ends_whatever_stands_behind_its_last_request(
             stream = await dial(world)
             await stream.send_all(b"GET /api/ HTTP/1.1\r\nHost: x\r\n\r\nGET /api/ HTTP/1.1\r\n")
             await parked.wait_for("/")
-            reset = struct.pack("ii", 1, 0)
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            close_resets(stream)
             await trio.aclose_forcefully(stream)
             parked.waiting["/"].set()
             await until(lambda: not connections())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import socket
-import struct
 from typing import Any
 
 import pytest
 import trio
 
+from tests.resetting import close_resets
 from tests.transports.conftest import Run
 from wirecore_cli.tunnel.bounded_http import BoundedHttp
 from wirecore_cli.tunnel.under_uvicorn import UnderUvicorn
@@ -52,8 +51,7 @@ def test_a_caller_who_goes_in_mid_response_is_no_news(
             stream = await trio.open_tcp_stream("127.0.0.1", port)
             await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b" 200 " in await stream.receive_some()
-            reset = struct.pack("ii", 1, 0)
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            close_resets(stream)
             await trio.aclose_forcefully(stream)
             await told.wait()
             front.stop(None)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import h11
 
+from tests.resetting import close_resets
 from tests.transports.rest.torture.recorder import PATIENCE, Field, Script, Seen, read_and_answer
 from tests.transports.rest.torture.servers import Place
 
@@ -157,8 +158,7 @@ class Caller:
 
     def abort(self) -> None:
         """Reset it."""
-        linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 seconds
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        close_resets(self._socket)
         self._socket.close()
 
 

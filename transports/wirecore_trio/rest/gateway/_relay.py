@@ -44,7 +44,6 @@ class Relay(Passing):
         self._websocket: WebSocket | None = None
         self._is_gone = False
         self._is_closed = False
-        self._is_left = False  # the gateway stops, and it wasn't answered yet
         self._opening = trio.CancelScope()
         self._telling = trio.Lock()  # both directions may end it
 
@@ -63,12 +62,9 @@ class Relay(Passing):
             with suppress(Exception):  # the caller has gone, which his own task sees
                 await self._end(self._websocket, make_close(CloseCode.GOING_AWAY, ""))
         elif not self._started:
-            self._is_left = True
             self._opening.cancel()
 
     async def _begin(self) -> None:
-        if self._gateway.is_leaving:
-            self._is_left = True
         if (await self._receive())["type"] != "websocket.connect":
             raise CallerGone
 
@@ -100,7 +96,7 @@ class Relay(Passing):
         self._check_not_left()
 
     def _check_not_left(self) -> None:
-        if self._is_left and not self._started:
+        if self._gateway.is_leaving and not self._started:
             raise Refusal(503, "the gateway stops")
 
     # --- from the caller to the publisher ---------------------------------------------------------

@@ -125,9 +125,10 @@ class Routes:
         """The route of a request; None: it has none."""
         if self._routes is None:
             name = path.split("/", 2)[1] if path.startswith("/") else ""
-            if _problem_of(name):
-                return None
-            return Route(name=name, prefix=f"/{name}", strip=True)
+            try:
+                return Route(name=name, prefix=f"/{name}", strip=True)
+            except InvalidOption:
+                return None  # nobody can have that name
         for route in self._routes:
             if route.fits(host, path):
                 return route
