@@ -20,6 +20,9 @@ from wirecore_trio import rest
 from wirecore_trio._pausing import pause, read_on
 from wirecore_trio.websocket import ConnectionClosed
 
+#: Bytes that may wait to be sent.
+BOUND = 100_000
+
 
 async def ask(peer: rest.Connection | rest.Client, size: int = 60_000) -> None:
     """Make a request that gets no answer."""
@@ -34,15 +37,21 @@ async def read_all(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def fill(connection: rest.Connection, nursery: trio.Nursery) -> None:
-    """Ask for more than the systems of both ends hold, until they take no more."""
+    """Ask for more than the systems of both ends hold, until they take no more, and BOUND waits.
+
+    Who waits for room is woken when half of it is free: less than BOUND may wait while all do, and
+    who comes anew fills it up.
+    """
     for _ in range(400):
         nursery.start_soon(ask, connection)
     outbox = connection._channel.session.outbox
     since = 0
-    while since < 10:
+    while since < 10 or outbox.pending <= BOUND:
+        if since == 10:
+            nursery.start_soon(ask, connection)
         before = outbox.flushed
         await trio.sleep(0.01)
-        since = since + 1 if outbox.flushed == before and outbox.pending else 0
+        since = min(since + 1, 10) if outbox.flushed == before and outbox.pending else 0
 
 
 @contextmanager
@@ -64,13 +73,14 @@ def test_a_peer_that_doesnt_read_is_cut_and_the_others_stay(
     """What is sent without waiting for room, and by tasks that the server's whole life hangs on."""
 
     async def story() -> None:
-        bounds: dict[str, Any] = {"high_water": 100_000, "max_queued_bytes": 100_000}
+        bounds: dict[str, Any] = {"high_water": BOUND, "max_queued_bytes": BOUND}
         # Other rules for a peer that doesn't read; its own pings have no answer that it sees.
         others: dict[str, Any] = {"ping_interval": None, "write_timeout": None}
         async with (
             open_server(app_timeout=0.5, **bounds, **others) as world,
             world.connect(echo, metadata="honest"),
-            world.connect(metadata="deaf", give_up_after=None, **others) as deaf,
+            # It has an application: what it had begun to read is no reason to give anything up.
+            world.connect(read_all, metadata="deaf", give_up_after=None, **others) as deaf,
             trio.open_nursery() as nursery,
         ):
             await world.joined(2)
