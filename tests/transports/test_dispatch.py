@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import weakref
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +22,7 @@ seen: contextvars.ContextVar[str] = contextvars.ContextVar("seen", default="noth
 
 
 class Job:
-    """Notes its task and what it finds in the context, which it changes; then waits."""
+    """Notes its task and what it finds in the context, which it changes; then waits, if told."""
 
     def __init__(self, go: trio.Event | None = None) -> None:
         self.go = go
@@ -73,13 +75,213 @@ def test_jobs_that_wait_have_a_task_each(run: Run) -> None:
     run(story)
 
 
+def test_jobs_that_never_wait_share_a_task_and_begin_in_order(run: Run) -> None:
+    async def story() -> None:
+        seen.set("the server's")
+        begun: list[Job] = []
+
+        class Ordered(Job):
+            async def run(self) -> None:
+                begun.append(self)
+                await super().run()
+
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            jobs = [Ordered() for _ in range(5)]
+            for job in jobs:
+                workers.start(job)
+            await trio.testing.wait_all_tasks_blocked()
+            assert begun == jobs
+            assert len({job.task for job in jobs}) == 1
+            assert [job.found for job in jobs] == ["the server's"] * 5
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+def test_nobody_waits_for_a_job_that_waits(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            go = trio.Event()
+            jobs = [Job(), Job(go), Job(), Job(go), Job()]
+            for job in jobs:
+                workers.start(job)
+            await trio.testing.wait_all_tasks_blocked()
+            assert all(job.task is not None for job in jobs)
+            assert jobs[0].task is jobs[1].task  # it came to wait in the task that it began in
+            assert jobs[1].task not in {job.task for job in jobs[2:]}
+            assert jobs[3].task is not jobs[4].task
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+class Opens:
+    """Opens scopes and a nursery before and after it waits, and puts something into its context."""
+
+    def __init__(self, name: str, *, seconds: float) -> None:
+        self.name = name
+        self.seconds = seconds
+        self.found: list[str] = []
+        self.cancelled = False
+
+    async def run(self) -> None:
+        with trio.move_on_after(5) as scope:
+            seen.set(self.name)
+            if self.seconds:
+                await trio.sleep(self.seconds)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._child)
+            self.found.append(seen.get())
+            self.found.append(trio.lowlevel.current_task().context[seen])
+            await trio.sleep(10)
+        self.cancelled = scope.cancelled_caught
+
+    async def _child(self) -> None:
+        self.found.append(seen.get())
+
+
+def test_what_a_job_opens_and_sets_is_its_own_before_and_after_it_has_waited(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            jobs = [Opens(f"job {at}", seconds=at % 2) for at in range(6)]
+            for job in jobs:
+                workers.start(job)
+            await trio.sleep(6)
+            for job in jobs:
+                assert job.found == [job.name] * 3
+                assert job.cancelled
+            after = Job()
+            workers.start(after)
+            await trio.testing.wait_all_tasks_blocked()
+            assert after.found == "nothing"
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+@pytest.mark.parametrize("seconds", [0, 1], ids=["never waits", "waits"])
+def test_a_parked_worker_keeps_nothing_of_its_last_job(run: Run, seconds: int) -> None:
+    class Large:
+        pass
+
+    holds: contextvars.ContextVar[Large] = contextvars.ContextVar("holds")
+
+    class Holding:
+        async def run(self) -> None:
+            large = Large()
+            holds.set(large)
+            kept.append(weakref.ref(large))
+            if seconds:
+                await trio.sleep(seconds)
+
+    kept: list[weakref.ref[Large]] = []
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(Holding())
+            await trio.sleep(2)
+            assert len(nursery.child_tasks) == 1
+            assert [each() for each in kept] == [None]
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+def test_many_jobs_let_others_have_their_turn(run: Run) -> None:
+    async def story() -> None:
+        turns: list[str] = []
+
+        class Noting(Job):
+            async def run(self) -> None:
+                turns.append("job")
+
+        async def other() -> None:
+            while turns.count("job") < 3 * _dispatch._IN_A_ROW:
+                turns.append("other")
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            for _ in range(3 * _dispatch._IN_A_ROW):
+                workers.start(Noting())
+            await other()
+            text = "".join(turn[0] for turn in turns)
+            assert max(map(len, text.split("o"))) <= 2 * _dispatch._IN_A_ROW
+            assert len(nursery.child_tasks) <= 2
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+def test_each_job_of_a_nursery_that_is_cancelled_comes_to_its_first_checkpoint(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            jobs = [Job(trio.Event()) for _ in range(5)]
+            for job in jobs:
+                workers.start(job)
+            nursery.cancel_scope.cancel()
+        assert all(job.task is not None for job in jobs)
+        assert not workers._jobs
+        assert not workers._due
+
+    run(story)
+
+
+def test_a_job_that_awaits_what_is_not_of_trio_is_told(run: Run) -> None:
+    told: list[str] = []
+
+    class Foreign:
+        async def run(self) -> None:
+            try:
+                await Yields()
+            except TypeError as error:
+                told.append(str(error))
+            await trio.sleep(1)
+            told.append("went on")
+
+    class Yields:
+        def __await__(self) -> Generator[object, None, None]:
+            yield "a future"
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(Foreign())
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+
+    run(story)
+    assert "unrecognized yield message 'a future'" in told[0]
+    assert told[1:] == ["went on"]
+
+
+def test_a_nursery_that_takes_no_tasks_any_more_takes_no_job(run: Run) -> None:
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+        with pytest.raises(RuntimeError, match="Nursery is closed"):
+            workers.start(Job())
+        assert not workers._jobs
+
+    run(story)
+
+
 def test_only_so_many_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         monkeypatch.setattr(_dispatch, "_MAX_PARKED", 2)
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
+            go = trio.Event()
             for _ in range(5):
-                workers.start(Job())
+                workers.start(Job(go))
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(nursery.child_tasks) == 5
+            go.set()
             await trio.testing.wait_all_tasks_blocked()
             assert len(nursery.child_tasks) == 2
             nursery.cancel_scope.cancel()

@@ -1,21 +1,31 @@
 """Running what users wrote: parked worker tasks for async handlers, threads for sync ones.
 
-Starting a task for each request costs more than a small handler does; so a worker that has
-finished parks, and is woken with the next job. Each job sees a fresh context, as a new task
-would: what one handler puts into a contextvar isn't there for the next.
+Starting a task for each request costs more than a small handler does, and so does waking one. So
+a worker that has finished parks; woken, it runs one job after another, as long as these end
+without having to wait. The first that waits keeps the worker to itself until it has ended: so a
+job is in one task from its first step to its last, and what it opens there (scopes, nurseries) is
+its own. Those behind it then get a worker each.
+
+Each job sees a fresh context, as a new task would: what one handler puts into a contextvar isn't
+there for the next.
 """
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections import deque
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 import trio
 
 #: Workers that stay parked; more come and go with the load.
 _MAX_PARKED: Final = 256
+
+#: Jobs that one worker begins before all other tasks have had their turn.
+_IN_A_ROW: Final = 64
 
 #: Threads that all handlers together may have, if not told.
 DEFAULT_THREADS: Final = 40
@@ -24,7 +34,7 @@ DEFAULT_THREADS: Final = 40
 class Job(Protocol):
     """One run of a handler."""
 
-    async def run(self) -> None:
+    def run(self) -> Coroutine[Any, Any, None]:
         """Run it. Must not raise but for cancellation: a job's errors are its caller's."""
 
 
@@ -74,8 +84,11 @@ class Workers:
         # By peer and not by connection: who connects again has its old threads still.
         self._shares: WeakValueDictionary[bytes, Threads] = WeakValueDictionary()
         self._nursery = nursery
-        self._parked: list[_Worker] = []
         self._context = contextvars.copy_context()
+        self._jobs: deque[Job] = deque()
+        self._parked: list[_Worker] = []
+        self._due = 0  # workers that were woken and haven't had their turn
+        self._waiting = False  # the last job to begin had to wait
 
     @property
     def everybody(self) -> trio.CapacityLimiter:
@@ -90,47 +103,98 @@ class Workers:
         return threads
 
     def start(self, job: Job) -> None:
-        """Run *job* soon, in a task of its own for as long as it runs."""
+        """Run *job* soon, in a task that is its own from when it first waits.
+
+        Jobs begin in the order in which they are started.
+        """
+        self._jobs.append(job)
+        if not self._due or self._waiting:
+            try:
+                self._wake()
+            except BaseException:
+                self._jobs.pop()
+                raise
+
+    def _wake(self) -> None:
+        """One worker more is to see to the jobs."""
         if self._parked:
-            self._parked.pop().wake(job)
+            trio.lowlevel.reschedule(self._parked.pop().task)
         else:
             # A task begins with a copy of its starter's context: of ours, not of a reader's.
-            self._context.run(
-                self._nursery.start_soon, _Worker(job).run, self._parked, self._context
-            )
+            self._context.run(self._nursery.start_soon, _Worker(self).run)
+        self._due += 1
+
+    def _wake_for_all(self) -> None:
+        """A worker for each job: these may have to wait, too, and none is to wait for another."""
+        while self._due < len(self._jobs):
+            self._wake()
 
 
 class _Worker:
-    __slots__ = ("_job", "_task")
+    """One task, parked where it has no job."""
 
-    def __init__(self, job: Job) -> None:
-        self._job: Job | None = job
-        self._task: trio.lowlevel.Task
+    __slots__ = ("_workers", "task")
 
-    def wake(self, job: Job) -> None:
-        self._job = job
-        trio.lowlevel.reschedule(self._task)
+    task: trio.lowlevel.Task
 
-    async def run(self, parked: list[_Worker], context: contextvars.Context) -> None:
-        self._task = trio.lowlevel.current_task()
-        abort = self._abort(parked)
-        while self._job is not None:
-            await self._job.run()
-            self._job = None
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        """Cancelled while it is parked: what trio asks of an abort function."""
+        self._workers._parked.remove(self)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    async def run(self) -> None:
+        """See to jobs until too many workers have none."""
+        workers = self._workers
+        jobs, parked, context = workers._jobs, workers._parked, workers._context
+        self.task = task = trio.lowlevel.current_task()
+        clean = task.context
+        running: Any
+        own: Any
+        trap: Any
+        while True:
+            workers._due -= 1
+            left = _IN_A_ROW
+            try:
+                while jobs and left:
+                    left -= 1
+                    running = jobs.popleft().run()
+                    own = context.copy()
+                    try:
+                        trap = own.run(running.send, None)
+                    except StopIteration:
+                        workers._waiting = False
+                        continue
+                    workers._waiting = True
+                    workers._wake_for_all()
+                    task.context = own  # from when the task goes on
+                    await _go_on(running, trap)
+                    task.context = clean
+            except BaseException:
+                # The others are to come to their first checkpoint, too: they are cancelled there.
+                workers._wake_for_all()
+                raise
+            if jobs and not workers._due:
+                workers._wake()  # all that is due otherwise comes between
             if len(parked) >= _MAX_PARKED:
                 return
+            running = own = trap = None  # or a parked worker would keep what its last job had
             parked.append(self)
-            # Takes effect at the next resumption, which is the next job's beginning.
-            self._task.context = context.copy()
-            await trio.lowlevel.wait_task_rescheduled(abort)
+            await trio.lowlevel.wait_task_rescheduled(self)
 
-    def _abort(
-        self, parked: list[_Worker]
-    ) -> Callable[[trio.lowlevel.RaiseCancelT], trio.lowlevel.Abort]:
-        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-            # Cancelled between its wake-up and its first step, a worker isn't parked any more.
-            if self in parked:
-                parked.remove(self)
-            return trio.lowlevel.Abort.SUCCEEDED
 
-        return abort
+@coroutine
+def _go_on(running: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, None]:
+    """The rest of *running*, which has come to wait for *trap*: as ``yield from`` has it."""
+    try:
+        while True:
+            try:
+                sent = yield trap
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the job
+                trap = running.throw(error)
+            else:
+                trap = running.send(sent)
+    except StopIteration:
+        return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -175,3 +176,32 @@ def test_a_seed_decides_the_order_of_tasks() -> None:
     assert orders(1) != orders(2)
     assert sorted(orders(None)) == list(range(20))
     assert before == _run._ALLOW_DETERMINISTIC_SCHEDULING
+
+
+def test_runs_of_other_threads_change_nothing_of_that_order() -> None:
+    from trio._core import _run
+
+    before = _run._r
+    stop = threading.Event()
+
+    async def be_busy() -> None:
+        async def step() -> None:
+            while not stop.is_set():
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(step)
+
+    wanted = orders(1)
+    others = [threading.Thread(target=trio.run, args=(be_busy,)) for _ in range(2)]
+    others[1] = threading.Thread(target=partial(run, be_busy, seed=2, patience=float("inf")))
+    for other in others:
+        other.start()
+    try:
+        assert [orders(1) for _ in range(200)] == [wanted] * 200
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert _run._r is before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -60,7 +61,7 @@ def run(
         require_int("seed", seed)
     if seed is None and network is not None:
         seed = network.faults.seed
-    with nullcontext() if seed is None else _scheduled(seed):
+    with nullcontext() if seed is None else _orders.of_seed(seed):
         return trio.run(
             _checked,
             story,
@@ -70,23 +71,48 @@ def run(
         )
 
 
-@contextmanager
-def _scheduled(seed: int) -> Iterator[None]:
-    """Have trio run the tasks of a batch in an order that *seed* decides.
+class _Orders(random.Random):
+    """In place of trio's random numbers, which all threads share: those with a seed have their own."""
 
-    trio has no public way to that: these are the names that Hypothesis' plugin in trio uses.
-    """
-    from trio._core import _run
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_threads: dict[int, random.Random] = {}
+        self._lock = threading.Lock()
+        self._before: tuple[bool, random.Random]
 
-    scheduling: Any = _run
-    before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r.getstate()
-    scheduling._ALLOW_DETERMINISTIC_SCHEDULING = True
-    scheduling._r.seed(seed)
-    try:
-        yield
-    finally:
-        scheduling._ALLOW_DETERMINISTIC_SCHEDULING = before[0]
-        scheduling._r.setstate(before[1])
+    def random(self) -> float:
+        mine = self._of_threads.get(threading.get_ident(), self._before[1])
+        return mine.random()
+
+    def getrandbits(self, k: int, /) -> int:
+        mine = self._of_threads.get(threading.get_ident(), self._before[1])
+        return mine.getrandbits(k)
+
+    @contextmanager
+    def of_seed(self, seed: int) -> Iterator[None]:
+        """Have trio run the tasks of a batch, in this thread, in an order that *seed* decides.
+
+        trio has no public way to that: these are the names that Hypothesis' plugin in trio uses.
+        """
+        from trio._core import _run
+
+        scheduling: Any = _run
+        me = threading.get_ident()
+        with self._lock:
+            if not self._of_threads:
+                self._before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r
+                scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r = True, self
+            self._of_threads[me] = random.Random(seed)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._of_threads[me]
+                if not self._of_threads:
+                    scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r = self._before
+
+
+_orders = _Orders()
 
 
 async def _checked(
