@@ -139,6 +139,7 @@ if TYPE_CHECKING:
         Payload = webwire_values.Payload
         Request = webwire_values.Request
         Signal = webwire_values.Signal
+        delivery = staticmethod(webwire_values.delivery)
         split = staticmethod(webwire_values.split)
 
     class _WebwireWriter:

@@ -7,12 +7,15 @@ One of each is made for every message, and a class of Python would take a frame 
 from types import GenericAlias
 
 from wirecore.errors import InvalidMessage, UnsendableMessage, kind_of
-from wirecore.webwire_rules import Encoding
+from wirecore.webwire_rules import Encoding, MessageType
 
 cdef object BINARY = Encoding.BINARY
 cdef object UTF8 = Encoding.UTF8
 cdef object UTF16 = Encoding.UTF16
 cdef dict CODECS = {UTF8: "utf-8", UTF16: "utf-16-le"}
+cdef tuple ENCODINGS = tuple(Encoding)
+cdef int SIGNAL = int(MessageType.SIGNAL)
+cdef int REQUEST = int(MessageType.REQUEST)
 
 
 cdef class Payload:
@@ -128,3 +131,27 @@ cdef class Request(_Delivery):
 
 cdef class Signal(_Delivery):
     """A client's signal; nothing is sent back."""
+
+
+def delivery(connection, tuple message not None):
+    """The Request or Signal that *message* is to its handler; its value is the payload.
+
+    Raises ValueError for one of another type.
+    """
+    cdef int kind = message[0]
+    cdef int encoding = kind - REQUEST
+    cdef _Delivery made
+    if 0 <= encoding < len(ENCODINGS):
+        made = Request.__new__(Request)
+    else:
+        encoding = kind - SIGNAL
+        if not 0 <= encoding < len(ENCODINGS):
+            raise ValueError(f"a message of type {kind} has no handler")
+        made = Signal.__new__(Signal)
+    cdef Payload payload = Payload.__new__(Payload)
+    payload.data = message[3]
+    payload.encoding = ENCODINGS[encoding]
+    made.connection = connection
+    made.name = message[2]
+    made.payload = made.value = payload
+    return made

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from types import GenericAlias
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wirecore.errors import InvalidMessage, UnsendableMessage, kind_of
-from wirecore.webwire_rules import Encoding
+from wirecore.webwire_rules import Encoding, MessageType
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire import Message
 
 _BINARY: Final = Encoding.BINARY  # a member looked up in its class costs as much as a call
 _UTF8: Final = Encoding.UTF8
@@ -143,3 +146,24 @@ class Signal(_Delivery):
     """A client's signal; nothing is sent back."""
 
     __slots__ = ()
+
+
+#: What a message of each type becomes.
+_MADE_OF: Final[dict[int, tuple[type[_Delivery], Encoding]]] = {
+    **{MessageType.SIGNAL + encoding: (Signal, encoding) for encoding in Encoding},
+    **{MessageType.REQUEST + encoding: (Request, encoding) for encoding in Encoding},
+}
+
+
+def delivery(connection: object, message: Message) -> Any:
+    """The Request or Signal that *message* is to its handler; its value is the payload.
+
+    Raises ValueError for one of another type.
+    """
+    kind, _, name, data = message
+    made_of = _MADE_OF.get(kind)
+    if made_of is None:
+        raise ValueError(f"a message of type {kind} has no handler")
+    make, encoding = made_of
+    payload = Payload(data, encoding)
+    return make(connection, name, payload, payload)

@@ -96,3 +96,25 @@ def test_deliveries_are_alike(backends: tuple[Backend, Backend], kind: str) -> N
     for backend in backends:
         with pytest.raises(AttributeError):
             getattr(backend.webwire_values, kind)(1, 2, 3, 4).another = 1
+
+
+@given(kind=st.integers(-3, 260), name=TEXT, data=DATA)
+def test_messages_become_alike(
+    backends: tuple[Backend, Backend], kind: int, name: str, data: bytes
+) -> None:
+    def ask(values: Any) -> tuple[object, ...]:
+        made = values.delivery("whose", (kind, 7, name, data))
+        assert made.value is made.payload
+        return (type(made).__name__, made.connection, made.name, shown(values, made.payload))
+
+    both(backends, ask)
+
+
+def test_each_type_with_a_handler_has_its_encoding(backend: Backend) -> None:
+    for number, name in ((63, "Signal"), (127, "Request")):
+        for encoding in Encoding:
+            made = backend.webwire_values.delivery("whose", (number + encoding, 7, "n", b""))
+            assert type(made).__name__ == name
+            assert made.payload.encoding is encoding
+    with pytest.raises(ValueError, match="type 191 has no handler"):
+        backend.webwire_values.delivery("whose", (191, 7, "", b""))

@@ -44,7 +44,7 @@ def test_a_worker_that_is_through_takes_the_next_job_in_a_fresh_context(run: Run
             workers = Workers(nursery)
             jobs = [Job() for _ in range(5)]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
                 await trio.testing.wait_all_tasks_blocked()
             assert len({job.task for job in jobs}) == 1
             assert [job.found for job in jobs] == ["the server's"] * 5
@@ -60,13 +60,13 @@ def test_jobs_that_wait_have_a_task_each(run: Run) -> None:
             go = trio.Event()
             jobs = [Job(go) for _ in range(5)]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
             await trio.testing.wait_all_tasks_blocked()
             assert len({job.task for job in jobs}) == 5
             go.set()
             await trio.testing.wait_all_tasks_blocked()
             again = Job()
-            workers.start(again)
+            workers.start(again.run())
             await trio.testing.wait_all_tasks_blocked()
             assert again.task in {job.task for job in jobs}
             assert len(nursery.child_tasks) == 5
@@ -89,7 +89,7 @@ def test_jobs_that_never_wait_share_a_task_and_begin_in_order(run: Run) -> None:
             workers = Workers(nursery)
             jobs = [Ordered() for _ in range(5)]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
             await trio.testing.wait_all_tasks_blocked()
             assert begun == jobs
             assert len({job.task for job in jobs}) == 1
@@ -106,7 +106,7 @@ def test_nobody_waits_for_a_job_that_waits(run: Run) -> None:
             go = trio.Event()
             jobs = [Job(), Job(go), Job(), Job(go), Job()]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
             await trio.testing.wait_all_tasks_blocked()
             assert all(job.task is not None for job in jobs)
             assert jobs[0].task is jobs[1].task  # it came to wait in the task that it began in
@@ -148,13 +148,13 @@ def test_what_a_job_opens_and_sets_is_its_own_before_and_after_it_has_waited(run
             workers = Workers(nursery)
             jobs = [Opens(f"job {at}", seconds=at % 2) for at in range(6)]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
             await trio.sleep(6)
             for job in jobs:
                 assert job.found == [job.name] * 3
                 assert job.cancelled
             after = Job()
-            workers.start(after)
+            workers.start(after.run())
             await trio.testing.wait_all_tasks_blocked()
             assert after.found == "nothing"
             nursery.cancel_scope.cancel()
@@ -182,7 +182,7 @@ def test_a_parked_worker_keeps_nothing_of_its_last_job(run: Run, seconds: int) -
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Holding())
+            workers.start(Holding().run())
             await trio.sleep(2)
             assert len(nursery.child_tasks) == 1
             assert [each() for each in kept] == [None]
@@ -207,7 +207,7 @@ def test_many_jobs_let_others_have_their_turn(run: Run) -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
             for _ in range(3 * _dispatch._IN_A_ROW):
-                workers.start(Noting())
+                workers.start(Noting().run())
             await other()
             text = "".join(turn[0] for turn in turns)
             assert max(map(len, text.split("o"))) <= 2 * _dispatch._IN_A_ROW
@@ -223,7 +223,7 @@ def test_each_job_of_a_nursery_that_is_cancelled_comes_to_its_first_checkpoint(r
             workers = Workers(nursery)
             jobs = [Job(trio.Event()) for _ in range(5)]
             for job in jobs:
-                workers.start(job)
+                workers.start(job.run())
             nursery.cancel_scope.cancel()
         assert all(job.task is not None for job in jobs)
         assert not workers._jobs
@@ -251,7 +251,7 @@ def test_a_job_that_awaits_what_is_not_of_trio_is_told(run: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Foreign())
+            workers.start(Foreign().run())
             await trio.sleep(2)
             nursery.cancel_scope.cancel()
 
@@ -265,7 +265,7 @@ def test_a_nursery_that_takes_no_tasks_any_more_takes_no_job(run: Run) -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
         with pytest.raises(RuntimeError, match="Nursery is closed"):
-            workers.start(Job())
+            workers.start(Job().run())
         assert not workers._jobs
 
     run(story)
@@ -278,7 +278,7 @@ def test_only_so_many_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
             workers = Workers(nursery)
             go = trio.Event()
             for _ in range(5):
-                workers.start(Job(go))
+                workers.start(Job(go).run())
             await trio.testing.wait_all_tasks_blocked()
             assert len(nursery.child_tasks) == 5
             go.set()
@@ -293,10 +293,10 @@ def test_a_job_given_to_a_worker_that_is_cancelled_before_its_first_step(run: Ru
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Job())
+            workers.start(Job().run())
             await trio.testing.wait_all_tasks_blocked()
             job = Job(trio.Event())
-            workers.start(job)
+            workers.start(job.run())
             nursery.cancel_scope.cancel()
         assert job.task is not None  # it ran, as far as its first checkpoint
         assert workers._parked == []

@@ -122,7 +122,7 @@ class Bridge:
             call.settle(Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, text))
         else:
             self._running.add(call)
-            self._workers.start(call)
+            self._workers.start(call.run())
 
     def finished(self, call: _Call) -> None:
         """*call*'s handler has ended."""
@@ -130,7 +130,7 @@ class Bridge:
 
 
 class _Call:
-    """One run of a handler: a job for Workers, whose outcome an asyncio future gets."""
+    """One run of a handler, whose outcome an asyncio future gets. :meth:`run` is for workers."""
 
     __slots__ = ("_bridge", "_method", "_peer", "_request", "_scope", "outcome")
 

@@ -16,7 +16,7 @@ import contextvars
 from collections import deque
 from collections.abc import Coroutine, Generator
 from types import coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
 import trio
@@ -30,12 +30,8 @@ _IN_A_ROW: Final = 64
 #: Threads that all handlers together may have, if not told.
 DEFAULT_THREADS: Final = 40
 
-
-class Job(Protocol):
-    """One run of a handler."""
-
-    def run(self) -> Coroutine[Any, Any, None]:
-        """Run it. Must not raise but for cancellation: a job's errors are its caller's."""
+#: One run of a handler, not begun. It raises nothing but cancellation: all else is its caller's.
+Job: TypeAlias = Coroutine[Any, Any, None]
 
 
 class Threads:
@@ -112,7 +108,7 @@ class Workers:
             try:
                 self._wake()
             except BaseException:
-                self._jobs.pop()
+                self._jobs.pop().close()
                 raise
 
     def _wake(self) -> None:
@@ -151,7 +147,7 @@ class _Worker:
         jobs, parked, context = workers._jobs, workers._parked, workers._context
         self.task = task = trio.lowlevel.current_task()
         clean = task.context
-        running: Any
+        job: Any
         own: Any
         trap: Any
         while True:
@@ -160,17 +156,17 @@ class _Worker:
             try:
                 while jobs and left:
                     left -= 1
-                    running = jobs.popleft().run()
+                    job = jobs.popleft()
                     own = context.copy()
                     try:
-                        trap = own.run(running.send, None)
+                        trap = own.run(job.send, None)
                     except StopIteration:
                         workers._waiting = False
                         continue
                     workers._waiting = True
                     workers._wake_for_all()
                     task.context = own  # from when the task goes on
-                    await _go_on(running, trap)
+                    await _go_on(job, trap)
                     task.context = clean
             except BaseException:
                 # The others are to come to their first checkpoint, too: they are cancelled there.
@@ -180,21 +176,21 @@ class _Worker:
                 workers._wake()  # all that is due otherwise comes between
             if len(parked) >= _MAX_PARKED:
                 return
-            running = own = trap = None  # or a parked worker would keep what its last job had
+            job = own = trap = None  # or a parked worker would keep what its last job had
             parked.append(self)
             await trio.lowlevel.wait_task_rescheduled(self)
 
 
 @coroutine
-def _go_on(running: Coroutine[Any, Any, None], trap: Any) -> Generator[Any, Any, None]:
-    """The rest of *running*, which has come to wait for *trap*: as ``yield from`` has it."""
+def _go_on(job: Job, trap: Any) -> Generator[Any, Any, None]:
+    """The rest of *job*, which has come to wait for *trap*: as ``yield from`` has it."""
     try:
         while True:
             try:
                 sent = yield trap
             except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the job
-                trap = running.throw(error)
+                trap = job.throw(error)
             else:
-                trap = running.send(sent)
+                trap = job.send(sent)
     except StopIteration:
         return

@@ -14,18 +14,19 @@ class HandlerScopes:
     run are cancelled when the connection ends.
     """
 
-    __slots__ = ("_cancels", "_needed", "_open", "_over", "_timeout")
+    __slots__ = ("_cancels", "_open", "_over", "_timeout", "needed")
 
     def __init__(self, *, timeout: float | None, cancels: bool) -> None:
         self._timeout = math.inf if timeout is None else timeout
         self._cancels = cancels
-        self._needed = cancels or timeout is not None
+        #: Whether :meth:`open` ever makes one: who asks for each handler looks here first.
+        self.needed = cancels or timeout is not None
         self._over = False
         self._open: set[trio.CancelScope] = set()
 
     def open(self) -> trio.CancelScope | None:
         """The scope to run a handler in; :meth:`left` follows. None where none is needed."""
-        if not self._needed:
+        if not self.needed:
             return None
         timeout = self._timeout
         scope = trio.CancelScope(

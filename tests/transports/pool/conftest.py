@@ -106,7 +106,7 @@ class Line:
             run_inline(self, method, request, argument)
         else:
             self.handling += 1
-            self.workers.start(Invocation(self, method, request, argument, 100))
+            self.workers.start(Invocation(self, method, request, argument, 100).run())
 
     def reply(self, request: Request, value: Any, annotation: Any) -> None:
         if not self.ended:

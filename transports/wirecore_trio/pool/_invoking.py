@@ -61,7 +61,7 @@ class Replies(Protocol):
 
 
 class Invocation:
-    """A job for :class:`~wirecore_trio._dispatch.Workers`: a handler in a task or a thread.
+    """A handler in a task or a thread; :meth:`run` is a job for workers.
 
     *size*: of the request in bytes, for who counts them.
     """
@@ -83,7 +83,7 @@ class Invocation:
         scope = None
         running.set((method.name, replies))
         try:
-            scope = replies.scopes.open()
+            scope = replies.scopes.open() if replies.scopes.needed else None
             if scope is None:
                 value = await self._run()
             else:

@@ -221,7 +221,7 @@ class ServingChannel(Changing[Any]):
         excess = self._admission.enter(size)
         if excess is None:
             self._pump.woke = True
-            self._workers.start(Invocation(self, method, request, argument, size))
+            self._workers.start(Invocation(self, method, request, argument, size).run())
         else:
             self.reply_error(request, f"too many calls: {excess.limit} is {excess.bound}")
 

@@ -163,7 +163,7 @@ class Connection(Requesting):
         request.on_end = self._served
         if self._draining:
             request.drain()
-        self._workers.start(request)
+        self._workers.start(request.run())
 
     def _served(self, request: Served) -> None:
         self._serving.remove(request)

@@ -149,8 +149,6 @@ class Served(Exchange):
         if callback is not None:
             callback()
 
-    # --- see Job ----------------------------------------------------------------------------------
-
     async def run(self) -> None:
         """Serve it. Raises nothing but cancellation."""
         try:

@@ -12,7 +12,7 @@ from ..webwire._asking import Asking
 from ..webwire._client import Client
 from ..webwire._connection import Connection
 from ..webwire._handling import UNKNOWN_REQUEST
-from ..webwire._jobs import REQUEST, Job
+from ..webwire._jobs import REQUEST
 from ._carrying import carry
 from ._operations import Providers
 from ._patches import Patches
@@ -21,6 +21,7 @@ from ._rpc import OTHER, Rpc, client_of, server_of
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message
 
+    from ..webwire._handling import Handling
     from ..webwire._routes import Route
 
 SYSTEM: Final = "webwire"
@@ -57,7 +58,7 @@ def _asking(original: Any, rpc: Rpc) -> Any:
 
 
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
-    patches.replace(Job, "run", _of_job, rpc)
+    patches.replace(_handling, "run_in_worker", _in_worker, rpc)
     patches.replace(_handling, "run_inline", _inline, rpc)
     patches.replace(Connection, "_fail", _failing, rpc)
     patches.replace(Connection, "_fail_internally", _failing, rpc)
@@ -83,15 +84,17 @@ def _fields(connection: Connection, request_id: int) -> Mapping[str, str]:
     return {} if fields is None else fields.take(request_id)
 
 
-def _of_job(original: Any, rpc: Rpc) -> Any:
-    async def run(self: Job) -> None:
-        if self._message[0] < REQUEST:
-            await original(self)
+def _in_worker(original: Any, rpc: Rpc) -> Any:
+    async def run_in_worker(
+        handling: Handling, connection: Connection, route: Route, message: Message
+    ) -> None:
+        if message[0] < REQUEST:
+            await original(handling, connection, route, message)
         else:
-            with _serve(rpc, self._connection, self._message):
-                await original(self)
+            with _serve(rpc, connection, message):
+                await original(handling, connection, route, message)
 
-    return run
+    return run_in_worker
 
 
 def _inline(original: Any, rpc: Rpc) -> Any:

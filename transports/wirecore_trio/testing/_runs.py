@@ -72,7 +72,7 @@ def run(
 
 
 class _Orders(random.Random):
-    """In place of trio's random numbers, which all threads share: those with a seed have their own."""
+    """In place of trio's random numbers, which all threads share: a run with a seed has its own."""
 
     def __init__(self) -> None:
         super().__init__()

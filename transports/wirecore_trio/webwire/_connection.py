@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from wirecore.websocket import Request as HttpRequest
     from wirecore_py.webwire import Message
 
-    from .._dispatch import Job
     from ._options import ServerOptions
     from ._routes import Routes
     from ._server import Server
@@ -367,11 +366,6 @@ class Connection(Owner[Any]):
 
     # --- handling, see there ----------------------------------------------------------------------
 
-    @property
-    def _paused(self) -> bool:
-        """Whether nobody reads, as too much waits."""
-        return self._pump.paused is not None
-
     def _pause(self) -> None:
         """Have nobody read until :meth:`read_on`."""
         pause(self._pump)
@@ -380,11 +374,6 @@ class Connection(Owner[Any]):
         """There is room again."""
         if read_on(self._pump):
             self._session_state.resume(self._now())
-
-    def _start(self, job: Job) -> None:
-        """Run *job* in a worker."""
-        self._pump.woke = True
-        self._workers.start(job)
 
     def _reply(self, request_id: int, name: str, value: Sendable) -> None:
         """Send what the handler of *name* returned, if there is still somebody to answer."""

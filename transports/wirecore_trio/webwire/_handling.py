@@ -15,11 +15,12 @@ from wirecore.webwire_rules import MessageType
 
 from .._handler_scopes import HandlerScopes
 from .._handlers import Mode
-from ._jobs import OWN, REQUEST, REQUEST_END, SIGNAL, SIGNAL_END, Job, OwnJob, run_inline
+from ._jobs import OWN, REQUEST, REQUEST_END, SIGNAL, SIGNAL_END, run_in_worker, run_inline, run_own
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message
 
+    from .._dispatch import Job
     from ._connection import Connection
 
 logger = logging.getLogger("wirecore.webwire")
@@ -150,7 +151,7 @@ class Handling:
             route = signals.by_name.get(name) or signals.rest
         else:
             self._barrier = True
-            self._start(OwnJob(self, connection, message))
+            self._start(run_own(self, connection, message))
             return
         if route is None:
             logger.debug("a client sent %r, which nobody takes here", name[:100])
@@ -159,13 +160,15 @@ class Handling:
         elif route.mode is _INLINE:
             run_inline(connection, route, message)
         else:
-            self._start(Job(self, connection, message, route))
+            self._start(run_in_worker(self, connection, route, message))
 
-    def _start(self, job: Job | OwnJob) -> None:
+    def _start(self, job: Job) -> None:
         self._running += 1
+        connection = self._connection
         if self._in_order:
-            self._connection._session_state.hold()
-        self._connection._start(job)
+            connection._session_state.hold()
+        connection._pump.woke = True
+        connection._workers.start(job)
 
     def _go_on(self) -> None:
         waiting = self._waiting
@@ -176,7 +179,7 @@ class Handling:
             self._begin(message)
         self._taking = was_taking
         connection = self._connection
-        if connection._paused and not self._is_full(0.5):
+        if connection._pump.paused is not None and not self._is_full(0.5):
             connection._read_on()
             if self._in_order and self._running:
                 connection._session_state.hold()
@@ -184,7 +187,7 @@ class Handling:
     def _rest(self) -> None:
         """Nothing runs."""
         connection = self._connection
-        if self._in_order and not connection._paused:
+        if self._in_order and connection._pump.paused is None:
             connection._session_state.resume(connection._now())
         if self.idle:
             connection._rested()

@@ -13,7 +13,7 @@ from wirecore.protocols.webwire import Payload, RequestError
 from wirecore.webwire_rules import Encoding, MessageType
 
 from .._handlers import Mode, forgotten_await
-from ._messages import Request, Signal
+from ._messages import Request, Signal, delivery
 from ._routes import Route
 
 if TYPE_CHECKING:
@@ -30,12 +30,6 @@ SIGNAL_END: Final = SIGNAL + len(Encoding)
 REQUEST: Final = int(MessageType.REQUEST)
 REQUEST_END: Final = REQUEST + len(Encoding)
 
-#: What a message of each type becomes: looked up once for each.
-_MADE_OF: Final[dict[int, tuple[type[Request[Any] | Signal[Any]], Encoding]]] = {
-    **{SIGNAL + encoding: (Signal, encoding) for encoding in Encoding},
-    **{REQUEST + encoding: (Request, encoding) for encoding in Encoding},
-}
-
 #: Stands for a type: a job of the connection's own, a function in the id's place.
 OWN: Final = -3
 
@@ -50,99 +44,70 @@ class _UnreadablePayload(RequestError):
     """The client's fault, and no handler's."""
 
 
-class OwnJob:
-    """A job of the connection's own: a hook, or what the client asks of its session."""
+async def run_own(handling: Handling, connection: Connection, message: Message) -> None:
+    """A job of the connection's own: a hook, or what the client asks of its session.
 
-    __slots__ = ("_connection", "_handling", "_message")
-
-    def __init__(self, handling: Handling, connection: Connection, message: Message) -> None:
-        self._handling = handling
-        self._connection = connection
-        self._message = message
-
-    async def run(self) -> None:
-        """Run it. Raises nothing but cancellation."""
-        kind, what, _, data = self._message
-        try:
-            if kind == OWN:
-                await what()
-            else:
-                await self._connection._answer_session_request(kind, what, data)
-        except Exception:
-            logger.exception("a job of a connection's own failed")
-        finally:
-            self._handling.ended(barrier=True)
-
-
-class Job:
-    """One request or signal, for a handler in a task or a thread."""
-
-    __slots__ = ("_connection", "_handling", "_message", "_route")
-
-    def __init__(
-        self, handling: Handling, connection: Connection, message: Message, route: Route
-    ) -> None:
-        self._handling = handling
-        self._connection = connection
-        self._message = message
-        self._route = route
-
-    async def run(self) -> None:
-        """Run the handler. Raises nothing but cancellation."""
-        handling, connection = self._handling, self._connection
-        message, route = self._message, self._route
-        scope = handling.scopes.open()
-        try:
-            if scope is not None:
-                with scope:
-                    await self._run_and_finish()
-            elif route.mode is _THREAD:
-                await self._run_and_finish()
-            else:
-                # No coroutine of its own: each would cost at every request.
-                finish(
-                    connection,
-                    route,
-                    message,
-                    await route.handler(make_message(connection, route, message)),
-                )
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            fail(connection, message, error)
-        finally:
-            if scope is not None:
-                handling.scopes.left(scope)
-            handling.ended()
-
-    async def _run_and_finish(self) -> None:
-        connection, route, message = self._connection, self._route, self._message
-        argument = make_message(connection, route, message)
-        if route.mode is _THREAD:
-            # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
-            # from being left.
-            result = await trio.to_thread.run_sync(
-                route.handler,
-                argument,
-                abandon_on_cancel=True,
-                limiter=connection._thread_limit,  # type: ignore[arg-type]  # no more is asked of it
-            )
+    Raises nothing but cancellation.
+    """
+    kind, what, _, data = message
+    try:
+        if kind == OWN:
+            await what()
         else:
-            result = await route.handler(argument)
-        finish(connection, route, message, result)
+            await connection._answer_session_request(kind, what, data)
+    except Exception:
+        logger.exception("a job of a connection's own failed")
+    finally:
+        handling.ended(barrier=True)
+
+
+async def run_in_worker(
+    handling: Handling, connection: Connection, route: Route, message: Message
+) -> None:
+    """Run a handler in a task or a thread. Raises nothing but cancellation."""
+    scope = handling.scopes.open() if handling.scopes.needed else None
+    try:
+        if scope is not None:
+            with scope:
+                await _run_and_finish(connection, route, message)
+        elif route.mode is _THREAD:
+            await _run_and_finish(connection, route, message)
+        else:
+            # No coroutine of its own: each would cost at every request.
+            result = await route.handler(make_message(connection, route, message))
+            if result is not None or message[0] >= REQUEST:
+                finish(connection, route, message, result)
+    except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+        fail(connection, message, error)
+    finally:
+        if scope is not None:
+            handling.scopes.left(scope)
+        handling.ended()
+
+
+async def _run_and_finish(connection: Connection, route: Route, message: Message) -> None:
+    argument = make_message(connection, route, message)
+    if route.mode is _THREAD:
+        # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
+        # from being left.
+        result = await trio.to_thread.run_sync(
+            route.handler,
+            argument,
+            abandon_on_cancel=True,
+            limiter=connection._thread_limit,  # type: ignore[arg-type]  # no more is asked of it
+        )
+    else:
+        result = await route.handler(argument)
+    finish(connection, route, message, result)
 
 
 def run_inline(connection: Connection, route: Route, message: Message) -> None:
     """Run a handler that never blocks, here and now."""
-    kind, request_id, name, data = message
     try:
-        if route.codec is None:
-            # As make_message and finish, without a call of each.
-            make, encoding = _MADE_OF[kind]
-            payload = Payload(data, encoding)
-            argument = make(connection, name, payload, payload)
-        else:
-            argument = make_message(connection, route, message)
+        argument = make_message(connection, route, message)
         # In a context of its own: what one handler puts into a contextvar isn't the next one's.
         result = _copy_context().run(route.handler, argument)
+        kind, request_id, name, _ = message
         if kind >= REQUEST and route.reply is None:
             connection._reply(request_id, name, result)
         elif kind >= REQUEST or result is not None:
@@ -155,16 +120,13 @@ def make_message(
     connection: Connection, route: Route, message: Message
 ) -> Request[Any] | Signal[Any]:
     """What the handler is called with. Raises RequestError for a payload it can't be."""
-    kind, _, name, data = message
-    make, encoding = _MADE_OF[kind]
-    payload = Payload(data, encoding)
-    codec = route.codec
-    if codec is None:
-        return make(connection, name, payload, payload)
-    try:
-        return make(connection, name, payload, codec.decode(payload))
-    except InvalidMessage as error:
-        raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
+    made = delivery(connection, message)
+    if route.codec is not None:
+        try:
+            made.value = route.codec.decode(made.payload)
+        except InvalidMessage as error:
+            raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
+    return made
 
 
 def finish(connection: Connection, route: Route, message: Message, result: Any) -> None:

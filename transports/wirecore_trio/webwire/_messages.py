@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wirecore._backend import default
 from wirecore.protocols.webwire import Payload
@@ -39,6 +39,7 @@ class _Message(Generic[T]):
 
 
 if TYPE_CHECKING:
+    from wirecore_py.webwire import Message
 
     class Request(_Message[T]):
         """A client's request; what its handler returns is the reply."""
@@ -58,10 +59,14 @@ if TYPE_CHECKING:
         def __init__(self, connection: Connection, name: str, payload: Payload, value: T) -> None:
             """Made for the handler."""
 
+    def delivery(connection: Connection, message: Message) -> Request[Any] | Signal[Any]:
+        """What a handler is called with for *message*; its value is the payload as it came."""
+
 else:
     # One is made for every message: compiled they take no frame of the interpreter for it.
     Request = default.webwire_values.Request
     Signal = default.webwire_values.Signal
+    delivery = default.webwire_values.delivery
 
 
 class ServerSignal(_Message[T]):

@@ -252,7 +252,7 @@ class Channel(Calling, Peer):
         excess = self._admission.enter(len(payload))
         if excess is None:
             self._pump.woke = True
-            self._workers.start(Request(self, method, call_id, payload))
+            self._workers.start(Request(self, method, call_id, payload).run())
         else:
             self.reply_error(call_id, overloaded_text(*excess))
 

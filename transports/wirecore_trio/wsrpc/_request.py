@@ -21,7 +21,7 @@ logger = logging.getLogger("wirecore.wsrpc")
 
 
 class Request:
-    """A job for :class:`~wirecore_trio._dispatch.Workers`."""
+    """A request for a handler in a task or a thread; :meth:`run` is a job for workers."""
 
     __slots__ = ("_call_id", "_channel", "_method", "payload")
 
@@ -34,7 +34,7 @@ class Request:
     async def run(self) -> None:
         """Run the handler in a task or a thread. Raises nothing but cancellation."""
         channel = self._channel
-        scope = channel.scopes.open()
+        scope = channel.scopes.open() if channel.scopes.needed else None
         try:
             if scope is None:
                 reply = await self._run()
