@@ -24,6 +24,7 @@ MODULES: Final = (
     "gob_frames",
     "gob_reader",
     "gob_writer",
+    "histogram",
     "json_reader",
     "json_writer",
     "mask",
@@ -31,6 +32,7 @@ MODULES: Final = (
     "pool_sender",
     "stream",
     "utf8",
+    "waiting",
     "webwire",
     "webwire_values",
     "webwire_writer",
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         gob_frames,
         gob_reader,
         gob_writer,
+        histogram,
         json_reader,
         json_writer,
         mask,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
         pool_sender,
         stream,
         utf8,
+        waiting,
         webwire,
         webwire_values,
         webwire_writer,
@@ -104,6 +108,9 @@ if TYPE_CHECKING:
         ValueWriter = gob_writer.ValueWriter
         WritePlan = gob_writer.WritePlan
 
+    class _Histogram:
+        count = staticmethod(histogram.count)
+
     class _JsonReader:
         JsonPlan = json_reader.JsonPlan
         JsonReader = json_reader.JsonReader
@@ -126,6 +133,11 @@ if TYPE_CHECKING:
 
     class _Utf8:
         Utf8Validator = utf8.Utf8Validator
+
+    class _Waiting:
+        ANSWERED = waiting.ANSWERED
+        Callers = waiting.Callers
+        Waiter = waiting.Waiter
 
     class _Webwire:
         decode_message = staticmethod(webwire.decode_message)
@@ -161,6 +173,7 @@ class Backend:
         gob_frames: _GobFrames
         gob_reader: _GobReader
         gob_writer: _GobWriter
+        histogram: _Histogram
         json_reader: _JsonReader
         json_writer: _JsonWriter
         mask: _Mask
@@ -168,6 +181,7 @@ class Backend:
         pool_sender: _PoolSender
         stream: _Stream
         utf8: _Utf8
+        waiting: _Waiting
         webwire: _Webwire
         webwire_values: _WebwireValues
         webwire_writer: _WebwireWriter

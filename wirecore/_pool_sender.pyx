@@ -13,6 +13,7 @@ from wirecore._calls cimport CallTable
 from wirecore._encode cimport BINARY, FIN, head_size, write_frame
 from wirecore._entropy cimport fill_random
 from wirecore._outbox cimport Outbox
+from wirecore._waiting cimport Waiter
 
 
 cdef class Queue:
@@ -87,15 +88,17 @@ cdef class CallSender(Queue):
         self.next = 0
         self.known = set()
 
-    def send(self, call, method, argument, annotation, now):
+    def send(self, call, method, argument, annotation, double now):
         """Open *call* and queue it: True, and *call* has number, time and end; or False."""
         cdef Py_ssize_t waiting = PyDict_Size(self._table._pending)
+        cdef Waiter waiter = <Waiter>call if isinstance(call, Waiter) else None
         if not self.takes():
             return False
         if waiting + PySet_GET_SIZE(self._forgotten) >= self._table.max_pending:
             return False
         try:
-            if not PySet_Contains(self.known, call.annotation):
+            wanted = call.annotation if waiter is None else waiter.annotation
+            if not PySet_Contains(self.known, wanted):
                 return False
         except TypeError:  # an annotation that isn't hashable
             return False
@@ -107,10 +110,16 @@ cdef class CallSender(Queue):
             return False
         if waiting == 0:
             self._begin(now)
-        call.started = now
-        call.call_id = number = self._table.open(call)
+        number = self._table.open(call)
         self.next = number + 1
-        call.end = self._outbox.put(frame)
+        if waiter is None:
+            call.started = now
+            call.call_id = number
+            call.end = self._outbox.put(frame)
+        else:
+            waiter.started = now
+            waiter.call_id = number
+            waiter.end = self._outbox.put(frame)
         return True
 
 

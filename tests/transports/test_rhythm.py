@@ -18,7 +18,7 @@ from wirecore_trio import tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink, StreamLink
 from wirecore_trio._rhythm import Rhythm, current_rhythm
-from wirecore_trio._waiter import Waiter
+from wirecore_trio._waiter import Waiter, callers_of
 from wirecore_trio.wsrpc._channel import Channel
 from wirecore_trio.wsrpc._registry import Registry
 from wirecore_trio.wsrpc._upgrade import make_session
@@ -332,7 +332,7 @@ def test_who_has_an_answer_has_a_turn_before_others_wait_in_place(
                 scope.cancel()
                 await channel.call("Echo", b"cancelled")
             assert scope.cancelled_caught
-            assert channel._woken == 0
+            assert channel._callers.woken == 0
             assert await channel.call("Echo", b"next") == b"txen"
             await trio.testing.wait_all_tasks_blocked()
             be_close(channel._pump)
@@ -365,7 +365,7 @@ def test_a_request_that_comes_meanwhile_is_handled_in_the_readers_context(
             await trio.testing.wait_all_tasks_blocked()
             STORY.set("the caller's")
             be_close(channel._pump)
-            link.session.call(Waiter(link.session), "Note", b"", 0.0)
+            link.session.call(Waiter(callers_of(link.session.forget)), "Note", b"", 0.0)
             with trio.testing.assert_no_checkpoints():
                 assert await channel.call("Echo", b"abc") == b"cba"
             assert seen == ["the reader's"]

@@ -13,7 +13,7 @@ from wirecore.errors import Execution
 
 from ._changing import Changing
 from ._pump import Pump
-from ._waiter import Waiter
+from ._waiter import Waiter, callers_of
 
 #: Lost calls that are ended before others of the run get their turn: ending 100,000 at once
 #: would stop everything for seconds.
@@ -26,21 +26,21 @@ Lost: TypeAlias = tuple[Waiter, Execution]
 class Calling(Changing[Any]):
     """The owner of a connection whose tasks wait for answers; its base, with what all need.
 
-    A caller does, in this order: a :class:`Waiter`, the session's call, :meth:`_asked_now`, and
-    where that is false, ``wait_task_rescheduled`` between ``waiter.task = ...`` and
-    :meth:`_had_its_turn`. No coroutine of its own lies between a caller and its answer: each
-    would cost at every call.
+    A caller does, in this order: a :class:`Waiter` of its ``_callers``, the session's call,
+    :meth:`_asked_now`, and where that is false, ``waiter.task = ...`` and
+    ``wait_task_rescheduled(waiter)``. No coroutine of its own lies between a caller and its
+    answer: each would cost at every call. *forget*: the session's.
     """
 
-    __slots__ = ("_asked", "_call_timeout", "_context", "_pump", "_woken")
+    __slots__ = ("_asked", "_call_timeout", "_callers", "_context", "_pump")
 
     _pump: Pump
 
-    def __init__(self, call_timeout: float | None) -> None:
+    def __init__(self, call_timeout: float | None, forget: Callable[[Any], object]) -> None:
         super().__init__()
         self._call_timeout = math.inf if call_timeout is None else call_timeout
         self._asked = 0  # calls since something came
-        self._woken = 0  # callers that have their answer, and haven't had their turn
+        self._callers = callers_of(forget)
         self._context: Context | None = None  # the reader's
 
     async def _read(self) -> None:
@@ -57,11 +57,7 @@ class Calling(Changing[Any]):
         if waiter.outcome is not None:
             return True  # sending the request showed that the connection is gone
         self._asked += 1
-        return self._asked == 1 and not self._woken and self._answered_in_place(waiter)
-
-    def _had_its_turn(self, waiter: Waiter) -> None:
-        if waiter.task is not None:
-            self._woken -= 1
+        return self._asked == 1 and not self._callers.woken and self._answered_in_place(waiter)
 
     # Ctrl-C waits until it is through: it would lose what others are waiting for.
     @trio.lowlevel.enable_ki_protection
@@ -79,13 +75,6 @@ class Calling(Changing[Any]):
             # The reader waits for bytes, and an end that was put off brings none.
             while pump.session.stage.deferred and not pump.ended:
                 pump.read()
-
-    def _answer(self, waiter: Waiter, outcome: object) -> None:
-        """Something came for *waiter*."""
-        if waiter.task is not None:
-            self._woken += 1
-            self._pump.woke = True
-        waiter.finish(outcome)
 
     def _fail_lost(self, lost: list[Lost], make_error: Callable[[Execution], Exception]) -> None:
         """The connection is gone: end each call in *lost* with an error of its own."""

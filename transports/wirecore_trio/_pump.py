@@ -71,7 +71,6 @@ class Pump:
         "_high_water",
         "_left_out",
         "_lingering",
-        "_listed",
         "_outbox",
         "_over",
         "_owner",
@@ -91,6 +90,7 @@ class Pump:
         "fed",
         "flooded",
         "link",
+        "listed",
         "now",
         "paused",
         "session",
@@ -147,7 +147,8 @@ class Pump:
         self._finishing = False
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
-        self._listed = False  # the flusher knows of this pump
+        #: Whether the flusher knows of this pump, and sends at the end of the pass.
+        self.listed = False
         self._parked: trio.lowlevel.ParkingLot | None = None  # senders
         self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
         self.arm()
@@ -304,8 +305,8 @@ class Pump:
         if self._writing or self.reading or self.ended:
             return
         if self._sent_in_pass:
-            if not self._listed:
-                self._listed = True
+            if not self.listed:
+                self.listed = True
                 self._flusher.add(self)
             return
         self._sent_in_pass = True
@@ -314,7 +315,7 @@ class Pump:
     def push_late(self) -> None:
         """The flusher's turn: send what came together since this pass' first write."""
         self._sent_in_pass = False
-        self._listed = False
+        self.listed = False
         if not self.ended:
             self.push()
 

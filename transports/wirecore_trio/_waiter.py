@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from wirecore._backend import default
 from wirecore.session import Call
 
+if TYPE_CHECKING:
+    from wirecore_py import waiting
 
-class Forgets(Protocol):
-    """The session of a call, which is told when nobody waits for it any longer."""
+    Callers = waiting.Callers
 
-    def forget(self, call: Call) -> None:
-        """*call* waits no longer: its answer will be dropped."""
+    class Waiter(Call):
+        """A pending call, trio's abort function for it, and its outcome, all in one object.
+
+        trio asks of an abort function only that it can be called, and of an outcome only
+        ``unwrap``. See ``wirecore_py.waiting``.
+        """
+
+        annotation: Any
+        begun: float
+        outcome: Any
+        result: Any
+        task: trio.lowlevel.Task | None
+
+        def __init__(self, callers: Callers, annotation: Any = None, begun: float = 0.0) -> None:
+            """See the backend's."""
+
+        def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            """See the backend's."""
+
+        def unwrap(self) -> Any:
+            """See the backend's."""
+
+        def finish(self, outcome: object) -> None:
+            """See the backend's."""
+else:
+    Callers = default.waiting.Callers
+    Waiter = default.waiting.Waiter
+
+#: The outcome of a call that was answered with its ``result``.
+ANSWERED = default.waiting.ANSWERED
 
 
-class Waiter(Call):
-    """A pending call, trio's abort function for it, and its outcome, all in one object.
+def callers_of(forget: Callable[[Any], object]) -> Callers:
+    """The callers of one connection. *forget*: is told of a call that its task gave up."""
+    wake: Any = trio.lowlevel.reschedule
+    return Callers(wake, forget, trio.lowlevel.Abort.SUCCEEDED)
 
-    Three objects for each call cost a third of a call: trio asks of an abort function only that
-    it can be called, and of an outcome only ``unwrap``.
-    """
 
-    __slots__ = ("outcome", "session", "task")
+async def outcome_of(waiter: Waiter) -> Any:
+    """What *waiter* is answered, once it is; raises its error. Cancelled, it is forgotten."""
+    if waiter.outcome is None:
+        waiter.task = trio.lowlevel.current_task()
+        abort: Any = waiter
+        return await trio.lowlevel.wait_task_rescheduled(abort)
+    if isinstance(waiter.outcome, Exception):
+        # Who tries again and again must let others run; but it is counted already.
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    return waiter.unwrap()
 
-    def __init__(self, session: Forgets) -> None:
-        # Without the base's: all that it sets is set once more when the call is opened.
-        self.end = 0
-        self.session = session
-        self.task: trio.lowlevel.Task | None = None
-        #: The answer, or the call's error; None until one is there.
-        self.outcome: Any = None
 
-    def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-        self.task = None
-        self.session.forget(self)
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def unwrap(self) -> Any:
-        """The answer; raises the call's error."""
-        outcome = self.outcome
-        assert outcome is not None, "unwrapped too early"
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def finish(self, outcome: object) -> None:
-        """End the call with the answer, or with an error."""
-        self.outcome = outcome
-        if self.task is not None:
-            trio.lowlevel.reschedule(self.task, self)  # type: ignore[arg-type]  # see the class
+__all__ = ["ANSWERED", "Callers", "Waiter", "callers_of", "outcome_of"]

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import frexp, ldexp
+from math import ldexp
 from typing import Final
 
+from wirecore._backend import default
+from wirecore.histogram_rules import LEAST, PARTS
 from wirecore.session.limits import check_above, check_at_least
-
-#: Each octave (from a power of two to the next) is cut into so many buckets of one width, and
-#: a bucket is told by its middle: at its lower end that is 1/128 too much.
-_PARTS: Final = 64
-
-#: The exponents, as of math.frexp, of what is told apart: 1 microsecond to 36 hours. What is
-#: below or above counts as the least or the most of it.
-_LEAST: Final = -19
-_MOST: Final = 17
-
-_OFFSET: Final = _LEAST + 1
-
-_SHORTEST: Final = ldexp(1, _LEAST - 1)
-
-_LAST: Final = (_MOST - _LEAST + 1) * _PARTS - 1
 
 #: Upper ends, in seconds, of the few coarse buckets that go to those who collect metrics.
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+
+_count = default.histogram.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +48,11 @@ class Histogram:
         self.max = 0.0
 
     def record(self, durations: Sequence[float]) -> None:
-        """Count durations, finite numbers; those below 0 count as 0. There must be one."""
-        buckets = self._buckets
-        for seconds in durations:
-            index = 0
-            if seconds > _SHORTEST:
-                fraction, exponent = frexp(seconds)  # the fraction is from 1/2 to 1
-                index = int((exponent - _OFFSET + 2 * fraction) * _PARTS)
-                if index > _LAST:
-                    index = _LAST
-            try:
-                buckets[index] += 1
-            except KeyError:
-                buckets[index] = 1
-        if min(durations) < 0:
-            durations = [max(seconds, 0.0) for seconds in durations]
+        """Count durations, finite numbers; those below 0 count as 0."""
+        total, longest = _count(self._buckets, durations)
         self.count += len(durations)
-        self.sum += sum(durations)
-        self.max = max(self.max, *durations)
+        self.sum += total
+        self.max = max(self.max, longest)
 
     def merge(self, other: Histogram) -> None:
         """Count here too what *other* counts."""
@@ -183,5 +160,5 @@ def _number(numbered: tuple[int, Histogram]) -> int:
 
 
 def _middle(index: int) -> float:
-    octave, part = divmod(index, _PARTS)
-    return ldexp(1 + (part + 0.5) / _PARTS, octave + _LEAST - 1)
+    octave, part = divmod(index, PARTS)
+    return ldexp(1 + (part + 0.5) / PARTS, octave + LEAST - 1)

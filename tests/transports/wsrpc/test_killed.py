@@ -151,4 +151,5 @@ def test_calls_end_once_and_truthfully_when_the_other_end_is_killed(
         trio.run(story)
     (first_open, first_size), (last_open, last_size) = held[0], held[-1]
     assert last_open <= first_open + 2  # an attempt to connect may hold some
-    assert last_size - first_size < 8 * 1024 * 1024
+    # What other tests have left in this process comes and goes meanwhile.
+    assert last_size - first_size < 16 * 1024 * 1024

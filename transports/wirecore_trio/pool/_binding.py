@@ -16,7 +16,8 @@ from wirecore.protocols.pool.errors import NoProvider
 from wirecore.protocols.pool.statistics import PathStatistics
 
 from .._errors import CallLost
-from ._calling_channel import CallingChannel, CallWaiter
+from .._waiter import Waiter, outcome_of
+from ._calling_channel import CallingChannel
 from ._dispatching import Calls, Queued
 from ._provider_connection import ProviderConnection
 from ._request import Request
@@ -115,18 +116,19 @@ class Binding:
         return None if slot is None else slot.target
 
     def ask(
-        self, provider: ProviderConnection, request: Request, *, own_time: bool = False
-    ) -> CallWaiter:
+        self,
+        provider: ProviderConnection,
+        method: str,
+        argument: Any,
+        argument_type: Any,
+        result: Any,
+        *,
+        own_time: bool = False,
+    ) -> Waiter:
         """Send a call to *provider*, which was taken for it; see :meth:`CallingChannel.ask`."""
-        provider._counts.begin()
+        provider._counts.in_flight += 1
         try:
-            return provider._channel.ask(
-                request.method,
-                request.argument,
-                request.argument_type,
-                request.result,
-                own_time=own_time,
-            )
+            return provider._channel.ask(method, argument, argument_type, result, own_time)
         except errors.NotConnected:
             raise
         except BaseException:
@@ -215,7 +217,9 @@ class Binding:
     ) -> Any:
         """One attempt, whose caller sees to its time."""
         try:
-            return await self.ask(provider, request, own_time=True).wait()
+            method, argument, argument_type, result, _, _ = request
+            waiter = self.ask(provider, method, argument, argument_type, result, own_time=True)
+            return await outcome_of(waiter)
         except BaseException as error:
             self.count_failure(provider, error, request, deadline)
             if isinstance(error, errors.NotConnected):

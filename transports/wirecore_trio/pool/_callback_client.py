@@ -22,8 +22,6 @@ from ._pending import PendingCall, run_next
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wirecore.protocols.pool.codec import Answer
-
     from ..websocket._client import Dialer
     from ..websocket._opened import Upgraded
     from ._options import ProviderOptions
@@ -129,7 +127,12 @@ class CallbackClient(Kept[CallingChannel]):
     # --- see CallOwner --------------------------------------------------------------------------
 
     def _answered(
-        self, channel: CallingChannel, answers: Sequence[Answer], count: int, now: float
+        self,
+        channel: CallingChannel,
+        durations: Sequence[float],
+        failed: int,
+        count: int,
+        now: float,
     ) -> None:
         """See CallOwner: nobody counts them here."""
 

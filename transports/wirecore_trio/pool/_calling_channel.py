@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
-from trio.lowlevel import reschedule
 
 from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
-from wirecore.protocols.pool.codec import Answer
 
 from .._calling import Calling
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
 from .._pump import Pump
-from .._waiter import Waiter
+from .._waiter import Waiter, outcome_of
 
 if TYPE_CHECKING:
     from ._options import Options
@@ -31,61 +29,22 @@ ANOTHER_CODEC: Final = " (do both ends speak the same codec, gob or JSON?)"
 
 _CLOSED_HERE: Final = "this end closed the connection"
 
-#: The outcome of a call that was answered; the result stands beside it, and may be None.
-ANSWERED: Final = object()
-
-
-class CallWaiter(Waiter):
-    """A call: *annotation* is its result's, *result* is there once it was answered with one.
-
-    *channel*: over which it goes. *begun*: when it was made, by the channel's clock.
-    """
-
-    __slots__ = ("annotation", "begun", "channel", "result")
-
-    result: Any
-
-    def __init__(self, channel: CallingChannel, annotation: Any, begun: float) -> None:
-        # Without the base's, as that does: a frame less for each call.
-        self.task = None
-        self.outcome = None
-        self.channel = channel
-        self.annotation = annotation
-        self.begun = begun
-
-    def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
-        self.task = None
-        self.channel.session.forget(self)
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def unwrap(self) -> Any:
-        """The result; raises the call's error. A task that was woken has its turn with this."""
-        if self.task is not None:
-            self.channel._woken -= 1
-        if self.outcome is ANSWERED:
-            return self.result
-        return super().unwrap()
-
-    async def wait(self) -> Any:
-        """The same once it is there. Cancelled, the call is forgotten."""
-        if self.outcome is None:
-            self.task = trio.lowlevel.current_task()
-            return await trio.lowlevel.wait_task_rescheduled(self)
-        if self.outcome is not ANSWERED:
-            # Who tries again and again must let others run; but it is counted already.
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        return self.unwrap()
-
 
 class CallOwner(Protocol):
     """Who has a channel and is told of its calls; nothing of it may block or raise."""
 
     def _answered(
-        self, channel: CallingChannel, answers: Sequence[Answer], count: int, now: float
+        self,
+        channel: CallingChannel,
+        durations: Sequence[float],
+        failed: int,
+        count: int,
+        now: float,
     ) -> None:
         """The peer is through with *count* calls, whether somebody waited for them or not.
 
-        *answers*: to those for whom somebody did. *now*: by the channel's clock.
+        *durations*: how long those took for whom somebody did, in seconds; *failed* of them were
+        answered with an error. *now*: by the channel's clock.
         """
 
     def _crowded(self, channel: CallingChannel) -> None:
@@ -118,7 +77,7 @@ class CallingChannel(Calling):
     def __init__(
         self, link: Link, session: CallingSession, owner: CallOwner, options: Options, *, peer: str
     ) -> None:
-        super().__init__(options.call_timeout)
+        super().__init__(options.call_timeout, session.forget)
         self.session = session
         self.peer = peer
         self._owner = owner
@@ -165,9 +124,8 @@ class CallingChannel(Calling):
         argument: Any,
         argument_type: Any,
         result: Any,
-        *,
         own_time: bool = False,
-    ) -> CallWaiter:
+    ) -> Waiter:
         """Send a call, for whose result, read as *result*, its caller then waits.
 
         *own_time*: the caller sees to its time, and the option ``call_timeout`` isn't for it.
@@ -175,19 +133,23 @@ class CallingChannel(Calling):
         """
         session = self.session
         now = self.now()
-        waiter = CallWaiter(self, result, now)
+        waiter = Waiter(self._callers, result, now)
         try:
             if self._ended:
                 raise errors.NotConnected
             session.call(waiter, method, argument, argument_type, now)
         except BaseException as error:
-            self._owner._answered(self, (), 1, now)  # it was never asked
+            self._owner._answered(self, (), 0, 1, now)  # it was never asked
             if isinstance(error, errors.NotConnected):
                 raise NotConnected(f"the connection to {self.peer} has ended") from None
             raise
         if own_time:
             waiter.started = math.inf
-        self._asked_now(waiter, now)
+        pump = self._pump
+        if self._asked and pump.listed and now + self._call_timeout >= pump.armed:
+            self._asked += 1  # as _asked_now finds it: the call leaves with others of this pass
+        else:
+            self._asked_now(waiter, now)
         if session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
         return waiter
@@ -207,11 +169,11 @@ class CallingChannel(Calling):
         another type, CallTimeout, CallLost, and a LocalError for what can't be sent.
         """
         try:
-            waiter = self.ask(method, argument, argument_type, result, own_time=own_time)
+            waiter = self.ask(method, argument, argument_type, result, own_time)
         except NotConnected:
             await trio.lowlevel.checkpoint()
             raise
-        return await waiter.wait()
+        return await outcome_of(waiter)
 
     async def drained(self) -> None:
         """Wait until less waits to be sent, or until the end."""
@@ -249,29 +211,28 @@ class CallingChannel(Calling):
         if len(happened) > 1:
             self._pump.hold()  # their callers may call again
         self._asked = 0
-        answered = len(happened)
-        for call, value, error in happened:
-            if error is None:
-                # As _answer and finish do, without their frames.
-                call.result = value
-                call.outcome = ANSWERED
-                if call.task is not None:
-                    self._woken += 1
-                    self._pump.woke = True
-                    reschedule(call.task, call)
-            elif error is TIMED_OUT:
+        callers, now = self._callers, self._pump.fed
+        durations, others = callers.deliver(happened, now)
+        answered = len(durations)
+        failed = 0
+        for call, _, error in others:
+            if error is TIMED_OUT:
                 # The peer may still be at it: its answer, which comes late, is what counts.
-                self._answer(call, self._timed_out())
-                answered -= 1
+                call.finish(self._timed_out())
             else:
-                self._answer(call, error)
+                call.finish(error)
+                durations.append(now - call.begun)
+                failed += 1
+        if callers.woken:
+            self._pump.woke = True
+        answered += failed
         late = self.session.late
         if late != self._late:
             answered += late - self._late
             self._late = late
         if answered:
             self._heard = True
-            self._owner._answered(self, happened, answered, self._pump.fed)
+            self._owner._answered(self, durations, failed, answered, now)
         if self.session.leaving and not self._told_leaving:
             self._told_leaving = True
             self._owner._leaving(self)

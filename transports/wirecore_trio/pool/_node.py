@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from wirecore import errors
-from wirecore.protocols.pool.dispatch import ANY, Wish
+from wirecore.protocols.pool.dispatch import Wish
 from wirecore.protocols.pool.errors import NoProvider
 
 from .._companion import Companion
+from .._waiter import outcome_of
 from ._binding import Binding
 from ._dispatching import wake
 from ._request import Request
@@ -167,9 +168,10 @@ class LocalNode:
             self.release(reservation)
             raise
         raw = binding.packing.raw
-        request = Request(call.method, raw(call.argument), raw, raw, ANY, False)
+        argument = raw(call.argument)
         try:
-            found = await binding.ask(provider, request, own_time=True).wait()
+            waiter = binding.ask(provider, call.method, argument, raw, raw, own_time=True)
+            found = await outcome_of(waiter)
         except BaseException as error:
             binding.count_failure(provider, error, None)
             raise

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from wirecore.constants import CloseCode
-from wirecore.protocols.pool.codec import Answer
 from wirecore.protocols.pool.dispatch import Slot
 from wirecore.protocols.pool.statistics import CallStatistics
 
@@ -172,12 +171,15 @@ class ProviderConnection:
     # --- see CallOwner --------------------------------------------------------------------------
 
     def _answered(
-        self, channel: CallingChannel, answers: Sequence[Answer], count: int, now: float
+        self,
+        channel: CallingChannel,
+        durations: Sequence[float],
+        failed: int,
+        count: int,
+        now: float,
     ) -> None:
-        if answers:
-            durations = [now - call.begun for call, _, _ in answers]
-            failed = [error for _, _, error in answers if error is not None]
-            self._counts.answer(durations, len(failed), now)
+        if durations:
+            self._counts.answer(durations, failed, now)
         wake(self._binding.dispatcher.release(self._slot, count))
         self._freed()
         if self._slot.leaving:

@@ -35,6 +35,7 @@ from .._listening import Listening
 from .._network import AnyListener
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
+from .._waiter import outcome_of
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
 from ._accepting import Bound, admit
@@ -62,6 +63,9 @@ logger = logging.getLogger("wirecore.pool")
 OnConnection = Callable[["ProviderConnection"], Awaitable[None]]
 
 _UNSET: Final = -1.0
+
+#: Methods that a call goes a shorter way for, once they were called.
+_MOST_USUAL: Final = 1000
 
 T = TypeVar("T")
 
@@ -98,6 +102,7 @@ class PoolServer(ServesHealth, ServesMetrics):
         self._paths: Paths[Binding | CallbackBinding] = Paths()
         self._node = None if backend is None else LocalNode(backend, self._paths)
         self._by_name: dict[str, Binding] = {}
+        self._usual: dict[str, Binding] = {}  # by method, of those that were called
         self._default: Binding | None = None
         self._revoked: set[str] = set()
         # Whether somebody must prove who he is: then nobody is who he only says he is.
@@ -138,6 +143,7 @@ class PoolServer(ServesHealth, ServesMetrics):
                 raise errors.InvalidOption(f"the service {name!r} is bound to {taken!r} already")
         binding = Binding(path, names, codec_of(codec), self.options, self._node)
         self._paths.add(path, binding)
+        self._usual.clear()
         self._by_name.update(dict.fromkeys(names, binding))
         if not names:
             self._default = binding
@@ -253,21 +259,35 @@ class PoolServer(ServesHealth, ServesMetrics):
         LocalLimitExceeded where ``max_queue`` calls wait; and for what can't be sent
         UnsendableMessage, InvalidGobType, InvalidJsonType and LocalLimitExceeded.
         """
-        binding, request = self._request(method, argument, result, keywords)
-        seconds = keywords.get("timeout", _UNSET)
-        provider = binding.take(request.wish) if seconds == _UNSET else None
+        # A request is kept of what isn't usual, or has to be made again.
+        request = None
+        argument_type = Any
+        seconds: float | None = _UNSET
+        binding = None if keywords or type(method) is not str else self._usual.get(method)
+        if binding is None:
+            binding, request = self._request(method, argument, result, keywords)
+            argument_type = request.argument_type
+            seconds = keywords.get("timeout", _UNSET)
+            provider = binding.take(request.wish) if seconds == _UNSET else None
+        else:
+            slot = binding.dispatcher.take()
+            provider = None if slot is None else slot.target
         if provider is None:
+            if request is None:
+                request = request_of(method, argument, result, keywords)
             return await self._call(binding, request, seconds)
         # No coroutine of its own lies between the usual call and its answer. Its session sees to
         # its time, which costs nothing.
         waiter = None
         try:
-            waiter = binding.ask(provider, request)
+            waiter = binding.ask(provider, method, argument, argument_type, result)
             if waiter.outcome is not None:
-                return await waiter.wait()
+                return await outcome_of(waiter)
             waiter.task = trio.lowlevel.current_task()
             return await trio.lowlevel.wait_task_rescheduled(waiter)
         except BaseException as error:
+            if request is None:
+                request = request_of(method, argument, result, keywords)
             lost = binding.count_failure(provider, error, request)
             if lost is None:
                 raise
@@ -301,6 +321,8 @@ class PoolServer(ServesHealth, ServesMetrics):
                 f"No default path is bound, and {method.partition('.')[0]!r} to no other: "
                 "bind one without names"
             )
+        if not keywords and len(self._usual) < _MOST_USUAL:
+            self._usual[method] = binding
         return binding, request_of(method, argument, result, keywords)
 
     @overload
@@ -454,6 +476,7 @@ class PoolServer(ServesHealth, ServesMetrics):
             for bound in self._bound:
                 refuse_in_handlers(bound.nursery, channels)
         self._draining = True
+        self._usual.clear()
         self._told_to_stop.set()
         paths = list(self._paths)
         for path in paths:

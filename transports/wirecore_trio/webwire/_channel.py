@@ -30,7 +30,7 @@ from .._errors import closed_error
 from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
-from .._waiter import Waiter
+from .._waiter import Callers, Waiter
 from ._errors import Disconnected, NotOpen, TransmissionFailed
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class _InOrder(Waiter):
 
     __slots__ = ("take",)
 
-    def __init__(self, session: ClientSession, take: Callable[[Payload], object]) -> None:
-        super().__init__(session)
+    def __init__(self, callers: Callers, take: Callable[[Payload], object]) -> None:
+        super().__init__(callers)
         self.take = take
 
     def finish(self, outcome: object) -> None:
@@ -108,7 +108,7 @@ class Channel(Calling):
     def __init__(
         self, link: Link, session: ClientSession, listener: Listener, options: ClientOptions
     ) -> None:
-        super().__init__(options.request_timeout)
+        super().__init__(options.request_timeout, session.forget)
         self._session = session
         self._listener = listener
         self._options = options
@@ -192,7 +192,7 @@ class Channel(Calling):
         session = self._session
         if session.outbox.pending > self._options.high_water:
             await (self._pump.drained() if own_time else self._wait_for_room())
-        waiter = Waiter(session)
+        waiter = Waiter(self._callers)
         now = self._pump.now()
         try:
             if self._ended:
@@ -213,12 +213,8 @@ class Channel(Calling):
                 await trio.lowlevel.checkpoint()
             return waiter.unwrap()  # type: ignore[no-any-return]
         waiter.task = trio.lowlevel.current_task()
-        try:
-            # The reply's payload, or the request's error; cancelled, the request is forgotten.
-            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
-        finally:
-            if waiter.task is not None:  # as _had_its_turn, without its call
-                self._woken -= 1
+        # The reply's payload, or the request's error; cancelled, the request is forgotten.
+        return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
 
     async def restore_session(self, key: bytes, take: Callable[[Payload], T]) -> T:
         """Ask for the session of *key*: what *take*, called once, makes of the reply, its JSON.
@@ -236,7 +232,7 @@ class Channel(Calling):
         return await self._ask(self._session.close_session, take)
 
     async def _ask(self, queue: Callable[[Waiter, float], None], take: Callable[[Payload], T]) -> T:
-        waiter = _InOrder(self._session, take)
+        waiter = _InOrder(self._callers, take)
         now = self._pump.now()
         await trio.lowlevel.checkpoint()
         try:
@@ -249,10 +245,7 @@ class Channel(Calling):
         if self._asked_now(waiter, now):
             return waiter.unwrap()  # type: ignore[no-any-return]
         waiter.task = trio.lowlevel.current_task()
-        try:
-            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
-        finally:
-            self._had_its_turn(waiter)
+        return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
 
     async def _wait_for_room(self) -> None:
         with trio.move_on_after(self._call_timeout) as scope:
@@ -284,26 +277,24 @@ class Channel(Calling):
         self._asked = 0
         for kind, call, name, data in happened:
             if kind >= _REPLY:
-                # As _answer, without its call.
-                if call.task is not None:
-                    self._woken += 1
-                    self._pump.woke = True
                 call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))
             elif _SIGNAL <= kind < _SIGNAL_END:
                 self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
             else:
                 self._received_other(kind, call, name, data)
+        if self._callers.woken:
+            self._pump.woke = True
         if self._changed is not None and not self._session.table:
             self.tell_change()
 
     def _received_other(self, kind: int, call: Any, name: str, data: bytes) -> None:
         if kind == TIMED_OUT:
-            self._answer(call, self._timed_out("no reply"))
+            call.finish(self._timed_out("no reply"))
         elif kind == MessageType.REPLY_ERROR:
-            self._answer(call, RequestError(name, data.decode("utf-8", "replace")))
+            call.finish(RequestError(name, data.decode("utf-8", "replace")))
         elif kind in _REFUSALS:
             error, text = _REFUSALS[kind]
-            self._answer(call, error(text))
+            call.finish(error(text))
         elif kind == MessageType.SESSION_CREATED:
             self._listener._session_created(self, data)
         elif kind == MessageType.SESSION_CLOSED:

@@ -68,7 +68,7 @@ class Channel(Calling, Peer):
         workers: Workers,
         options: Options,
     ) -> None:
-        super().__init__(options.call_timeout)
+        super().__init__(options.call_timeout, session.forget)
         self._session = session
         self._public_key = public_key
         self._registry = registry
@@ -165,7 +165,7 @@ class Channel(Calling, Peer):
         pump = self._pump
         if session.outbox.pending > self._options.high_water:
             await self._wait_for_room()
-        waiter = Waiter(session)
+        waiter = Waiter(self._callers)
         try:
             if self._ended:
                 raise errors.NotConnected
@@ -180,11 +180,8 @@ class Channel(Calling, Peer):
                 await trio.lowlevel.checkpoint()
             return waiter.unwrap()  # type: ignore[no-any-return]
         waiter.task = trio.lowlevel.current_task()
-        try:
-            # The answer's payload, or the call's error; cancelled, the call is forgotten.
-            return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
-        finally:
-            self._had_its_turn(waiter)
+        # The answer's payload, or the call's error; cancelled, the call is forgotten.
+        return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
 
     async def _wait_for_room(self) -> None:
         # A scope of its own is fine here: this call waits anyway.
@@ -203,10 +200,11 @@ class Channel(Calling, Peer):
             self._pump.hold()  # their callers may call again, their handlers will answer
         self._asked = 0
         for waiter, payload, text in answers:
-            self._answer(waiter, error_from_text(text) if text else payload)
+            waiter.finish(error_from_text(text) if text else payload)
         for waiter in timed_out:
-            self._woken += waiter.task is not None
             waiter.finish(self._timed_out("no answer"))
+        if self._callers.woken:
+            self._pump.woke = True
         for method, call_id, payload in requests:
             self._handle(method, call_id, payload)
 
