@@ -109,7 +109,7 @@ if TYPE_CHECKING:
         WritePlan = gob_writer.WritePlan
 
     class _Histogram:
-        count = staticmethod(histogram.count)
+        Counts = histogram.Counts
 
     class _JsonReader:
         JsonPlan = json_reader.JsonPlan

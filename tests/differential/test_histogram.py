@@ -29,21 +29,24 @@ SECONDS = st.one_of(
 def test_both_count_alike(backends: tuple[Backend, Backend], batches: list[list[float]]) -> None:
     found = []
     for backend in backends:
-        buckets: dict[int, int] = {}
-        told = [backend.histogram.count(buckets, batch) for batch in batches]
-        assert sum(buckets.values()) == sum(map(len, batches))
+        counts = backend.histogram.Counts()
+        for batch in batches:
+            counts.record(batch)
+        buckets = counts.buckets
+        assert sum(buckets.values()) == counts.count == sum(map(len, batches))
         assert all(0 <= index < (MOST - LEAST + 1) * PARTS for index in buckets)
-        found.append((buckets, told))
+        found.append((buckets, counts.sum, counts.max))
     assert found[0] == found[1]
 
 
 def test_what_is_below_nothing_counts_as_nothing(backend: Backend) -> None:
-    buckets: dict[int, int] = {}
-    assert backend.histogram.count(buckets, (-1.0, 0.0, 2.0)) == (2.0, 2.0)
-    assert sorted(buckets.values()) == [1, 2]
-    assert backend.histogram.count(buckets, ()) == (0.0, 0.0)
+    counts = backend.histogram.Counts()
+    counts.record((-1.0, 0.0, 2.0))
+    counts.record(())
+    assert (counts.sum, counts.max, counts.count) == (2.0, 2.0, 3)
+    assert sorted(counts.buckets.values()) == [1, 2]
 
 
 def test_what_is_no_number_is_refused(backend: Backend) -> None:
     with pytest.raises(TypeError):
-        backend.histogram.count({}, ["long"])  # type: ignore[list-item]
+        backend.histogram.Counts().record(["long"])  # type: ignore[list-item]

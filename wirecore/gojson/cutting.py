@@ -35,6 +35,8 @@ _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _NULL: Final = b"null"
 
+_LINE_END: Final = ord("\n")
+
 #: Bytes that are scanned at first, and at most, before it is seen whether a message ends there.
 _FIRST_SLICE: Final = 256
 _LAST_SLICE: Final = 1 << 16
@@ -101,6 +103,15 @@ class MessageBuffer:
         self._at = at
 
     @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left but, at most, the end of the last message's line."""
+        return not self._more_size and self._is_through()
+
+    def _is_through(self) -> bool:
+        data, at = self._data, self._at
+        return at == len(data) or (at == len(data) - 1 and data[at] == _LINE_END)
+
+    @property
     def later(self) -> int:
         """Bytes that came after the piece at hand."""
         return self._more_size
@@ -139,12 +150,13 @@ class MessageBuffer:
         return None
 
     def _fill(self) -> bool:
-        """Whether there is a byte to look at."""
-        if self._at == len(self._data):
+        """Whether there is a byte to look at: not one that ends the line of a message before."""
+        if self._at >= len(self._data) - 1:
             if not self._more:
-                return False
-            self._data = self._pop()
-            self._at = self._tried = 0
+                return self._at < len(self._data)
+            if self._at == len(self._data) or (self._scanner is None and self._is_through()):
+                self._data = self._pop()
+                self._at = self._tried = 0
         return True
 
     def _pop(self) -> bytes:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ldexp
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wirecore._backend import default
 from wirecore.histogram_rules import LEAST, PARTS
@@ -16,7 +16,10 @@ from wirecore.session.limits import check_above, check_at_least
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
-_count = default.histogram.count
+if TYPE_CHECKING:
+    from wirecore_py.histogram import Counts as _Counts
+else:
+    _Counts = default.histogram.Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +39,15 @@ class LatencySnapshot:
     buckets: tuple[tuple[float, int], ...]
 
 
-class Histogram:
+class Histogram(_Counts):
     """Counts durations by buckets: 2,368 at most, and only those that occur take memory."""
 
-    __slots__ = ("_buckets", "count", "max", "sum")
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
-        self.count = 0
-        self.sum = 0.0
-        self.max = 0.0
-
-    def record(self, durations: Sequence[float]) -> None:
-        """Count durations, finite numbers; those below 0 count as 0."""
-        total, longest = _count(self._buckets, durations)
-        self.count += len(durations)
-        self.sum += total
-        self.max = max(self.max, longest)
+    __slots__ = ()
 
     def merge(self, other: Histogram) -> None:
         """Count here too what *other* counts."""
-        for index, count in other._buckets.items():
-            self._buckets[index] = self._buckets.get(index, 0) + count
+        for index, count in other.buckets.items():
+            self.buckets[index] = self.buckets.get(index, 0) + count
         self.count += other.count
         self.sum += other.sum
         self.max = max(self.max, other.max)
@@ -66,7 +56,7 @@ class Histogram:
         """For each of *parts*, rising numbers from 0 to 1: so long were that part at most."""
         found: list[float] = []
         seen = 0
-        for index, count in sorted(self._buckets.items()):
+        for index, count in sorted(self.buckets.items()):
             seen += count
             while len(found) < len(parts) and seen >= parts[len(found)] * self.count:
                 # Never above the longest: that one is known exactly.
@@ -76,7 +66,7 @@ class Histogram:
     def cumulative(self, bounds: Sequence[float]) -> list[int]:
         """For each of *bounds*, in rising order: how many were no longer."""
         found = [0] * len(bounds)
-        for index, count in self._buckets.items():
+        for index, count in self.buckets.items():
             middle = _middle(index)
             for position in range(len(bounds) - 1, -1, -1):
                 if middle > bounds[position]:
@@ -101,7 +91,7 @@ class Latency:
     than 1 slice.
     """
 
-    __slots__ = ("_current", "_number", "_past", "_recent", "_slices", "_width")
+    __slots__ = ("_current", "_number", "_past", "_recent", "_slices", "_until", "_width")
 
     def __init__(self, window: float = 60.0, slices: int = 6) -> None:
         check_above("window", window, 0)
@@ -112,19 +102,26 @@ class Latency:
         self._recent: deque[tuple[int, Histogram]] = deque()  # with their numbers, oldest first
         self._current: Histogram | None = None
         self._number = 0
+        self._until = 0.0  # when the current slice is over
 
     def record(self, durations: Sequence[float], now: float) -> None:
         """What took these seconds, be it nothing, has ended."""
         if not durations:
             return
-        number = int(now // self._width)
+        current = self._current
+        if current is None or now >= self._until:
+            current = self._slice_of(int(now // self._width))
+        current.record(durations)
+
+    def _slice_of(self, number: int) -> Histogram:
         current = self._current
         if current is None or number > self._number:
             self._drop_old(number)
             current = self._current = Histogram()
             self._number = number
             self._recent.append((number, current))
-        current.record(durations)
+        self._until = (self._number + 1) * self._width
+        return current
 
     def merge(self, other: Latency) -> None:
         """Count here too what *other*, of the same window, counts."""
@@ -135,6 +132,7 @@ class Latency:
         self._recent = deque(sorted(slices.items(), key=_number))
         if self._recent:
             self._number, self._current = self._recent[-1]
+            self._until = (self._number + 1) * self._width
 
     def snapshot(self, now: float) -> tuple[LatencySnapshot, LatencySnapshot]:
         """All, and those of the window."""

@@ -53,9 +53,9 @@ def test_percentiles_of_many() -> None:
 def test_its_size_is_bounded_whatever_comes() -> None:
     values = [2.0**exponent * part for exponent in range(-60, 60) for part in (1, 1.3, 1.7)]
     histogram = histogram_of([*values, 0.0, -1.0])
-    assert len(histogram._buckets) < 120
-    assert min(histogram._buckets) >= 0
-    assert max(histogram._buckets) < 2368
+    assert len(histogram.buckets) < 120
+    assert min(histogram.buckets) >= 0
+    assert max(histogram.buckets) < 2368
     assert histogram.count == len(values) + 2
     assert histogram.max == max(values)
 

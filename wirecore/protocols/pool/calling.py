@@ -284,7 +284,7 @@ class CallingSession:
                 before = len(answers)
                 codec.take_answers(table, answers, before + BATCH - heard)
                 heard += len(answers) - before
-                if heard == BATCH:
+                if heard == BATCH or codec.spent:
                     break
                 found = codec.next_response()
                 if found is NEED_DATA:

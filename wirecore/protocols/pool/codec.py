@@ -88,6 +88,10 @@ class CallingCodec(Protocol):
     def write(self) -> Callable[[int, str, Any, Any], bytes | None]:
         """A faster :meth:`encode_request`, for what is usual and one message; None: it isn't."""
 
+    @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left to look at."""
+
     def encode_request(self, seq: int, method: str, argument: Any, annotation: Any) -> list[bytes]:
         """A call, numbered *seq*, of *argument*, which is an *annotation*."""
 
@@ -125,6 +129,10 @@ class ServingCodec(Protocol):
     @property
     def buffered(self) -> int:
         """Bytes that came and weren't looked at yet."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left to look at."""
 
     def feed(self, data: Buffer) -> None:
         """Take in any part of the stream of requests."""

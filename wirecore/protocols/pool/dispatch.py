@@ -42,8 +42,7 @@ class Dispatcher(Generic[T, K]):
 
     *balancing*: which of several slots is taken. *max_queue*: how many tickets may wait.
 
-    Read-only attributes: *queued*, how many tickets wait; *outstanding*, how many calls all slots
-    together have; *max_queue*.
+    Read-only attributes: *queued*, how many tickets wait; *max_queue*.
 
     Raises :class:`~wirecore.errors.InvalidOption` for an option that makes no sense.
     """
@@ -57,7 +56,6 @@ class Dispatcher(Generic[T, K]):
         "_slots",
         "_sticky",
         "max_queue",
-        "outstanding",
         "queued",
     )
 
@@ -69,7 +67,6 @@ class Dispatcher(Generic[T, K]):
         check_at_least("max_queue", max_queue, 0)
         self.max_queue = max_queue
         self.queued = 0
-        self.outstanding = 0
         self._entries = 0  # numbers for entries of tickets, and for slots without an identity
         self._order = new_order(balancing)
         self._slots: dict[Slot[T], Node] = {}
@@ -79,6 +76,11 @@ class Dispatcher(Generic[T, K]):
         self._queues: dict[frozenset[str], Queue] = {}
         self._sticky: dict[tuple[frozenset[str], str], _Sticky[K]] = {}
         self._rendezvous = Rendezvous(self._nodes, self._sticky)
+
+    @property
+    def outstanding(self) -> int:
+        """How many calls all slots together have."""
+        return sum(slot.outstanding for slot in self._slots)
 
     @property
     def slots(self) -> KeysView[Slot[T]]:
@@ -94,7 +96,6 @@ class Dispatcher(Generic[T, K]):
             slot = self._order.turn()
             if slot is not None:
                 slot.outstanding += 1
-                self.outstanding += 1
                 if slot.outstanding == slot.capacity:
                     slot.ready = False
                     self._order.drop(slot)
@@ -146,7 +147,6 @@ class Dispatcher(Generic[T, K]):
             if slot in self._slots:
                 raise InvalidState(f"{count} calls can't end of a slot that has {slot.outstanding}")
             return []
-        self.outstanding -= count
         if slot.ready:
             self._order.released(slot, count)
             slot.outstanding -= count
@@ -193,7 +193,6 @@ class Dispatcher(Generic[T, K]):
             return []
         given = self._retire(slot, node)
         del self._slots[slot]
-        self.outstanding -= slot.outstanding
         slot.outstanding = 0
         return given
 
@@ -245,7 +244,6 @@ class Dispatcher(Generic[T, K]):
         else:
             self._order.taken(slot)
         slot.outstanding += 1
-        self.outstanding += 1
 
     # --- what slots may take --------------------------------------------------------------
 

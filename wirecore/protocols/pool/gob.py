@@ -217,6 +217,11 @@ class GobCalling:
             )
         return [made] if len(made) <= BUFFER_SIZE else cut_as_bufio(made)
 
+    @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left to look at."""
+        return not self._stream.buffered
+
     def take_answers(self, table: CallTable[int, Any], answers: list[Answer], most: int) -> None:
         """See :class:`~wirecore.protocols.pool.codec.CallingCodec`."""
         if self._stream.at_rest:
@@ -281,6 +286,11 @@ class GobServing:
     def buffered(self) -> int:
         """Bytes that came and weren't looked at yet."""
         return self._stream.buffered
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left to look at."""
+        return not self._stream.buffered
 
     def take_requests(
         self, find: Callable[[str], Any], incoming: list[Incoming], most: int, left: int

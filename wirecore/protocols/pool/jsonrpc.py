@@ -97,6 +97,11 @@ class _End:
         """Bytes that came and weren't looked at yet."""
         return self._buffer.buffered
 
+    @property
+    def spent(self) -> bool:
+        """Whether nothing that came is left to look at."""
+        return self._buffer.spent
+
     def feed(self, data: Buffer) -> None:
         """Take in *data*, any part of the stream. Nothing is read of it yet.
 

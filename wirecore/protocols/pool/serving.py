@@ -231,8 +231,8 @@ class ServingSession:
                 left, found = codec.take_requests(self._find, incoming, most, left)
                 self._taken = self._arrived - left
                 taken += len(incoming) - before
-                if taken == BATCH:
-                    break
+                if taken == BATCH or codec.spent:
+                    return taken < BATCH
                 request = codec.next_request()
                 if request is NEED_DATA:
                     return True
