@@ -7,7 +7,8 @@ each call that is under way is made by a task of its own (in Go: by a goroutine)
 
 "inline" handlers run in the provider's reader, "async" ones each in a task, as Go's in goroutines.
 "direct" is the same call over one connection without a pool, its handler inline: what dispatch
-costs is the difference.
+costs is the difference. "bare calls" have no protocol at all: what a task for each caller costs on
+trio, which no pool there can pass.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ INLINE = _ours("wirecore inline", "wirecore_pool", "inline")
 ASYNC = _ours("wirecore async", "wirecore_pool", "async")
 DIRECT = _ours("wirecore direct", "wirecore_callbacks", "inline")
 GO = pair("Go net/rpc", "go/pool")
+BARE = pair("bare calls on trio", "raw_calls")
 
 
 def rows() -> list[Row]:
@@ -46,10 +48,12 @@ def _calls(codec: str, in_flight: int, connections: int, floor: float) -> Row:
         f"connection{plural}",
         unit="calls/s",
         load=_load(codec, in_flight, connections),
-        contenders=(INLINE, ASYNC, DIRECT, GO),
+        contenders=(INLINE, ASYNC, DIRECT, GO, BARE),
         goals=(
             Goal(INLINE.name, GO.name, floor, None),
             Goal(INLINE.name, DIRECT.name, 0.5, None),
+            Goal(BARE.name, GO.name, None, None),
+            Goal(INLINE.name, BARE.name, None, None),
         ),
         placement="free",
     )

@@ -59,7 +59,7 @@ class Goal:
     def __str__(self) -> str:
         bounds = {"floor": self.floor, "target": self.target}
         said = [f"{name} {value:.3g}x" for name, value in bounds.items() if value is not None]
-        return f"{self.subject} / {self.peer}: {', '.join(said)}"
+        return f"{self.subject} / {self.peer}: {', '.join(said) or 'no bound'}"
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def table(result: RowResult) -> str:
 
 
 def _verdict(ratio: Ratio) -> str:
+    if ratio.goal.floor is None and ratio.goal.target is None:
+        return "for comparison"
     if ratio.verdict == "below":
         return "BELOW THE FLOOR"
     if ratio.verdict == "target":

@@ -29,7 +29,10 @@ _STARTS: dict[str, Callable[[], AbstractContextManager[Place]]] = {
 }
 
 
-@pytest.fixture(scope="session")
+# By module and no longer: what runs in threads here would meet what others patch.
+
+
+@pytest.fixture(scope="module")
 def plain() -> Iterator[Plain]:
     """``plain("h11")``."""
     places: dict[str, Place] = {}
@@ -43,7 +46,7 @@ def plain() -> Iterator[Plain]:
         yield get
 
 
-@pytest.fixture(scope="session", params=["hypercorn", "uvicorn"])
+@pytest.fixture(scope="module", params=["hypercorn", "uvicorn"])
 def gateway(backend: Backend, request: pytest.FixtureRequest) -> Iterator[GatewayPlace]:
     """A gateway on each of these, and its publisher."""
     with on_gateway(backend, request.param) as place:
