@@ -3,12 +3,12 @@
 The server lets 100 handlers of a connection run at once; "async" ones each in a task, as
 python-socketio's and JSON-RPC's, "inline" ones in the task that reads. Each request that is under
 way is made by a task of its own. wsrpc's calls, without their TLS, are there to show that webwire
-costs no more.
+costs no more; with one request under way the bare socket is, to show what trio costs.
 """
 
 from __future__ import annotations
 
-from bench.contenders import WEBWIRE_PEERS, webwire, wsrpc
+from bench.contenders import RAW, WEBWIRE_PEERS, webwire, wsrpc
 from bench.harness.model import Goal, Load, Row
 
 INLINE = webwire("wirecore inline", mode="inline")
@@ -26,14 +26,15 @@ def rows() -> list[Row]:
         Goal(ASYNC.name, WSRPC_ASYNC.name, 0.9, None),
         Goal(INLINE.name, WSRPC_INLINE.name, 0.9, None),
     )
+    bare = Goal(RAW.name, "python-socketio", None, None)
     return [
         Row(
             name=f"webwire_request/{in_flight}",
             title=f"webwire request and reply, 64 B, {in_flight} in flight",
             unit="requests/s",
             load=Load(size=64, in_flight=in_flight),
-            contenders=contenders,
-            goals=goals,
+            contenders=contenders if in_flight > 1 else (*contenders, RAW),
+            goals=goals if in_flight > 1 else (*goals, bare),
         )
         for in_flight in (1, 100)
     ]

@@ -24,6 +24,9 @@ def rows() -> list[Row]:
                 *WEBWIRE_PEERS,
             ),
             # Handlers of signals seldom have to wait for anything.
-            goals=(Goal("wirecore inline", "python-socketio", 20.0, None),),
+            goals=(
+                Goal("wirecore inline", "python-socketio", 20.0, None),
+                Goal("wirecore async", "python-socketio", 20.0, None),
+            ),
         ),
     ]

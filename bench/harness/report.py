@@ -51,9 +51,11 @@ def table(result: RowResult) -> str:
         cells = [_HEADINGS, *(_cells(name, each) for name, each in measured)]
         lines += _align(cells)
     for ratio in ratios(result):
-        bounds = "at most" if row.smaller_is_better else "at least"
+        bounds = " at most" if row.smaller_is_better else " at least"
+        if ratio.goal.floor is None and ratio.goal.target is None:
+            bounds = ""
         lines.append(
-            f"  {ratio.goal} {bounds}; measured {ratio.value:.3g}x"
+            f"  {ratio.goal}{bounds}; measured {ratio.value:.3g}x"
             f" ({ratio.low:.3g} to {ratio.high:.3g}): {_verdict(ratio)}"
         )
     for tail, value in tails(result):
