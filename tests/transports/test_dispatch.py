@@ -6,7 +6,7 @@ import contextvars
 import gc
 import weakref
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -129,6 +129,7 @@ class Opens:
     async def run(self) -> None:
         with trio.move_on_after(5) as scope:
             seen.set(self.name)
+            self.found.append(trio.lowlevel.current_task().context[seen])
             if self.seconds:
                 await trio.sleep(self.seconds)
             async with trio.open_nursery() as nursery:
@@ -151,7 +152,7 @@ def test_what_a_job_opens_and_sets_is_its_own_before_and_after_it_has_waited(run
                 workers.start(job.run())
             await trio.sleep(6)
             for job in jobs:
-                assert job.found == [job.name] * 3
+                assert job.found == [job.name] * 4
                 assert job.cancelled
             after = Job()
             workers.start(after.run())
@@ -186,6 +187,101 @@ def test_a_parked_worker_keeps_nothing_of_its_last_job(run: Run, seconds: int) -
             await trio.sleep(2)
             assert len(nursery.child_tasks) == 1
             assert [each() for each in kept] == [None]
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
+def test_a_job_may_change_the_context_of_its_task(run: Run) -> None:
+    found: list[str] = []
+    other = contextvars.copy_context()
+    other.run(seen.set, "another")
+
+    class Changing:
+        async def run(self) -> None:
+            trio.lowlevel.current_task().context = other
+            await trio.lowlevel.checkpoint()
+            found.append(seen.get())
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(Changing().run())
+            await trio.testing.wait_all_tasks_blocked()
+            after = Job()
+            workers.start(after.run())
+            await trio.testing.wait_all_tasks_blocked()
+            assert after.found == "nothing"
+            nursery.cancel_scope.cancel()
+
+    run(story)
+    assert found == ["another"]
+
+
+def test_what_passes_through_a_job_that_goes_on_isnt_kept(run: Run) -> None:
+    class Passing:
+        def unwrap(self) -> None:
+            pass
+
+    kept: list[weakref.ref[object]] = []
+
+    class Waiting:
+        async def run(self) -> None:
+            def abort(_: object) -> trio.lowlevel.Abort:
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            tasks.append(trio.lowlevel.current_task())
+            kept.append(weakref.ref(abort))
+            abort_of = [abort]
+            del abort
+            await trio.lowlevel.wait_task_rescheduled(abort_of.pop())
+            with trio.move_on_after(1):
+                await self._fail_late()
+            await trio.sleep(10)
+
+        async def _fail_late(self) -> None:
+            local = Passing()
+            kept.append(weakref.ref(local))
+            await trio.sleep(5)
+
+    tasks: list[trio.lowlevel.Task] = []
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(Waiting().run())
+            await trio.testing.wait_all_tasks_blocked()
+            outcome: Any = Passing()
+            kept.append(weakref.ref(outcome))
+            trio.lowlevel.reschedule(tasks[0], outcome)
+            del outcome
+            await trio.sleep(3)
+            assert [each() for each in kept] == [None] * 3
+            nursery.cancel_scope.cancel()
+
+    gc.disable()  # what is in a cycle is kept until the collector comes
+    try:
+        run(story)
+    finally:
+        gc.enable()
+
+
+def test_who_looks_for_the_frames_of_a_task_finds_the_jobs(run: Run) -> None:
+    class Stuck:
+        async def run(self) -> None:
+            await self._wait_for_nothing()
+
+        async def _wait_for_nothing(self) -> None:
+            await trio.sleep_forever()
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(Stuck().run())
+            await trio.testing.wait_all_tasks_blocked()
+            [task] = nursery.child_tasks
+            names = [frame.f_code.co_name for frame, _ in task.iter_await_frames()]
+            assert names[1:4] == ["run", "_wait_for_nothing", "sleep_forever"]
             nursery.cancel_scope.cancel()
 
     run(story)

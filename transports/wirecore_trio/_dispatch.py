@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Coroutine, Generator
-from types import coroutine
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -147,9 +146,9 @@ class _Worker:
         jobs, parked, context = workers._jobs, workers._parked, workers._context
         self.task = task = trio.lowlevel.current_task()
         clean = task.context
-        job: Any
-        own: Any
-        trap: Any
+        job: Job | None
+        own: contextvars.Context | None
+        rest: _Rest | None
         while True:
             workers._due -= 1
             left = _IN_A_ROW
@@ -158,16 +157,15 @@ class _Worker:
                     left -= 1
                     job = jobs.popleft()
                     own = context.copy()
+                    task.context = own  # from when the task goes on, unless the job changes it
                     try:
-                        trap = own.run(job.send, None)
+                        rest = _Rest(job, own.run(job.send, None))
                     except StopIteration:
                         workers._waiting = False
                         continue
                     workers._waiting = True
                     workers._wake_for_all()
-                    task.context = own  # from when the task goes on
-                    await _go_on(job, trap)
-                    task.context = clean
+                    await rest
             except BaseException:
                 # The others are to come to their first checkpoint, too: they are cancelled there.
                 workers._wake_for_all()
@@ -176,21 +174,51 @@ class _Worker:
                 workers._wake()  # all that is due otherwise comes between
             if len(parked) >= _MAX_PARKED:
                 return
-            job = own = trap = None  # or a parked worker would keep what its last job had
+            # A parked worker keeps nothing of what its last job had.
+            job = own = rest = None
+            task.context = clean
             parked.append(self)
             await trio.lowlevel.wait_task_rescheduled(self)
 
 
-@coroutine
-def _go_on(job: Job, trap: Any) -> Generator[Any, Any, None]:
-    """The rest of *job*, which has come to wait for *trap*: as ``yield from`` has it."""
-    try:
-        while True:
-            try:
-                sent = yield trap
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the job
-                trap = job.throw(error)
-            else:
-                trap = job.send(sent)
-    except StopIteration:
-        return
+class _Rest:
+    """What is left of *job*, which has come to wait for *trap*; to be awaited.
+
+    It holds nothing of what passes through. Who looks for the frames of a task, by the attributes
+    of coroutines, finds the job's.
+    """
+
+    __slots__ = ("_begun", "_job", "_trap")
+
+    def __init__(self, job: Job, trap: Any) -> None:
+        self._job: Any = job
+        self._trap = trap
+        self._begun = False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        rest: Any = self
+        return rest  # type: ignore[no-any-return]
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        if self._begun:
+            return self._job.send(value)
+        self._begun = True
+        trap, self._trap = self._trap, None
+        return trap
+
+    def throw(self, *error: Any) -> Any:
+        return self._job.throw(*error)
+
+    def close(self) -> None:
+        self._job.close()
+
+    @property
+    def cr_frame(self) -> Any:
+        return self._job.cr_frame
+
+    @property
+    def cr_await(self) -> Any:
+        return self._job.cr_await
