@@ -178,6 +178,23 @@ def test_a_seed_decides_the_order_of_tasks() -> None:
     assert before == _run._ALLOW_DETERMINISTIC_SCHEDULING
 
 
+def test_a_run_within_a_run_fails_and_changes_nothing() -> None:
+    from trio._core import _run
+
+    before = _run._r
+
+    async def inner() -> None:
+        pass
+
+    async def story() -> int:
+        with pytest.raises(RuntimeError, match="inside a run"):
+            run(inner, seed=2)
+        return 5
+
+    assert run(story, seed=1) == 5
+    assert _run._r is before
+
+
 def test_runs_of_other_threads_change_nothing_of_that_order() -> None:
     from trio._core import _run
 

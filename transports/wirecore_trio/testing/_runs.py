@@ -102,12 +102,17 @@ class _Orders(random.Random):
             if not self._of_threads:
                 self._before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r
                 scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r = True, self
+            # One that a run asks for from within fails, and the first one goes on.
+            outer = self._of_threads.get(me)
             self._of_threads[me] = random.Random(seed)
         try:
             yield
         finally:
             with self._lock:
-                del self._of_threads[me]
+                if outer is None:
+                    del self._of_threads[me]
+                else:
+                    self._of_threads[me] = outer
                 if not self._of_threads:
                     scheduling._ALLOW_DETERMINISTIC_SCHEDULING, scheduling._r = self._before
 
