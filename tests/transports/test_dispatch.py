@@ -313,6 +313,34 @@ def test_many_jobs_let_others_have_their_turn(run: Run) -> None:
     run(story)
 
 
+def test_workers_that_are_due_together_let_others_have_their_turn_too(run: Run) -> None:
+    async def story() -> None:
+        ran = most = seen = 0
+
+        async def wait() -> None:
+            await trio.lowlevel.checkpoint()
+
+        async def feed(left: int) -> None:
+            nonlocal ran
+            ran += 1
+            if left:
+                workers.start(feed(left - 1))
+
+        async with trio.open_nursery() as nursery:
+            workers = Workers(nursery)
+            workers.start(wait())  # so that each job is given a worker
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(100):
+                workers.start(feed(50))
+            while ran < 100 * 51:
+                await trio.lowlevel.checkpoint()
+                most, seen = max(most, ran - seen), ran
+            assert most <= 2 * (100 + 2 * _dispatch._IN_A_ROW)
+            nursery.cancel_scope.cancel()
+
+    run(story)
+
+
 def test_each_job_of_a_nursery_that_is_cancelled_comes_to_its_first_checkpoint(run: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:

@@ -151,7 +151,8 @@ class _Worker:
         rest: _Rest | None
         while True:
             workers._due -= 1
-            left = _IN_A_ROW
+            # Where others are due as well they take the rest: all together must not take so many.
+            left = 1 if workers._due else _IN_A_ROW
             try:
                 while jobs and left:
                     left -= 1

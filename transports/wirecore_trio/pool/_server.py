@@ -321,7 +321,7 @@ class PoolServer(ServesHealth, ServesMetrics):
                 f"No default path is bound, and {method.partition('.')[0]!r} to no other: "
                 "bind one without names"
             )
-        if not keywords and len(self._usual) < _MOST_USUAL:
+        if not keywords and type(method) is str and len(self._usual) < _MOST_USUAL:
             self._usual[method] = binding
         return binding, request_of(method, argument, result, keywords)
 
