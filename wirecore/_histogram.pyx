@@ -36,7 +36,7 @@ cdef class Counts:
             index = 0
             if seconds > shortest:
                 fraction = frexp(seconds, &exponent)  # the fraction is from 1/2 to 1
-                index = min(<long>((exponent - offset + 2 * fraction) * parts), last)
+                index = <long>min((exponent - offset + 2 * fraction) * parts, <double>last)
             number = index
             buckets[number] = buckets.get(number, 0) + 1
             self.count += 1

@@ -13,7 +13,6 @@ from wirecore._calls cimport CallTable
 from wirecore._encode cimport BINARY, FIN, head_size, write_frame
 from wirecore._entropy cimport fill_random
 from wirecore._outbox cimport Outbox
-from wirecore._waiting cimport Waiter
 
 
 cdef class Queue:
@@ -88,17 +87,15 @@ cdef class CallSender(Queue):
         self.next = 0
         self.known = set()
 
-    def send(self, call, method, argument, annotation, double now):
+    def send(self, call, method, argument, annotation, now):
         """Open *call* and queue it: True, and *call* has number, time and end; or False."""
         cdef Py_ssize_t waiting = PyDict_Size(self._table._pending)
-        cdef Waiter waiter = <Waiter>call if isinstance(call, Waiter) else None
         if not self.takes():
             return False
         if waiting + PySet_GET_SIZE(self._forgotten) >= self._table.max_pending:
             return False
         try:
-            wanted = call.annotation if waiter is None else waiter.annotation
-            if not PySet_Contains(self.known, wanted):
+            if not PySet_Contains(self.known, call.annotation):
                 return False
         except TypeError:  # an annotation that isn't hashable
             return False
@@ -110,16 +107,10 @@ cdef class CallSender(Queue):
             return False
         if waiting == 0:
             self._begin(now)
-        number = self._table.open(call)
+        call.started = now
+        call.call_id = number = self._table.open(call)
         self.next = number + 1
-        if waiter is None:
-            call.started = now
-            call.call_id = number
-            call.end = self._outbox.put(frame)
-        else:
-            waiter.started = now
-            waiter.call_id = number
-            waiter.end = self._outbox.put(frame)
+        call.end = self._outbox.put(frame)
         return True
 
 

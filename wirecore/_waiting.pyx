@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, nonecheck=True
 """Calls that tasks wait for, and what becomes of them: twin of ``wirecore_py.waiting``."""
 
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
@@ -15,6 +15,11 @@ cdef class Callers:
 
     *woken*: tasks that have their outcome, and haven't had their turn.
     """
+
+    cdef object _wake
+    cdef object _forget
+    cdef object _given_up
+    cdef public Py_ssize_t woken
 
     def __init__(self, wake, forget, given_up):
         self._wake = wake
@@ -41,13 +46,7 @@ cdef class Callers:
             call = <Waiter>which
             durations.append(now - call.begun)
             call.result = result
-            if type(which) is not Waiter:
-                which.finish(answered)
-                continue
-            call.outcome = answered
-            if call.task is not None:
-                call._callers.woken += 1
-                call._callers._wake(call.task, call)
+            call.finish(answered)
         return durations, failed
 
 
@@ -58,6 +57,16 @@ cdef class Waiter:
     waits for it; None where nobody does, be it not yet. *outcome*: None until there is one; an
     exception, ``ANSWERED`` where *result* is one, else the result itself.
     """
+
+    cdef Callers _callers
+    cdef public object annotation
+    cdef public double begun
+    cdef public object call_id
+    cdef public long long end
+    cdef public double started
+    cdef public object outcome
+    cdef public object result
+    cdef public object task
 
     def __init__(self, Callers callers not None, annotation=None, double begun=0.0):
         self._callers = callers
@@ -82,7 +91,7 @@ cdef class Waiter:
         assert outcome is not None, "unwrapped too early"
         return outcome
 
-    def finish(self, outcome):
+    cpdef object finish(self, outcome):
         """End the call with its *outcome*."""
         self.outcome = outcome
         if self.task is not None:

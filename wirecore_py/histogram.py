@@ -36,7 +36,7 @@ class Counts:
             index = 0
             if seconds > _SHORTEST:
                 fraction, exponent = frexp(seconds)  # the fraction is from 1/2 to 1
-                index = min(int((exponent - _OFFSET + 2 * fraction) * PARTS), _LAST)
+                index = int(min((exponent - _OFFSET + 2 * fraction) * PARTS, _LAST))
             buckets[index] = buckets.get(index, 0) + 1
             self.count += 1
             if seconds > 0:

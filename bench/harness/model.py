@@ -56,6 +56,11 @@ class Goal:
     floor: float | None
     target: float | None
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is a bound to reach; else the two are only shown side by side."""
+        return self.floor is not None or self.target is not None
+
     def __str__(self) -> str:
         bounds = {"floor": self.floor, "target": self.target}
         said = [f"{name} {value:.3g}x" for name, value in bounds.items() if value is not None]

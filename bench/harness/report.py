@@ -52,10 +52,8 @@ def table(result: RowResult) -> str:
         lines += _align(cells)
     for ratio in ratios(result):
         bounds = " at most" if row.smaller_is_better else " at least"
-        if ratio.goal.floor is None and ratio.goal.target is None:
-            bounds = ""
         lines.append(
-            f"  {ratio.goal}{bounds}; measured {ratio.value:.3g}x"
+            f"  {ratio.goal}{bounds if ratio.goal.is_bound else ''}; measured {ratio.value:.3g}x"
             f" ({ratio.low:.3g} to {ratio.high:.3g}): {_verdict(ratio)}"
         )
     for tail, value in tails(result):
@@ -67,7 +65,7 @@ def table(result: RowResult) -> str:
 
 
 def _verdict(ratio: Ratio) -> str:
-    if ratio.goal.floor is None and ratio.goal.target is None:
+    if not ratio.goal.is_bound:
         return "for comparison"
     if ratio.verdict == "below":
         return "BELOW THE FLOOR"

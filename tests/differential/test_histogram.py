@@ -13,7 +13,7 @@ from wirecore.histogram_rules import LEAST, MOST, PARTS
 
 SECONDS = st.one_of(
     st.floats(-1, 1e6),
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False),
     # Around each border between octaves and between buckets.
     st.builds(
         lambda octave, part, off: math.ldexp(1 + part / PARTS, octave) * (1 + off * 1e-15),

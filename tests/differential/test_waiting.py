@@ -121,6 +121,17 @@ def test_who_takes_a_result_in_his_own_way_is_told_of_it(backend: Backend) -> No
     assert call.unwrap() == 5
 
 
+def test_one_that_was_never_begun_fails_as_any_object_does(backend: Backend) -> None:
+    call = backend.waiting.Waiter.__new__(backend.waiting.Waiter)
+    with pytest.raises(AttributeError):
+        call(None)
+    call.task = "task"
+    with pytest.raises(AttributeError):
+        call.finish(5)
+    with pytest.raises(AttributeError):
+        call.unwrap()
+
+
 def test_what_is_no_waiter_is_refused(backend: Backend) -> None:
     callers = Tried(backend.waiting).callers
     with pytest.raises(TypeError, match="a waiter is wanted, not str"):

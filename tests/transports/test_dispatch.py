@@ -37,6 +37,13 @@ class Job:
             await self.go.wait()
 
 
+async def start(workers: Workers, *jobs: Any) -> None:
+    """Have *workers* run *jobs* until all of them wait, or have ended."""
+    for job in jobs:
+        workers.start(job.run())
+    await trio.testing.wait_all_tasks_blocked()
+
+
 def test_a_worker_that_is_through_takes_the_next_job_in_a_fresh_context(run: Run) -> None:
     async def story() -> None:
         seen.set("the server's")
@@ -44,8 +51,7 @@ def test_a_worker_that_is_through_takes_the_next_job_in_a_fresh_context(run: Run
             workers = Workers(nursery)
             jobs = [Job() for _ in range(5)]
             for job in jobs:
-                workers.start(job.run())
-                await trio.testing.wait_all_tasks_blocked()
+                await start(workers, job)
             assert len({job.task for job in jobs}) == 1
             assert [job.found for job in jobs] == ["the server's"] * 5
             nursery.cancel_scope.cancel()
@@ -59,15 +65,12 @@ def test_jobs_that_wait_have_a_task_each(run: Run) -> None:
             workers = Workers(nursery)
             go = trio.Event()
             jobs = [Job(go) for _ in range(5)]
-            for job in jobs:
-                workers.start(job.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, *jobs)
             assert len({job.task for job in jobs}) == 5
             go.set()
             await trio.testing.wait_all_tasks_blocked()
             again = Job()
-            workers.start(again.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, again)
             assert again.task in {job.task for job in jobs}
             assert len(nursery.child_tasks) == 5
             nursery.cancel_scope.cancel()
@@ -88,9 +91,7 @@ def test_jobs_that_never_wait_share_a_task_and_begin_in_order(run: Run) -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
             jobs = [Ordered() for _ in range(5)]
-            for job in jobs:
-                workers.start(job.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, *jobs)
             assert begun == jobs
             assert len({job.task for job in jobs}) == 1
             assert [job.found for job in jobs] == ["the server's"] * 5
@@ -105,9 +106,7 @@ def test_nobody_waits_for_a_job_that_waits(run: Run) -> None:
             workers = Workers(nursery)
             go = trio.Event()
             jobs = [Job(), Job(go), Job(), Job(go), Job()]
-            for job in jobs:
-                workers.start(job.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, *jobs)
             assert all(job.task is not None for job in jobs)
             assert jobs[0].task is jobs[1].task  # it came to wait in the task that it began in
             assert jobs[1].task not in {job.task for job in jobs[2:]}
@@ -155,8 +154,7 @@ def test_what_a_job_opens_and_sets_is_its_own_before_and_after_it_has_waited(run
                 assert job.found == [job.name] * 4
                 assert job.cancelled
             after = Job()
-            workers.start(after.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, after)
             assert after.found == "nothing"
             nursery.cancel_scope.cancel()
 
@@ -206,11 +204,9 @@ def test_a_job_may_change_the_context_of_its_task(run: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Changing().run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, Changing())
             after = Job()
-            workers.start(after.run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, after)
             assert after.found == "nothing"
             nursery.cancel_scope.cancel()
 
@@ -249,8 +245,7 @@ def test_what_passes_through_a_job_that_goes_on_isnt_kept(run: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Waiting().run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, Waiting())
             outcome: Any = Passing()
             kept.append(weakref.ref(outcome))
             trio.lowlevel.reschedule(tasks[0], outcome)
@@ -277,8 +272,7 @@ def test_who_looks_for_the_frames_of_a_task_finds_the_jobs(run: Run) -> None:
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Stuck().run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, Stuck())
             [task] = nursery.child_tasks
             names = [frame.f_code.co_name for frame, _ in task.iter_await_frames()]
             assert names[1:4] == ["run", "_wait_for_nothing", "sleep_forever"]
@@ -417,8 +411,7 @@ def test_a_job_given_to_a_worker_that_is_cancelled_before_its_first_step(run: Ru
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             workers = Workers(nursery)
-            workers.start(Job().run())
-            await trio.testing.wait_all_tasks_blocked()
+            await start(workers, Job())
             job = Job(trio.Event())
             workers.start(job.run())
             nursery.cancel_scope.cancel()

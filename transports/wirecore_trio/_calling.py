@@ -53,9 +53,10 @@ class Calling(Changing[Any]):
         pump = self._pump
         if now + self._call_timeout < pump.armed:
             pump.arm()
-        pump.write()
-        if waiter.outcome is not None:
-            return True  # sending the request showed that the connection is gone
+        if not pump.listed:  # else it leaves with the others of this pass
+            pump.write()
+            if waiter.outcome is not None:
+                return True  # sending the request showed that the connection is gone
         self._asked += 1
         return self._asked == 1 and not self._callers.woken and self._answered_in_place(waiter)
 

@@ -8,7 +8,7 @@ import trio
 
 
 class HandlerScopes:
-    """Makes a scope for each handler, where one is needed.
+    """Makes a scope for each handler, where one is *needed*.
 
     *timeout*: seconds that each may take, None: no bound. *cancels*: whether those that still
     run are cancelled when the connection ends.
@@ -19,15 +19,13 @@ class HandlerScopes:
     def __init__(self, *, timeout: float | None, cancels: bool) -> None:
         self._timeout = math.inf if timeout is None else timeout
         self._cancels = cancels
-        #: Whether :meth:`open` ever makes one: who asks for each handler looks here first.
+        #: Whether handlers need one at all: most don't, and are spared the question.
         self.needed = cancels or timeout is not None
         self._over = False
         self._open: set[trio.CancelScope] = set()
 
-    def open(self) -> trio.CancelScope | None:
-        """The scope to run a handler in; :meth:`left` follows. None where none is needed."""
-        if not self.needed:
-            return None
+    def open(self) -> trio.CancelScope:
+        """The scope to run a handler in, where one is *needed*; :meth:`left` follows."""
         timeout = self._timeout
         scope = trio.CancelScope(
             deadline=math.inf if timeout == math.inf else trio.current_time() + timeout

@@ -43,9 +43,6 @@ else:
     Callers = default.waiting.Callers
     Waiter = default.waiting.Waiter
 
-#: The outcome of a call that was answered with its ``result``.
-ANSWERED = default.waiting.ANSWERED
-
 
 def callers_of(forget: Callable[[Any], object]) -> Callers:
     """The callers of one connection. *forget*: is told of a call that its task gave up."""
@@ -65,4 +62,4 @@ async def outcome_of(waiter: Waiter) -> Any:
     return waiter.unwrap()
 
 
-__all__ = ["ANSWERED", "Callers", "Waiter", "callers_of", "outcome_of"]
+__all__ = ["Callers", "Waiter", "callers_of", "outcome_of"]

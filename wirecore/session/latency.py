@@ -91,7 +91,7 @@ class Latency:
     than 1 slice.
     """
 
-    __slots__ = ("_current", "_number", "_past", "_recent", "_slices", "_until", "_width")
+    __slots__ = ("_current", "_number", "_past", "_recent", "_slices", "_width")
 
     def __init__(self, window: float = 60.0, slices: int = 6) -> None:
         check_above("window", window, 0)
@@ -102,26 +102,19 @@ class Latency:
         self._recent: deque[tuple[int, Histogram]] = deque()  # with their numbers, oldest first
         self._current: Histogram | None = None
         self._number = 0
-        self._until = 0.0  # when the current slice is over
 
     def record(self, durations: Sequence[float], now: float) -> None:
         """What took these seconds, be it nothing, has ended."""
         if not durations:
             return
-        current = self._current
-        if current is None or now >= self._until:
-            current = self._slice_of(int(now // self._width))
-        current.record(durations)
-
-    def _slice_of(self, number: int) -> Histogram:
+        number = int(now // self._width)
         current = self._current
         if current is None or number > self._number:
             self._drop_old(number)
             current = self._current = Histogram()
             self._number = number
             self._recent.append((number, current))
-        self._until = (self._number + 1) * self._width
-        return current
+        current.record(durations)
 
     def merge(self, other: Latency) -> None:
         """Count here too what *other*, of the same window, counts."""
@@ -132,7 +125,6 @@ class Latency:
         self._recent = deque(sorted(slices.items(), key=_number))
         if self._recent:
             self._number, self._current = self._recent[-1]
-            self._until = (self._number + 1) * self._width
 
     def snapshot(self, now: float) -> tuple[LatencySnapshot, LatencySnapshot]:
         """All, and those of the window."""

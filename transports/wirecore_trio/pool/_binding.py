@@ -126,7 +126,7 @@ class Binding:
         own_time: bool = False,
     ) -> Waiter:
         """Send a call to *provider*, which was taken for it; see :meth:`CallingChannel.ask`."""
-        provider._counts.in_flight += 1
+        provider._counts.begin()
         try:
             return provider._channel.ask(method, argument, argument_type, result, own_time)
         except errors.NotConnected:

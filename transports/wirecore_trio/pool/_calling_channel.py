@@ -145,11 +145,7 @@ class CallingChannel(Calling):
             raise
         if own_time:
             waiter.started = math.inf
-        pump = self._pump
-        if self._asked and pump.listed and now + self._call_timeout >= pump.armed:
-            self._asked += 1  # as _asked_now finds it: the call leaves with others of this pass
-        else:
-            self._asked_now(waiter, now)
+        self._asked_now(waiter, now)
         if session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
         return waiter

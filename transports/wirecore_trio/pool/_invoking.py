@@ -118,14 +118,7 @@ def run_inline(replies: Replies, method: Method, request: Request, argument: Any
     try:
         # In a context of its own: what one handler puts into a contextvar isn't the next one's.
         value = contextvars.copy_context().run(_call, replies, method, argument)
-        if value is None or method.result is Nothing:
-            _answer(replies, method, request, value)
-        else:
-            # As _answer, without its call.
-            try:
-                replies.reply(request, value, method.result)
-            except LocalError as error:
-                _unsendable(replies, method, request, value, error)
+        _answer(replies, method, request, value)
     except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
         _fail(replies, method, request, error)
 
@@ -147,23 +140,17 @@ def _answer(replies: Replies, method: Method, request: Request, value: Any) -> N
     try:
         replies.reply(request, value, annotation)
     except LocalError as error:
-        _unsendable(replies, method, request, value, error)
-
-
-def _unsendable(
-    replies: Replies, method: Method, request: Request, value: Any, error: LocalError
-) -> None:
-    if isinstance(value, Awaitable):
-        raise method.wrong_result(value) from None
-    # The original closes the connection, and so loses all other calls on it.
-    logger.error(
-        "the reply of %s (%s) can't be sent, and %s was told so: %s",
-        method.name,
-        method.where,
-        replies.peer,
-        error,
-    )
-    replies.reply_error(request, f"the reply of {method.name} can't be sent: {error}")
+        if isinstance(value, Awaitable):
+            raise method.wrong_result(value) from None
+        # The original closes the connection, and so loses all other calls on it.
+        logger.error(
+            "the reply of %s (%s) can't be sent, and %s was told so: %s",
+            method.name,
+            method.where,
+            replies.peer,
+            error,
+        )
+        replies.reply_error(request, f"the reply of {method.name} can't be sent: {error}")
 
 
 def _fail(replies: Replies, method: Method, request: Request, error: Exception) -> None:
