@@ -14,7 +14,7 @@ import trio.testing
 from tests.transports.conftest import web_socket
 from tests.transports.pump_story import ScriptedLink, Story
 from wirecore.errors import InvalidOption
-from wirecore_trio import tls, websocket, wsrpc
+from wirecore_trio import _rhythm, tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink, StreamLink
 from wirecore_trio._rhythm import Rhythm, current_rhythm
@@ -48,6 +48,31 @@ def test_it_takes_some_close_reads_and_lets_the_loop_have_its_turn_now_and_then(
     assert [rhythm.pays() for _ in range(20)] == [*[True] * 8, False] * 2 + [True] * 2
 
 
+class Waits:
+    """What a link says that is asked whether it is readable: whether somebody looked or slept."""
+
+    def __init__(self, *, looking: bool = False, sleeping: bool = False) -> None:
+        self.looking = looking
+        self.sleeping = sleeping
+        self.looks = 0
+        self.slept: list[float] = []
+
+    def __call__(self, seconds: float) -> bool:
+        if seconds:
+            self.slept.append(seconds)
+            return self.sleeping
+        self.looks += 1
+        return self.looking
+
+
+def found(_: float) -> bool:
+    return True
+
+
+def missed(_: float) -> bool:
+    return False
+
+
 def test_after_a_wait_for_nothing_it_takes_many_more() -> None:
     rhythm = Rhythm()
     for needed in (8, 64, 512):
@@ -55,25 +80,97 @@ def test_after_a_wait_for_nothing_it_takes_many_more() -> None:
         assert not rhythm.pays()
         rhythm.close = needed
         assert rhythm.pays()
-        rhythm.missed()
+        assert not rhythm.wait(missed, 0.0002)
         assert rhythm.close == 0
     for _ in range(20):
-        rhythm.missed()
+        rhythm.wait(missed, 0.0002)
     rhythm.close = 2**20
     assert rhythm.pays()  # there is an end to that
 
 
 def test_a_wait_for_nothing_is_forgiven_where_many_found_something() -> None:
     rhythm = Rhythm()
-    rhythm.missed()
+    rhythm.wait(missed, 0.0002)
     for _ in range(64):
-        rhythm.found()
-    rhythm.missed()
+        assert rhythm.wait(found, 0.0002)
+    rhythm.wait(missed, 0.0002)
     rhythm.close = 8
     assert rhythm.pays()
-    rhythm.missed()
+    rhythm.wait(missed, 0.0002)
     rhythm.close = 63
     assert not rhythm.pays()
+
+
+# --- looking, and sleeping ------------------------------------------------------------------
+
+
+def test_where_waits_find_something_it_looks_and_sleeps_no_more() -> None:
+    rhythm = Rhythm()
+    waits = Waits(looking=True, sleeping=True)
+    for _ in range(7):
+        assert rhythm.wait(waits, 0.0002)
+    assert (waits.looks, waits.slept) == (0, [0.0002] * 7)
+    for _ in range(100):
+        assert rhythm.wait(waits, 0.0002)
+    assert (waits.looks, waits.slept) == (100, [0.0002] * 7)
+
+
+def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(_rhythm, "_give_way", lambda: given.append(len(given)))
+    rhythm = Rhythm()
+    looked_at = []
+    for number in range(1, 1 + 8 + 64 + 64 + 64):
+        waits = Waits(sleeping=True)
+        assert rhythm.wait(waits, 0.0002)
+        assert waits.slept == [0.0002]
+        if waits.looks:
+            looked_at.append(number)
+    assert looked_at == [8, 8 + 64, 8 + 64 + 64, 8 + 64 + 64 + 64]
+    assert len(given) >= 4  # it gave way to other processes, each time at least once
+
+
+def test_it_looks_no_longer_than_it_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def tick() -> None:
+        nonlocal now
+        now += 0.00001
+
+    monkeypatch.setattr(_rhythm, "_give_way", tick)
+    monkeypatch.setattr("wirecore_trio._rhythm.time.perf_counter", lambda: now)
+    for seconds, looks in ((0.0002, 10), (0.00005, 5)):
+        rhythm = Rhythm()
+        for _ in range(7):
+            rhythm.wait(found, seconds)
+        waits = Waits()
+        assert not rhythm.wait(waits, seconds)
+        assert waits.looks in (looks, looks + 1)
+        assert waits.slept == [seconds]
+
+
+def test_a_system_that_gives_no_way_never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rhythm, "_give_way", None)
+    rhythm = Rhythm()
+    waits = Waits(looking=True, sleeping=True)
+    for _ in range(100):
+        assert rhythm.wait(waits, 0.0002)
+    assert not waits.looks
+
+
+def test_a_socket_says_whether_it_is_readable_without_sleep_too() -> None:
+    ours, theirs = socket.socketpair()
+    link = SocketLink(ours)
+    assert not link.readable_within(0)
+    theirs.send(b"x")
+    assert link.readable_within(0)
+    assert link.try_recv_into(memoryview(bytearray(8))) == 1
+    assert not link.readable_within(0)
+    theirs.close()
+    assert link.readable_within(0)  # its end can be read
+    ours.close()
 
 
 def test_reads_are_close_while_no_other_connection_reads(run: Run) -> None:
@@ -371,6 +468,211 @@ def test_a_request_that_comes_meanwhile_is_handled_in_the_readers_context(
             assert seen == ["the reader's"]
             channel.close()
         link.theirs.close()
+
+    run_sockets(story)
+
+
+# --- handlers in tasks ------------------------------------------------------------------------
+
+
+class AskingLink(SocketLink):
+    """A socket whose other end sends the next of *requests* before a send returns.
+
+    Each is the name of a method; that of the answers comes into *answers*.
+    """
+
+    __slots__ = ("answers", "requests", "session", "theirs")
+
+    def __init__(self, backend: Backend, *requests: str) -> None:
+        ours, self.theirs = socket.socketpair()
+        super().__init__(ours)
+        self.session = make_session(client=True, options=wsrpc.Options(), backend=backend)
+        self.session.start(0.0)
+        self.requests = list(requests)
+        self.answers: list[bytes] = []
+
+    def ask(self) -> None:
+        call = Waiter(callers_of(self.session.forget))
+        self.session.call(call, self.requests.pop(0), b"%d" % len(self.answers), 0.0)
+        self.theirs.sendall(bytes(self.session.outbox.take(1 << 16)))
+        self.session.outbox.clear()
+
+    def try_send(self, data: Buffer) -> int:
+        sent = super().try_send(data)
+        answered = self.session.receive(self.theirs.recv(1 << 16), 0.0)
+        for _, payload, error in answered[0] if answered else ():
+            assert not error
+            self.answers.append(payload)
+        if self.requests:
+            self.ask()
+        return sent
+
+
+async def serve_in_tasks(
+    link: AskingLink, backend: Backend, handlers: dict[str, Any]
+) -> tuple[int, int]:
+    """Serve all that *link* asks for: turns that others had, and tasks that handlers had."""
+    turns, tasks = 0, set()
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    registry = Registry()
+
+    async def echo(payload: bytes, peer: wsrpc.Peer) -> bytes:
+        tasks.add(trio.lowlevel.current_task())
+        return payload
+
+    for name, handler in {"Echo": echo, **handlers}.items():
+        registry.handle(name, handler, inline=name.startswith("Inline"))
+    wanted = len(link.requests)
+    async with trio.open_nursery() as nursery:
+        channel = Channel(
+            link,
+            make_session(client=False, options=wsrpc.Options(), backend=backend),
+            public_key=b"C" * 32,
+            registry=registry,
+            workers=Workers(nursery),
+            options=wsrpc.Options(),
+        )
+        nursery.start_soon(channel.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(count)
+        await trio.lowlevel.checkpoint()
+        turns = 0
+        be_close(channel._pump)
+        link.ask()
+        while len(link.answers) < wanted:
+            await trio.lowlevel.checkpoint()
+        channel.close()
+        nursery.cancel_scope.cancel()
+    link.theirs.close()
+    assert link.answers == [b"%d" % number for number in range(wanted)]
+    return turns, len(tasks)
+
+
+def test_who_has_handled_a_request_handles_the_next_in_place_and_others_have_their_turn(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        link = AskingLink(backend, *["Echo"] * 90)
+        turns, tasks = await serve_in_tasks(link, backend, {})
+        # Two turns for nine requests, or three; 180 and more where each waits in the loop.
+        assert 10 <= turns <= 60
+        assert tasks == 1
+
+    run_sockets(story)
+
+
+def test_handlers_that_wait_are_answered_in_order_among_those_that_dont(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        async def wait(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            with trio.move_on_after(5):  # a scope of its own task's, which others mustn't see
+                for _ in range(3):
+                    await trio.lowlevel.checkpoint()
+            return payload
+
+        link = AskingLink(backend, *["Echo", "Wait", "Echo", "Echo"] * 20)
+        await serve_in_tasks(link, backend, {"Wait": wait})
+
+    run_sockets(story)
+
+
+def test_what_comes_in_place_is_handled_in_the_contexts_that_it_has_otherwise(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        seen: list[tuple[str, str]] = []
+
+        def inline(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            seen.append(("inline", STORY.get()))
+            return payload
+
+        async def changes(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            seen.append(("in a task", STORY.get()))
+            STORY.set("a request's")
+            return payload
+
+        STORY.set("the server's")
+        link = AskingLink(backend, *["Changes", "Inline"] * 10)
+        turns, _ = await serve_in_tasks(link, backend, {"Inline": inline, "Changes": changes})
+        assert seen == [("in a task", "the server's"), ("inline", "the server's")] * 10
+        assert turns < 20  # some were handled in place
+
+    run_sockets(story)
+
+
+def test_whom_a_read_in_place_has_woken_has_a_turn_before_the_next(
+    run_sockets: Run, backend: Backend
+) -> None:
+    async def story() -> None:
+        link = AskingLink(backend, *["Echo"] * 60)
+        order: list[str] = []
+
+        async def note() -> None:
+            while True:
+                await event.wait()
+                order.append("woken")
+
+        event = trio.Event()
+        pumps: list[Pump] = []
+
+        def wakes(payload: bytes, peer: wsrpc.Peer) -> bytes:
+            nonlocal event
+            order.append("wakes")
+            event.set()
+            event = trio.Event()
+            pumps[0].woke = True  # as an owner says it that has answered a caller
+            return payload
+
+        link.requests[5:5] = ["InlineWakes", "Echo"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note)
+            await trio.testing.wait_all_tasks_blocked()
+
+            async def echo(payload: bytes, peer: wsrpc.Peer) -> bytes:
+                if not pumps:
+                    assert isinstance(peer, Channel)
+                    pumps.append(peer._pump)
+                order.append("echo")
+                return payload
+
+            await serve_in_tasks(link, backend, {"InlineWakes": wakes, "Echo": echo})
+            nursery.cancel_scope.cancel()
+        at = order.index("wakes")
+        assert order[at : at + 3].count("woken") == 1
+
+    run_sockets(story)
+
+
+def test_a_reader_that_pauses_isnt_read_for(run_sockets: Run) -> None:
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        reader = Story(SocketLink(ours), eager_wait=0.001)
+        theirs.send(b"one")
+        be_close(reader.pump)
+        assert not reader.pump.read_for_reader()  # there is none
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            assert reader.events == [b"one"]
+            reader.pump.paused = trio.Event()
+            theirs.send(b"two")
+            be_close(reader.pump)
+            assert not reader.pump.read_for_reader()
+            assert reader.events == [b"one"]
+            reader.pump.paused.set()
+            reader.pump.paused = None
+            be_close(reader.pump)
+            assert reader.pump.read_for_reader()
+            assert reader.events == [b"one", b"two"]
+            reader.pump.end(None)
+        theirs.close()
 
     run_sockets(story)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextvars import Context
 from typing import Any, Final, TypeAlias
 
 import trio
@@ -32,7 +31,7 @@ class Calling(Changing[Any]):
     answer: each would cost at every call. *forget*: the session's.
     """
 
-    __slots__ = ("_asked", "_call_timeout", "_callers", "_context", "_pump")
+    __slots__ = ("_asked", "_call_timeout", "_callers", "_pump")
 
     _pump: Pump
 
@@ -41,12 +40,6 @@ class Calling(Changing[Any]):
         self._call_timeout = math.inf if call_timeout is None else call_timeout
         self._asked = 0  # calls since something came
         self._callers = callers_of(forget)
-        self._context: Context | None = None  # the reader's
-
-    async def _read(self) -> None:
-        """Read, answer and wake until the connection has ended."""
-        self._context = trio.lowlevel.current_task().context
-        await self._pump.run_reader()
 
     def _asked_now(self, waiter: Waiter, now: float) -> bool:
         """*waiter*'s call is queued: send it. True where its outcome is there already."""
@@ -58,24 +51,11 @@ class Calling(Changing[Any]):
             if waiter.outcome is not None:
                 return True  # sending the request showed that the connection is gone
         self._asked += 1
-        return self._asked == 1 and not self._callers.woken and self._answered_in_place(waiter)
-
-    # Ctrl-C waits until it is through: it would lose what others are waiting for.
-    @trio.lowlevel.enable_ki_protection
-    def _answered_in_place(self, waiter: Waiter) -> bool:
-        """Read the outcome of *waiter* here, where it is fast enough and nobody else calls."""
-        if self._context is None:
-            return False
-        # As the reader reads: handlers that don't block run in its context.
-        self._context.run(self._read_in_place)
-        return waiter.outcome is not None
-
-    def _read_in_place(self) -> None:
-        pump = self._pump
-        if pump.read_in_place():
-            # The reader waits for bytes, and an end that was put off brings none.
-            while pump.session.stage.deferred and not pump.ended:
-                pump.read()
+        if self._asked == 1 and not self._callers.woken:
+            # Nobody else calls: read the answer here, where it comes fast enough.
+            pump.read_for_reader()
+            return waiter.outcome is not None
+        return False
 
     def _fail_lost(self, lost: list[Lost], make_error: Callable[[Execution], Exception]) -> None:
         """The connection is gone: end each call in *lost* with an error of its own."""

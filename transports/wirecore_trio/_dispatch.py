@@ -20,6 +20,8 @@ from weakref import WeakValueDictionary
 
 import trio
 
+from ._rhythm import FEWEST, current_rhythm
+
 #: Workers that stay parked; more come and go with the load.
 _MAX_PARKED: Final = 256
 
@@ -82,7 +84,9 @@ class Workers:
         self._context = contextvars.copy_context()
         self._jobs: deque[Job] = deque()
         self._parked: list[_Worker] = []
+        self._rhythm = current_rhythm()
         self._due = 0  # workers that were woken and haven't had their turn
+        self._reading = False  # a worker reads in place, and does what comes
         self._waiting = False  # the last job to begin had to wait
 
     @property
@@ -97,18 +101,36 @@ class Workers:
             threads = self._shares[peer] = Threads(self._threads, self._share)
         return threads
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job) -> bool:
         """Run *job* soon, in a task that is its own from when it first waits.
 
-        Jobs begin in the order in which they are started.
+        Jobs begin in the order in which they are started. True where a task waits for its turn
+        then; False where the one that has its turn goes on with *job*.
         """
         self._jobs.append(job)
+        if self._reading:
+            return False
         if not self._due or self._waiting:
             try:
                 self._wake()
             except BaseException:
                 self._jobs.pop().close()
                 raise
+        return True
+
+    def _read_on(self) -> bool:
+        """Read in place, where that pays, for who would park else: whether it has brought jobs."""
+        rhythm = self._rhythm
+        pump = rhythm.pump
+        if rhythm.close < FEWEST or pump is None or pump.woke:
+            return False
+        self._reading = True
+        try:
+            while not (self._jobs or pump.woke) and pump.read_for_reader():
+                pass
+        finally:
+            self._reading = False
+        return bool(self._jobs)
 
     def _wake(self) -> None:
         """One worker more is to see to the jobs."""
@@ -154,7 +176,7 @@ class _Worker:
             # Where others are due as well they take the rest: all together must not take so many.
             left = 1 if workers._due else _IN_A_ROW
             try:
-                while jobs and left:
+                while left and (jobs or workers._read_on()):
                     left -= 1
                     job = jobs.popleft()
                     own = context.copy()

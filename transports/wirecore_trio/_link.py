@@ -12,7 +12,7 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 import trio
@@ -108,10 +108,16 @@ else:
         return None
 
 
+# For looking alone: its time-outs are whole milliseconds, where select's are exact, but looks cost
+# half as much, and see sockets of any number.
+_poll: Final[Callable[[], Any] | None] = getattr(select, "poll", None)
+_READABLE: Final[int] = getattr(select, "POLLIN", 0)
+
+
 class SocketLink:
     """A connected stream socket of the standard library, owned by this link."""
 
-    __slots__ = ("_closed", "socket", "thread")
+    __slots__ = ("_closed", "_poll", "socket", "thread")
 
     owes = False
 
@@ -121,6 +127,7 @@ class SocketLink:
         #: Whose run it is of: a thread has one at a time.
         self.thread = threading.get_ident()
         self._closed = False
+        self._poll: Any = None
 
     def try_recv_into(self, buffer: memoryview) -> int | None:
         try:
@@ -140,6 +147,12 @@ class SocketLink:
 
     def readable_within(self, seconds: float) -> bool:
         try:
+            if not seconds and _poll is not None:
+                look = self._poll
+                if look is None:
+                    look = self._poll = _poll()
+                    look.register(self.socket, _READABLE)
+                return bool(look.poll(0))
             return bool(select.select((self.socket,), (), (), seconds)[0])
         except (OSError, ValueError):  # closed, or beyond the numbers that select knows
             return False
@@ -160,6 +173,7 @@ class SocketLink:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._poll = None
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any, Final
 
 import trio
@@ -65,6 +66,7 @@ class Pump:
         "_broken",
         "_eager_wait",
         "_clock",
+        "_context",
         "_finishing",
         "_flusher",
         "_grown",
@@ -129,6 +131,7 @@ class Pump:
         self._vigilant = vigilant
         self._lingering = lingering
         self._rhythm = current_rhythm()
+        self._context: Context | None = None  # the reader's, in `run_reader`
         self._view = _shared_buffer()
         self._clock = current_clock()
         self.now = self._clock.now
@@ -251,14 +254,31 @@ class Pump:
             self.push()  # nothing comes for what the flusher would send later
         if self._writing or self._at_eof or self._stage.finished:
             return False  # the writer task is to have its turn, too; or nothing can come
-        if not self.link.readable_within(self._eager_wait):
-            rhythm.missed()
+        if not rhythm.wait(self.link.readable_within, self._eager_wait):
             return False
-        rhythm.found()
         return self.read()
+
+    # Ctrl-C waits until it is through: it would lose what others are waiting for.
+    @trio.lowlevel.enable_ki_protection
+    def read_for_reader(self) -> bool:
+        """`read_in_place` from another task while the reader waits: False also where none does.
+
+        As the reader reads: what doesn't block is handled in its context.
+        """
+        context = self._context
+        return context is not None and self.paused is None and context.run(self._read_through)
+
+    def _read_through(self) -> bool:
+        if not self.read_in_place():
+            return False
+        # The reader waits for bytes, and an end that was put off brings none.
+        while self._stage.deferred and not self.ended:
+            self.read()
+        return True
 
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
+        self._context = trio.lowlevel.current_task().context
         in_a_row = 0
         while not self.ended:
             if self.paused is not None:

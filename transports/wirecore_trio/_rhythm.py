@@ -4,10 +4,17 @@ A pass of trio's loop takes longer than a peer on the same machine needs to answ
 messages of one connection, and of no other in the run, follow each other closely, its reader
 waits for the next one in a system call that ends as soon as it is there, and leaves the loop out.
 Everybody else waits meanwhile, so that is bounded, and given up where it doesn't pay.
+
+To be put to sleep and woken takes longer, too: on a virtual machine, from another core, longer
+than all the rest of a call. So at first it doesn't sleep: it looks again and again, and lets other
+processes have the core between.
 """
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from wirecore.session.limits import check_at_least, check_at_most
@@ -23,12 +30,17 @@ CLOSE: Final = 0.0004
 #: Waits in a row before trio's loop has its turn, whatever comes.
 _IN_A_ROW: Final = 8
 
-#: Reads that must have been close before the first wait. After one for nothing it takes so many
-#: times more, up to the last, unless as many as pay for it found something: where a task answers
-#: that another one has woken, messages come as fast, and waiting for them keeps it from its turn.
-_FEWEST: Final = 8
+#: Seconds of a wait in which it looks and doesn't sleep.
+AWAKE: Final = 0.0001
+
+#: Reads that must have been close before the first wait, and waits before the first that looks.
+#: After one for nothing it takes so many times more, up to the last, unless as many as pay for it
+#: found something: where a task answers that another one has woken, messages come as fast, and
+#: waiting for them keeps it from its turn; a peer further away isn't seen by looking.
+FEWEST: Final = 8
 _PENALTY: Final = 8
 _MOST: Final = 2**20
+_MOST_LOOKING: Final = 64
 _PAY: Final = 64
 
 #: The longest that a wait in place may be, in seconds.
@@ -41,25 +53,46 @@ def check_eager_wait(seconds: float) -> None:
     check_at_most("eager_wait", seconds, _LONGEST)
 
 
+class _Trial:
+    """Whether to try what may be in vain: how many chances in a row are *needed* before that."""
+
+    __slots__ = ("_found", "_most", "needed")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.needed = FEWEST
+        self._found = 0
+
+    def found(self) -> None:
+        """It wasn't in vain."""
+        self._found += 1
+
+    def missed(self) -> None:
+        """It was."""
+        self.needed = FEWEST if self._found >= _PAY else min(self.needed * _PENALTY, self._most)
+        self._found = 0
+
+
 class Rhythm:
     """How fast messages come, in the whole run: who read last, when, and how often that fast.
 
     The pump that has read is to set *pump* and *at*, and to count *close*; see there.
     """
 
-    __slots__ = ("_found", "_left", "_needed", "at", "close", "pump")
+    __slots__ = ("_left", "_looking", "_waiting", "_waits", "at", "close", "pump")
 
     def __init__(self) -> None:
         self.pump: Pump | None = None
         self.at = 0.0
         self.close = 0
-        self._needed = _FEWEST
+        self._waiting = _Trial(_MOST)
         self._left = _IN_A_ROW
-        self._found = 0
+        self._looking = _Trial(_MOST_LOOKING)
+        self._waits = 0  # since one that looked in vain
 
     def pays(self) -> bool:
         """Whether *pump* may wait in place now."""
-        if self.close < self._needed:
+        if self.close < self._waiting.needed:
             return False
         if not self._left:
             self._left = _IN_A_ROW
@@ -67,15 +100,32 @@ class Rhythm:
         self._left -= 1
         return True
 
-    def found(self) -> None:
-        """The wait was over in time."""
-        self._found += 1
-
-    def missed(self) -> None:
-        """It wasn't."""
+    def wait(self, readable_within: Callable[[float], bool], seconds: float) -> bool:
+        """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
+        if self._sees(readable_within, min(seconds, AWAKE)) or readable_within(seconds):
+            self._waiting.found()
+            return True
+        self._waiting.missed()
         self.close = 0
-        self._needed = _FEWEST if self._found >= _PAY else min(self._needed * _PENALTY, _MOST)
-        self._found = 0
+        return False
+
+    def _sees(self, readable_within: Callable[[float], bool], seconds: float) -> bool:
+        self._waits += 1
+        if _give_way is None or self._waits < self._looking.needed:
+            return False
+        until = time.perf_counter() + seconds
+        while not readable_within(0):
+            _give_way()
+            if time.perf_counter() >= until:
+                self._looking.missed()
+                self._waits = 0
+                return False
+        self._looking.found()
+        return True
+
+
+#: Lets another process have the core; None: this system doesn't say how, and nobody looks.
+_give_way: Callable[[], None] | None = getattr(os, "sched_yield", None)
 
 
 current_rhythm = OfRun("rhythm", Rhythm)

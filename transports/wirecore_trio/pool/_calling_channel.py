@@ -107,7 +107,7 @@ class CallingChannel(Calling):
         try:
             if leftover:
                 self._pump.feed(leftover)
-            await self._read()
+            await self._pump.run_reader()
         finally:
             self.abort()
 

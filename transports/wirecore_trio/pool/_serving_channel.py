@@ -220,8 +220,8 @@ class ServingChannel(Changing[Any]):
     def _start(self, method: Method, request: Request, argument: Any, size: int) -> None:
         excess = self._admission.enter(size)
         if excess is None:
-            self._pump.woke = True
-            self._workers.start(Invocation(self, method, request, argument, size).run())
+            if self._workers.start(Invocation(self, method, request, argument, size).run()):
+                self._pump.woke = True
         else:
             self.reply_error(request, f"too many calls: {excess.limit} is {excess.bound}")
 

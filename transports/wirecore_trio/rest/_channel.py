@@ -126,6 +126,15 @@ class Channel(Changing[list[Happening]]):
         finally:
             self.abort()
 
+    def woke(self) -> None:
+        """Somebody is to have his turn before it is read on in place."""
+        self._pump.woke = True
+
+    def wake(self, task: trio.lowlevel.Task) -> None:
+        """*task* is to go on."""
+        trio.lowlevel.reschedule(task)
+        self.woke()
+
     # --- which wire -----------------------------------------------------------------------------
 
     @property
@@ -315,7 +324,7 @@ class Channel(Changing[list[Happening]]):
     def _next_turns(self) -> None:
         if self._turns and self.session.wire is not None:
             for _ in range(min(len(self._turns), self.session.wire.free)):
-                trio.lowlevel.reschedule(self._turns.popleft())
+                self.wake(self._turns.popleft())
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -163,7 +163,8 @@ class Connection(Requesting):
         request.on_end = self._served
         if self._draining:
             request.drain()
-        self._workers.start(request.run())
+        if self._workers.start(request.run()):
+            self._channel.woke()
 
     def _served(self, request: Served) -> None:
         self._serving.remove(request)

@@ -97,12 +97,12 @@ class Exchange:
     def _wake_reader(self) -> None:
         task, self._reader = self._reader, None
         if task is not None:
-            trio.lowlevel.reschedule(task)
+            self._channel.wake(task)
 
     def _wake_sender(self) -> None:
         task, self._sender = self._sender, None
         if task is not None:
-            trio.lowlevel.reschedule(task)
+            self._channel.wake(task)
 
     # --- in -------------------------------------------------------------------------------------
 

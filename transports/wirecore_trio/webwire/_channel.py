@@ -130,7 +130,7 @@ class Channel(Calling):
         try:
             if leftover:
                 self._pump.feed(leftover)
-            await self._read()
+            await self._pump.run_reader()
         finally:
             self.abort()
 

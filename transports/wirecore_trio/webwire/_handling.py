@@ -167,8 +167,8 @@ class Handling:
         connection = self._connection
         if self._in_order:
             connection._session_state.hold()
-        connection._pump.woke = True
-        connection._workers.start(job)
+        if connection._workers.start(job):
+            connection._pump.woke = True
 
     def _go_on(self) -> None:
         waiting = self._waiting

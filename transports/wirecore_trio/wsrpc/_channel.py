@@ -111,7 +111,7 @@ class Channel(Calling, Peer):
 
     async def run(self) -> None:
         """Read, answer and wake until the connection has ended."""
-        await self._read()
+        await self._pump.run_reader()
 
     def close(self, code: int = CloseCode.NORMAL, *, why: str = _CLOSED_HERE) -> None:
         """Send a close frame and close the stream at once, as the Go side does. Idempotent.
@@ -249,8 +249,8 @@ class Channel(Calling, Peer):
             return
         excess = self._admission.enter(len(payload))
         if excess is None:
-            self._pump.woke = True
-            self._workers.start(Request(self, method, call_id, payload).run())
+            if self._workers.start(Request(self, method, call_id, payload).run()):
+                self._pump.woke = True
         else:
             self.reply_error(call_id, overloaded_text(*excess))
 
