@@ -26,6 +26,7 @@ def _ours(name: str, peer: str, mode: str) -> Contender:
 
 
 INLINE = _ours("wirecore inline", "wirecore_pool", "inline")
+SUBMIT = replace(INLINE, name="wirecore submit", drive={"calling": "submit"})
 ASYNC = _ours("wirecore async", "wirecore_pool", "async")
 DIRECT = _ours("wirecore direct", "wirecore_callbacks", "inline")
 GO = pair("Go net/rpc", "go/pool")
@@ -48,7 +49,7 @@ def _calls(codec: str, in_flight: int, connections: int, floor: float) -> Row:
         f"connection{plural}",
         unit="calls/s",
         load=_load(codec, in_flight, connections),
-        contenders=(INLINE, ASYNC, DIRECT, GO, BARE),
+        contenders=(INLINE, SUBMIT, ASYNC, DIRECT, GO, BARE),
         goals=(
             Goal(INLINE.name, GO.name, floor, None),
             Goal(INLINE.name, DIRECT.name, 0.5, None),

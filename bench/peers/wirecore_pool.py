@@ -1,10 +1,14 @@
 """wirecore's pool on trio: the driver is a pool that calls, the server its provider.
 
 Options of both are those of the row, ``codec`` and ``connections``, which the pool tells (see
-``meeting.py``), and ``mode`` of the provider (see ``arith.py``).
+``meeting.py``), and ``mode`` of the provider (see ``arith.py``). Option ``calling`` of the driver:
+``submit`` has one task submit all calls, else each caller has a task.
 """
 
 from __future__ import annotations
+
+import time
+from itertools import cycle
 
 import trio
 
@@ -32,7 +36,7 @@ def serve(task: Task) -> None:
 
 
 def drive(task: Task) -> Outcome:
-    """Calls of a pool, each caller in a task of its own, once all connections are there."""
+    """Calls of a pool, once all connections are there."""
     server = pool.PoolServer()
     server.bind("/", codec=task.options["codec"])
 
@@ -44,11 +48,35 @@ def drive(task: Task) -> Outcome:
             async for _ in server.changes(0.005):
                 if len(server.providers) == wanted.connections:
                     break
-            outcome = await measure(task, server)
+            submits = task.options.get("calling") == "submit"
+            outcome = await (submit if submits else measure)(task, server)
             nursery.cancel_scope.cancel()
         return outcome
 
     return trio.run(main)
+
+
+async def submit(task: Task, server: pool.PoolServer) -> Outcome:
+    """``task.in_flight`` calls at a time, and one more for each that has ended, of one task."""
+    meter, clock = Meter(task), time.perf_counter
+    asked = questions()
+    expected = {id(args): answer for args, answer in zip(asked, answers(), strict=True)}
+    next_question = cycle(asked).__next__
+    done: pool.Done[Quotient] = pool.Done()
+    started: dict[pool.PendingCall[Quotient], float] = {}
+    for _ in range(task.in_flight):
+        call = server.submit(METHOD, next_question(), Quotient, done=done)
+        started[call] = clock()
+    under_way = task.in_flight
+    while under_way:
+        for call in await done.receive_many():
+            meter.check(call.result(), expected[id(call.argument)])
+            if meter.answered(started.pop(call)):
+                under_way -= 1
+            else:
+                another = server.submit(METHOD, next_question(), Quotient, done=done)
+                started[another] = clock()
+    return meter.outcome()
 
 
 async def measure(task: Task, caller: pool.PoolServer | pool.CallbackClient) -> Outcome:

@@ -51,7 +51,7 @@ PAGES = {
     "docs/codegen.md": 3,
     "docs/engine.md": 4,
     "docs/pool-gob.md": 1,
-    "docs/pool.md": 4,
+    "docs/pool.md": 5,
     "docs/protocols.md": 2,
     "docs/rest-asyncio.md": 5,
     "docs/rest.md": 8,

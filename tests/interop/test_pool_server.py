@@ -355,7 +355,7 @@ def test_a_pool_that_is_drained(pool_peer: StartPeer, run: Run) -> None:
             ours = world.server.submit("Echo.Sleep", 200, int)
             theirs = await caller.begin("Echo.Sleep", 201)
             await until(lambda: world.server.state().paths["/"].outstanding == 1)
-            assert await caller.call("Echo.Int", 1) == 1  # so the one before it has come
+            await until(lambda: world.server._handling.handling == 1)
             await world.server.drain()
             assert await ours.wait() == 200
             assert await caller.answer(theirs) == 201

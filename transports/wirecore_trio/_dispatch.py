@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
-from ._rhythm import FEWEST, current_rhythm
+from ._rhythm import current_rhythm
 
 #: Workers that stay parked; more come and go with the load.
 _MAX_PARKED: Final = 256
@@ -120,13 +120,9 @@ class Workers:
 
     def _read_on(self) -> bool:
         """Read in place, where that pays, for who would park else: whether it has brought jobs."""
-        rhythm = self._rhythm
-        pump = rhythm.pump
-        if rhythm.close < FEWEST or pump is None or pump.woke:
-            return False
         self._reading = True
         try:
-            while not (self._jobs or pump.woke) and pump.read_for_reader():
+            while not self._jobs and self._rhythm.read_on():
                 pass
         finally:
             self._reading = False

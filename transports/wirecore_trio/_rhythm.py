@@ -109,6 +109,16 @@ class Rhythm:
         self.close = 0
         return False
 
+    def read_on(self) -> bool:
+        """Read in place, where that pays, for who would park else: whether it has.
+
+        Not where somebody was woken, who is to have his turn.
+        """
+        pump = self.pump
+        return (
+            self.close >= FEWEST and pump is not None and not pump.woke and pump.read_for_reader()
+        )
+
     def _sees(self, readable_within: Callable[[float], bool], seconds: float) -> bool:
         self._waits += 1
         if _give_way is None or self._waits < self._looking.needed:

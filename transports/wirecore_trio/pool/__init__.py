@@ -28,6 +28,7 @@ from ._callback_client import CallbackClient
 from ._callbacks import CallbackConnection
 from ._codecs import Gob, Json
 from ._context import CurrentCall, current_call
+from ._done import Done
 from ._events import Event, Happening, Listener
 from ._identity import Tokens, server_context
 from ._options import PoolOptions, ProviderOptions
@@ -45,6 +46,7 @@ __all__ = [
     "CallbackConnection",
     "Changes",
     "CurrentCall",
+    "Done",
     "Event",
     "Gob",
     "Happening",

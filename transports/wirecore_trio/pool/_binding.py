@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -19,8 +20,9 @@ from .._errors import CallLost
 from .._waiter import Waiter, outcome_of
 from ._calling_channel import CallingChannel
 from ._dispatching import Calls, Queued
+from ._pending import PendingCall
 from ._provider_connection import ProviderConnection
-from ._request import Request
+from ._request import Request, request_of
 
 if TYPE_CHECKING:
     from ..websocket._opened import Upgraded
@@ -134,6 +136,31 @@ class Binding:
         except BaseException:
             provider._counts.take_back()
             raise
+
+    def submitted_failed(
+        self,
+        provider: ProviderConnection,
+        pending: PendingCall[Any],
+        result: Any,
+        begun: float,
+        error: Exception | None,
+    ) -> None:
+        """*pending* has no result of *provider*; no *error*: it was given up.
+
+        It goes to another, where it may run again, within the time that it had.
+        """
+        if error is None:
+            provider._counts.fail("cancelled")
+            pending._settle(None, pending._cancelled())
+            return
+        request = request_of(pending.method, pending.argument, result, {})
+        lost = self.count_failure(provider, error, request)
+        if lost is None:
+            pending._settle(None, error)
+            return
+        seconds = self.options.call_timeout
+        pending._run_as(partial(self.call_within, request, begun, seconds, lost=lost))
+        provider._server._run_soon(pending)
 
     async def call_within(
         self,

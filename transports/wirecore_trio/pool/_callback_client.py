@@ -15,6 +15,7 @@ from wirecore.session.limits import check_at_least
 from .._arguments import require_known, require_seconds, require_type
 from .._errors import NotConnected
 from ._calling_channel import CallingChannel
+from ._done import Done
 from ._kept import Kept
 from ._line import Line
 from ._pending import PendingCall, run_next
@@ -22,6 +23,7 @@ from ._pending import PendingCall, run_next
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .._waiter import Waiter
     from ..websocket._client import Dialer
     from ..websocket._opened import Upgraded
     from ._options import ProviderOptions
@@ -101,25 +103,53 @@ class CallbackClient(Kept[CallingChannel]):
 
     @overload
     def submit(
-        self, method: str, argument: Any, result: type[T], **keywords: Any
+        self,
+        method: str,
+        argument: Any,
+        result: type[T],
+        *,
+        done: Done[T] | None = None,
+        **keywords: Any,
     ) -> PendingCall[T]: ...
 
     @overload
     def submit(
-        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+        self,
+        method: str,
+        argument: Any = None,
+        result: Any = Any,
+        *,
+        done: Done[Any] | None = None,
+        **keywords: Any,
     ) -> PendingCall[Any]: ...
 
     def submit(
-        self, method: str, argument: Any = None, result: Any = Any, **keywords: Any
+        self,
+        method: str,
+        argument: Any = None,
+        result: Any = Any,
+        *,
+        done: Done[Any] | None = None,
+        **keywords: Any,
     ) -> PendingCall[Any]:
-        """Begin a call that goes on by itself; its :class:`PendingCall`. As :meth:`call`."""
+        """Begin a call that goes on by itself; its :class:`PendingCall`. As :meth:`call`.
+
+        *done*: is given the call when it has ended.
+        """
+        require_type("done", done, Done, optional=True)
         require_type("method", method, str)
         require_known("submit", keywords, _KEYWORDS)
         if self.closed:
             raise errors.InvalidState(f"the client of {self._name} was closed")
-        pending: PendingCall[Any] = PendingCall(
-            method, partial(self.call, method, argument, result, **keywords)
-        )
+        pending: PendingCall[Any] = PendingCall(method, argument, done)
+        channel = self._line.channel
+        if channel is not None and not (keywords or self._submitted or channel.crowded):
+            try:
+                channel.submit(pending, result)
+            except Exception as error:  # noqa: BLE001 - raised to whoever waits
+                pending._settle(None, error)
+            return pending
+        pending._run_as(partial(self.call, method, argument, result, **keywords))
         self._nursery.start_soon(run_next, self._submitted)
         self._submitted.append(pending)
         return pending
@@ -141,6 +171,16 @@ class CallbackClient(Kept[CallingChannel]):
 
     def _leaving(self, channel: CallingChannel) -> None:
         """See CallOwner: pools don't."""
+
+    def _failed(
+        self,
+        channel: CallingChannel,
+        pending: PendingCall[Any],
+        waiter: Waiter,
+        error: Exception | None,
+    ) -> None:
+        """See CallOwner: none is tried again."""
+        pending._settle(None, pending._cancelled() if error is None else error)
 
     def _gone(self, channel: CallingChannel) -> None:
         """See CallOwner: no more calls go over it."""

@@ -17,7 +17,8 @@ from .._calling import Calling
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
 from .._pump import Pump
-from .._waiter import Waiter, outcome_of
+from .._waiter import Callers, Waiter, outcome_of
+from ._pending import PendingCall
 
 if TYPE_CHECKING:
     from ._options import Options
@@ -53,6 +54,15 @@ class CallOwner(Protocol):
     def _leaving(self, channel: CallingChannel) -> None:
         """The peer wants no more calls. Told once."""
 
+    def _failed(
+        self,
+        channel: CallingChannel,
+        pending: PendingCall[Any],
+        waiter: Waiter,
+        error: Exception | None,
+    ) -> None:
+        """*pending*, whose call was *waiter*, has no result; no *error*: it was given up."""
+
     def _gone(self, channel: CallingChannel) -> None:
         """No call can be made over it any more. Told once, before its calls are failed."""
 
@@ -66,6 +76,7 @@ class CallingChannel(Calling):
         "_late",
         "_options",
         "_owner",
+        "_submitters",
         "_told_gone",
         "_told_leaving",
         "error",
@@ -78,6 +89,8 @@ class CallingChannel(Calling):
         self, link: Link, session: CallingSession, owner: CallOwner, options: Options, *, peer: str
     ) -> None:
         super().__init__(options.call_timeout, session.forget)
+        answer: Any = PendingCall._answered
+        self._submitters = Callers(answer, session.forget, None)
         self.session = session
         self.peer = peer
         self._owner = owner
@@ -138,10 +151,11 @@ class CallingChannel(Calling):
             if self._ended:
                 raise errors.NotConnected
             session.call(waiter, method, argument, argument_type, now)
-        except BaseException as error:
-            self._owner._answered(self, (), 0, 1, now)  # it was never asked
-            if isinstance(error, errors.NotConnected):
-                raise NotConnected(f"the connection to {self.peer} has ended") from None
+        except errors.NotConnected:
+            self._unasked(now)
+            raise self._not_connected() from None
+        except BaseException:
+            self._unasked(now)
             raise
         if own_time:
             waiter.started = math.inf
@@ -149,6 +163,44 @@ class CallingChannel(Calling):
         if session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
         return waiter
+
+    def submit(self, pending: PendingCall[Any], result: Any) -> None:
+        """Send the call that *pending* is, which is told of its outcome, read as *result*.
+
+        Where it has none, the owner's ``_failed`` is. Raises as :meth:`ask`.
+        """
+        session = self.session
+        now = self.now()
+        waiter = Waiter(self._submitters, result, now)
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            session.call(waiter, pending.method, pending.argument, Any, now)
+        except errors.NotConnected:
+            self._unasked(now)
+            raise self._not_connected() from None
+        except BaseException:
+            self._unasked(now)
+            raise
+        pending._channel = self
+        pending._waiter = waiter
+        waiter.task = pending  # type: ignore[assignment]
+        self._asked += 1
+        pump = self._pump
+        if not pump.listed:
+            pump.hold()  # who submits one will submit more
+            pump.write()
+        if now + self._call_timeout < pump.armed:
+            pump.arm()
+        if session.outbox.pending > self._options.high_water:
+            self._owner._crowded(self)
+
+    def _unasked(self, now: float) -> None:
+        """A call that its owner has counted couldn't be sent."""
+        self._owner._answered(self, (), 0, 1, now)
+
+    def _not_connected(self) -> NotConnected:
+        return NotConnected(f"the connection to {self.peer} has ended")
 
     async def call(
         self,
@@ -170,6 +222,20 @@ class CallingChannel(Calling):
             await trio.lowlevel.checkpoint()
             raise
         return await outcome_of(waiter)
+
+    def give_up(self, pending: PendingCall[Any], waiter: Waiter) -> None:
+        """Nobody wants *pending*, whose call is *waiter*, any longer."""
+        waiter.task = None
+        self.session.forget(waiter)
+        self._owner._failed(self, pending, waiter, None)
+
+    def failed(self, pending: PendingCall[Any], waiter: Waiter, error: Exception) -> None:
+        """*pending*, whose call was *waiter*, has ended with *error*."""
+        self._owner._failed(self, pending, waiter, error)
+
+    def woke(self) -> None:
+        """Somebody is to have his turn before it is read on in place."""
+        self._pump.woke = True
 
     async def drained(self) -> None:
         """Wait until less waits to be sent, or until the end."""

@@ -4,28 +4,62 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import trio
 
 from wirecore import errors
 
+if TYPE_CHECKING:
+    from .._waiter import Waiter
+    from ._calling_channel import CallingChannel
+    from ._done import Done
+
 T = TypeVar("T")
+
+#: What a call that has to wait runs as.
+Call = Callable[[], Awaitable[Any]]
 
 
 class PendingCall(Generic[T]):
-    """A call that was submitted. *method*: what it calls.
+    """A call that was submitted. *method*: what it calls. *argument*: with what.
 
     It goes on whether anybody waits for it or not; its outcome is kept for as long as this object.
     """
 
-    def __init__(self, method: str, call: Callable[[], Awaitable[Any]]) -> None:
+    # Most calls find a free provider. Those have no task: the channel that reads the answer
+    # settles them. The others run in one, as ``call`` does.
+
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_channel",
+        "_done",
+        "_ended",
+        "_error",
+        "_is_cancelled",
+        "_result",
+        "_scope",
+        "_told",
+        "_waiter",
+        "argument",
+        "method",
+    )
+
+    def __init__(self, method: str, argument: Any, told: Done[Any] | None) -> None:
         self.method = method
-        self._call = call
-        self._done = trio.Event()
-        self._scope = trio.CancelScope()
+        self.argument = argument
+        self._told = told
+        self._done = False
+        self._ended: trio.Event | None = None  # for those who wait
         self._result: Any = None
         self._error: BaseException | None = None
+        # Either it was asked over a channel, or it runs in a task.
+        self._channel: CallingChannel | None = None
+        self._waiter: Waiter | None = None
+        self._call: Call | None = None
+        self._scope: trio.CancelScope | None = None
+        self._is_cancelled = False
 
     def __repr__(self) -> str:
         return f"<pool.PendingCall of {self.method}, {'done' if self.done else 'under way'}>"
@@ -33,7 +67,7 @@ class PendingCall(Generic[T]):
     @property
     def done(self) -> bool:
         """Whether it has ended: with a result, an error, or cancelled."""
-        return self._done.is_set()
+        return self._done
 
     async def wait(self) -> T:
         """The call's result, for any number of tasks. Cancelled, the call goes on.
@@ -41,27 +75,94 @@ class PendingCall(Generic[T]):
         Raises the call's error, InvalidState where it was cancelled: by :meth:`cancel`, or as the
         server ended.
         """
-        await self._done.wait()
+        if self._done:
+            await trio.lowlevel.checkpoint()
+        else:
+            if self._ended is None:
+                self._ended = trio.Event()
+            await self._ended.wait()
+        return self.result()
+
+    def result(self) -> T:
+        """The result of a call that has ended. Raises as :meth:`wait`; InvalidState before that."""
+        if not self._done:
+            raise errors.InvalidState(
+                f"the call of {self.method} is under way: await wait(), or give submit a Done"
+            )
         if self._error is not None:
-            raise self._error.with_traceback(None)  # or each wait would add to it
+            raise self._error.with_traceback(None)  # or each time would add to it
         found: T = self._result
         return found
 
     def cancel(self) -> None:
         """Give it up: one that is queued leaves the queue, the answer to another is dropped."""
-        self._scope.cancel()
+        if self._done or self._is_cancelled:
+            return
+        self._is_cancelled = True
+        if self._channel is not None and self._waiter is not None:
+            self._channel.give_up(self, self._waiter)
+        elif self._scope is not None:
+            self._scope.cancel()
+
+    # --- asked over a channel -------------------------------------------------------------------
+
+    def _answered(self, waiter: Waiter) -> None:
+        """*waiter* has its outcome. What ``Callers`` call, where they would wake a task."""
+        channel = self._channel
+        try:
+            result = waiter.unwrap()
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits
+            assert channel is not None
+            channel.failed(self, waiter, error)
+            return
+        self._channel = self._waiter = None
+        self._result = result
+        self._done = True
+        if self._told is not None and self._told._add(self):
+            channel.woke()  # type: ignore[union-attr]
+        if self._ended is not None:
+            self._ended.set()
+            channel.woke()  # type: ignore[union-attr]
+
+    # --- in a task ------------------------------------------------------------------------------
+
+    def _run_as(self, call: Call) -> None:
+        """*call* is what it runs as, in a task that calls :meth:`_run`."""
+        self._channel = self._waiter = None
+        self._call = call
+        self._scope = trio.CancelScope()
 
     async def _run(self) -> None:
-        self._error = errors.InvalidState(f"the call of {self.method} was cancelled")
+        assert self._call is not None
+        assert self._scope is not None
+        call, self._call = self._call, None
+        error: BaseException | None = self._cancelled()
+        result = None
         try:
             with self._scope:
                 await trio.lowlevel.checkpoint_if_cancelled()  # cancelled at once, it isn't sent
-                self._result = await self._call()
-                self._error = None
-        except Exception as error:  # noqa: BLE001 - raised to whoever waits
-            self._error = error
+                result = await call()
+                error = None
+        except Exception as failure:  # noqa: BLE001 - raised to whoever waits
+            error = failure
         finally:
-            self._done.set()
+            self._settle(result, error)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _cancelled(self) -> errors.InvalidState:
+        return errors.InvalidState(f"the call of {self.method} was cancelled")
+
+    def _settle(self, result: Any, error: BaseException | None) -> None:
+        """It has ended, with *result* or *error*."""
+        self._channel = self._waiter = self._scope = None
+        self._result = result
+        self._error = error
+        self._done = True
+        if self._told is not None:
+            self._told._add(self)
+        if self._ended is not None:
+            self._ended.set()
 
 
 async def run_next(submitted: deque[PendingCall[Any]]) -> None:

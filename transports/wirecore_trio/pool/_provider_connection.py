@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -13,13 +13,16 @@ from wirecore.constants import CloseCode
 from wirecore.protocols.pool.dispatch import Slot
 from wirecore.protocols.pool.statistics import CallStatistics
 
+from .._errors import NotConnected
 from ._dispatching import wake
 
 if TYPE_CHECKING:
     from wirecore.websocket import Request as HttpRequest
 
+    from .._waiter import Waiter
     from ._binding import Binding
     from ._calling_channel import CallingChannel
+    from ._pending import PendingCall
     from ._server import OnConnection, PoolServer
 
 logger = logging.getLogger("wirecore.pool")
@@ -168,6 +171,16 @@ class ProviderConnection:
         if self._binding.node is not None:
             self._binding.node.freed(self._binding)
 
+    def _submit(self, pending: PendingCall[Any], result: Any) -> None:
+        """Send *pending*, which it was taken for. Raises nothing."""
+        self._counts.begin()
+        try:
+            self._channel.submit(pending, result)
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits
+            if not isinstance(error, NotConnected):
+                self._counts.take_back()
+            self._binding.submitted_failed(self, pending, result, self._channel.now(), error)
+
     # --- see CallOwner --------------------------------------------------------------------------
 
     def _answered(
@@ -203,6 +216,15 @@ class ProviderConnection:
         await self._channel.drained()
         wake(self._binding.dispatcher.unblock(self._slot))
         self._freed()
+
+    def _failed(
+        self,
+        channel: CallingChannel,
+        pending: PendingCall[Any],
+        waiter: Waiter,
+        error: Exception | None,
+    ) -> None:
+        self._binding.submitted_failed(self, pending, waiter.annotation, waiter.begun, error)
 
     def _gone(self, channel: CallingChannel) -> None:
         self._is_over = True

@@ -66,13 +66,24 @@ def _calling(original: Any, rpc: Rpc) -> Any:
 
 def _submitting(original: Any, rpc: Rpc) -> Any:
     def submit(self: PoolServer, method: str, *arguments: Any, **more: Any) -> Any:
-        pending: PendingCall[Any] = original(self, method, *arguments, **more)
+        pending = _in_a_task(self, original, method, arguments, more)
         system, context, call = _system_of(self, method), get_current(), pending._call
+        assert call is not None
         # A task that runs such calls runs any of them: its context isn't this one.
         pending._call = lambda: rpc.call(system, method, call(), context=context)
         return pending
 
     return submit
+
+
+def _in_a_task(
+    caller: Any, submit: Any, method: str, arguments: tuple[Any, ...], more: dict[str, Any]
+) -> PendingCall[Any]:
+    """Submit a call that has a task, and so its span: what is asked for isn't sent at once."""
+    options = caller.options if isinstance(caller, PoolServer) else caller._options
+    more = {"timeout": options.call_timeout, **more}
+    pending: PendingCall[Any] = submit(caller, method, *arguments, **more)
+    return pending
 
 
 def _instrument_callbacks(patches: Patches, rpc: Rpc) -> None:
@@ -92,7 +103,8 @@ def _calling_back(original: Any, rpc: Rpc) -> Any:
 
 def _submitting_callback(original: Any, rpc: Rpc) -> Any:
     def submit(self: CallbackClient, method: str, *arguments: Any, **more: Any) -> Any:
-        pending: PendingCall[Any] = original(self, method, *arguments, **more)
+        pending = _in_a_task(self, original, method, arguments, more)
+        assert pending._call is not None
         pending._call = _within(get_current(), pending._call)
         return pending
 
