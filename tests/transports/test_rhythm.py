@@ -107,12 +107,22 @@ def test_a_wait_for_nothing_is_forgiven_where_many_found_something() -> None:
 def test_where_waits_find_something_it_looks_and_sleeps_no_more() -> None:
     rhythm = Rhythm()
     waits = Waits(looking=True, sleeping=True)
-    for _ in range(7):
-        assert rhythm.wait(waits, 0.0002)
-    assert (waits.looks, waits.slept) == (0, [0.0002] * 7)
     for _ in range(100):
         assert rhythm.wait(waits, 0.0002)
-    assert (waits.looks, waits.slept) == (100, [0.0002] * 7)
+    assert (waits.looks, waits.slept) == (100, [])
+
+
+def test_a_look_in_vain_now_and_then_is_forgiven() -> None:
+    rhythm = Rhythm()
+    for _ in range(10):
+        waits = Waits(looking=True)
+        for _ in range(8):
+            assert rhythm.wait(waits, 0.0002)
+        late = Waits(sleeping=True)
+        assert rhythm.wait(late, 0.0002)
+        assert (waits.looks, waits.slept) == (8, [])
+        assert late.looks
+        assert late.slept == [0.0002]
 
 
 def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(
@@ -122,13 +132,13 @@ def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(
     monkeypatch.setattr(_rhythm, "_give_way", lambda: given.append(len(given)))
     rhythm = Rhythm()
     looked_at = []
-    for number in range(1, 1 + 8 + 64 + 64 + 64):
+    for number in range(1, 1 + 1 + 4 + 16 + 64 + 64):
         waits = Waits(sleeping=True)
         assert rhythm.wait(waits, 0.0002)
         assert waits.slept == [0.0002]
         if waits.looks:
             looked_at.append(number)
-    assert looked_at == [8, 8 + 64, 8 + 64 + 64, 8 + 64 + 64 + 64]
+    assert looked_at == [1, 1 + 4, 1 + 4 + 16, 1 + 4 + 16 + 64, 1 + 4 + 16 + 64 + 64]
     assert len(given) >= 4  # it gave way to other processes, each time at least once
 
 
@@ -142,11 +152,8 @@ def test_it_looks_no_longer_than_it_may_wait(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(_rhythm, "_give_way", tick)
     monkeypatch.setattr("wirecore_trio._rhythm.time.perf_counter", lambda: now)
     for seconds, looks in ((0.0002, 10), (0.00005, 5)):
-        rhythm = Rhythm()
-        for _ in range(7):
-            rhythm.wait(found, seconds)
         waits = Waits()
-        assert not rhythm.wait(waits, seconds)
+        assert not Rhythm().wait(waits, seconds)
         assert waits.looks in (looks, looks + 1)
         assert waits.slept == [seconds]
 

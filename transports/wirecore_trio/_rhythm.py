@@ -33,15 +33,8 @@ _IN_A_ROW: Final = 8
 #: Seconds of a wait in which it looks and doesn't sleep.
 AWAKE: Final = 0.0001
 
-#: Reads that must have been close before the first wait, and waits before the first that looks.
-#: After one for nothing it takes so many times more, up to the last, unless as many as pay for it
-#: found something: where a task answers that another one has woken, messages come as fast, and
-#: waiting for them keeps it from its turn; a peer further away isn't seen by looking.
+#: Reads that must have been close before the first wait.
 FEWEST: Final = 8
-_PENALTY: Final = 8
-_MOST: Final = 2**20
-_MOST_LOOKING: Final = 64
-_PAY: Final = 64
 
 #: The longest that a wait in place may be, in seconds.
 _LONGEST: Final = 0.01
@@ -54,13 +47,20 @@ def check_eager_wait(seconds: float) -> None:
 
 
 class _Trial:
-    """Whether to try what may be in vain: how many chances in a row are *needed* before that."""
+    """Whether to try what may be in vain: how many chances in a row are *needed* before that.
 
-    __slots__ = ("_found", "_most", "needed")
+    At first *fewest*. After one in vain it takes *penalty* times as many, *most* at most, unless
+    *pay* of them weren't since the last that was.
+    """
 
-    def __init__(self, most: int) -> None:
+    __slots__ = ("_fewest", "_found", "_most", "_pay", "_penalty", "needed")
+
+    def __init__(self, *, fewest: int, most: int, penalty: int, pay: int) -> None:
+        self._fewest = fewest
         self._most = most
-        self.needed = FEWEST
+        self._penalty = penalty
+        self._pay = pay
+        self.needed = fewest
         self._found = 0
 
     def found(self) -> None:
@@ -69,7 +69,10 @@ class _Trial:
 
     def missed(self) -> None:
         """It was."""
-        self.needed = FEWEST if self._found >= _PAY else min(self.needed * _PENALTY, self._most)
+        if self._found >= self._pay:
+            self.needed = self._fewest
+        else:
+            self.needed = min(self.needed * self._penalty, self._most)
         self._found = 0
 
 
@@ -85,9 +88,12 @@ class Rhythm:
         self.pump: Pump | None = None
         self.at = 0.0
         self.close = 0
-        self._waiting = _Trial(_MOST)
+        # Where a task answers that another one has woken, messages come as fast, and to wait for
+        # them keeps it from its turn.
+        self._waiting = _Trial(fewest=FEWEST, most=2**20, penalty=8, pay=64)
         self._left = _IN_A_ROW
-        self._looking = _Trial(_MOST_LOOKING)
+        # A peer that is further away isn't seen by looking; one that sleeps itself now and then is.
+        self._looking = _Trial(fewest=1, most=64, penalty=4, pay=8)
         self._waits = 0  # since one that looked in vain
 
     def pays(self) -> bool:

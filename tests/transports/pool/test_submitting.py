@@ -93,9 +93,7 @@ def test_in_the_order_in_which_they_end(open_pool: OpenPool, run_sockets: Run) -
             await usual(world, "Worker.Work", "Worker.Work")
             slow.go_on = trio.Event()
             done: pool.Done[str] = pool.Done()
-            calls = [
-                world.server.submit("Worker.Work", str(n), str, done=done) for n in range(4)
-            ]
+            calls = [world.server.submit("Worker.Work", str(n), str, done=done) for n in range(4)]
             quick_ones = [await done.receive(), await done.receive()]
             assert {call.result()[5:] for call in quick_ones} == {"quick"}
             slow.go_on.set()
@@ -229,7 +227,7 @@ def test_who_only_ever_takes_what_is_there_lets_others_run(
     run_sockets(main)
 
 
-# --- what becomes of them ---------------------------------------------------------------------------
+# --- what becomes of them -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lost", ["safe", "always"])
@@ -242,9 +240,7 @@ def test_calls_whose_provider_is_lost(open_pool: OpenPool, run_sockets: Run, los
             await usual(world, "Worker.Work")
             first.go_on = trio.Event()
             done: pool.Done[str] = pool.Done()
-            calls = [
-                world.server.submit("Worker.Work", str(n), str, done=done) for n in range(3)
-            ]
+            calls = [world.server.submit("Worker.Work", str(n), str, done=done) for n in range(3)]
             assert tasks_of(world.server) == 0
             await first.wait_begun(4)
             second.go_on.set()
