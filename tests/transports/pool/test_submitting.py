@@ -378,7 +378,12 @@ def test_who_waits_for_one_at_a_time_reads_it_in_place(
         async with echoing(open_pool) as world:
             asked: list[bool] = []
             rhythm = current_rhythm()
-            monkeypatch.setattr(type(rhythm), "read_on", lambda _: bool(asked.append(True)))
+
+            def read_on(_: object) -> bool:
+                asked.append(True)
+                return False
+
+            monkeypatch.setattr(type(rhythm), "read_on", read_on)
             done: pool.Done[str] = pool.Done()
             for number in range(3):
                 world.server.submit("Echo.Text", str(number), str, done=done)
