@@ -3,7 +3,8 @@
 The original's wire at both ends, in gob and in JSON. Go's is net/rpc over gorilla, its dispatch as
 the original's (``tests/interop/go/poolpeer``); a Go program goes to all the cores it gets, so every
 contender runs unpinned. A connection takes any number of calls at once, as the original's do, and
-each call that is under way is made by a task of its own (in Go: by a goroutine).
+each call that is under way is made by a task of its own (in Go: by a goroutine); with "submit" one task
+makes all of them, and takes them from a ``Done`` as they end.
 
 "inline" handlers run in the provider's reader, "async" ones each in a task, as Go's in goroutines.
 "direct" is the same call over one connection without a pool, its handler inline: what dispatch
@@ -52,6 +53,7 @@ def _calls(codec: str, in_flight: int, connections: int, floor: float) -> Row:
         contenders=(INLINE, SUBMIT, ASYNC, DIRECT, GO, BARE),
         goals=(
             Goal(INLINE.name, GO.name, floor, None),
+            Goal(SUBMIT.name, GO.name, floor, None),
             Goal(INLINE.name, DIRECT.name, 0.5, None),
             Goal(BARE.name, GO.name, None, None),
             Goal(INLINE.name, BARE.name, None, None),

@@ -63,19 +63,20 @@ async def submit(task: Task, server: pool.PoolServer) -> Outcome:
     expected = {id(args): answer for args, answer in zip(asked, answers(), strict=True)}
     next_question = cycle(asked).__next__
     done: pool.Done[Quotient] = pool.Done()
-    started: dict[pool.PendingCall[Quotient], float] = {}
+    timed: dict[pool.PendingCall[Quotient], float] = {}  # one of each batch
     for _ in range(task.in_flight):
-        call = server.submit(METHOD, next_question(), Quotient, done=done)
-        started[call] = clock()
+        server.submit(METHOD, next_question(), Quotient, done=done)
     under_way = task.in_flight
     while under_way:
         for call in await done.receive_many():
             meter.check(call.result(), expected[id(call.argument)])
-            if meter.answered(started.pop(call)):
+            began = timed.pop(call, None)
+            if meter.arrived() if began is None else meter.answered(began):
                 under_way -= 1
-            else:
-                another = server.submit(METHOD, next_question(), Quotient, done=done)
-                started[another] = clock()
+                continue
+            another = server.submit(METHOD, next_question(), Quotient, done=done)
+            if not timed:
+                timed[another] = clock()
     return meter.outcome()
 
 
