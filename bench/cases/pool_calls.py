@@ -3,13 +3,13 @@
 The original's wire at both ends, in gob and in JSON. Go's is net/rpc over gorilla, its dispatch as
 the original's (``tests/interop/go/poolpeer``); a Go program goes to all the cores it gets, so every
 contender runs unpinned. A connection takes any number of calls at once, as the original's do, and
-each call that is under way is made by a task of its own (in Go: by a goroutine); with "submit" one task
-makes all of them, and takes them from a ``Done`` as they end.
+each call that is under way is made by a task of its own (in Go: by a goroutine); with "submit" one
+task makes all of them, and takes them from a ``Done`` as they end.
 
 "inline" handlers run in the provider's reader, "async" ones each in a task, as Go's in goroutines.
 "direct" is the same call over one connection without a pool, its handler inline: what dispatch
 costs is the difference. "bare calls" have no protocol at all: what a task for each caller costs on
-trio, which no pool there can pass.
+trio, where each waits in its loop.
 """
 
 from __future__ import annotations
