@@ -200,6 +200,36 @@ def test_one_task_receives_and_loses_nothing_when_it_is_cancelled(
     run_sockets(main)
 
 
+def test_what_another_task_has_taken_meanwhile_is_waited_for_anew(
+    open_pool: OpenPool, run_sockets: Run
+) -> None:
+    async def main() -> None:
+        async with echoing(open_pool) as world:
+            done: pool.Done[str] = pool.Done()
+
+            def end_one() -> pool.PendingCall[str]:
+                """A call that ends at once: it can't be sent."""
+                return world.server.submit("Echo.Text", {"a": int}, str, done=done)
+
+            for receive in (done.receive, done.receive_many):
+                taken: list[object] = []
+
+                async def take(receive: Any = receive, taken: list[object] = taken) -> None:
+                    taken.append(await receive())
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(take)
+                    await trio.testing.wait_all_tasks_blocked()
+                    first = end_one()  # wakes the other task
+                    assert await done.receive() is first
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert not taken
+                    second = end_one()
+                assert taken in ([second], [[second]])
+
+    run_sockets(main)
+
+
 def test_who_only_ever_takes_what_is_there_lets_others_run(
     open_pool: OpenPool, run_sockets: Run
 ) -> None:

@@ -22,7 +22,7 @@ class Done(Generic[T]):
     """Calls that have ended, in the order in which they did, for the one task that takes them.
 
     Give it to ``submit`` as *done*, for any number of calls, of pools or of call-backs. It holds
-    any number: how many are under way is up to who submits them. Within a trio run::
+    any number: how many are under way is up to who submits them::
 
         done = pool.Done()
         for number in range(64):
@@ -32,12 +32,11 @@ class Done(Generic[T]):
             server.submit("Arith.Square", call.argument + 64, int, done=done)
     """
 
-    __slots__ = ("_credit", "_ended", "_rhythm", "_task")
+    __slots__ = ("_credit", "_ended", "_task")
 
     def __init__(self) -> None:
         self._ended: deque[PendingCall[T]] = deque()
         self._task: trio.lowlevel.Task | None = None
-        self._rhythm = current_rhythm()
         self._credit = _CREDIT
 
     def __len__(self) -> int:
@@ -53,14 +52,14 @@ class Done(Generic[T]):
         A checkpoint when it must wait (for longer than a moment, see ``Options.eager_wait``), and
         now and then when it needn't. Raises trio.BusyResourceError where another task waits.
         """
-        if not self._ended or self._credit <= 0:
+        while not self._ended or self._credit <= 0:
             await self._wait()
         self._credit -= 1
         return self._ended.popleft()
 
     async def receive_many(self) -> list[PendingCall[T]]:
         """All calls that have ended, one at least. Otherwise as :meth:`receive`."""
-        if not self._ended or self._credit <= 0:
+        while not self._ended or self._credit <= 0:
             await self._wait()
         calls = list(self._ended)
         self._ended.clear()
@@ -75,23 +74,25 @@ class Done(Generic[T]):
         return await self.receive()
 
     async def _wait(self) -> None:
-        """Return when there is a call."""
+        """Let others run, until there is a call; who looks may find that another has taken it."""
         if self._task is not None:
             raise trio.BusyResourceError("another task waits for these calls already")
-        while not self._ended and self._rhythm.read_on():
-            pass
-        if not self._ended:
-            self._task = trio.lowlevel.current_task()
-
-            def abort(_: object) -> trio.lowlevel.Abort:
-                self._task = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
-            await trio.lowlevel.wait_task_rescheduled(abort)
-        elif self._credit <= 0:
+        if self._ended:
             await trio.lowlevel.checkpoint()
-        else:
+            self._credit = _CREDIT
             return
+        rhythm = current_rhythm()
+        while not self._ended and rhythm.read_on():
+            pass
+        if self._ended:
+            return
+        self._task = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
         self._credit = _CREDIT
 
     def _add(self, call: PendingCall[Any]) -> bool:
