@@ -183,7 +183,7 @@ class CallingChannel(Calling):
             self._unasked(now)
             raise
         pending._channel = self
-        pending._waiter = waiter
+        pending._way = waiter
         waiter.task = pending  # type: ignore[assignment]
         self._asked += 1
         pump = self._pump
@@ -225,12 +225,14 @@ class CallingChannel(Calling):
 
     def give_up(self, pending: PendingCall[Any], waiter: Waiter) -> None:
         """Nobody wants *pending*, whose call is *waiter*, any longer."""
+        del pending._channel
         waiter.task = None
         self.session.forget(waiter)
         self._owner._failed(self, pending, waiter, None)
 
     def failed(self, pending: PendingCall[Any], waiter: Waiter, error: Exception) -> None:
         """*pending*, whose call was *waiter*, has ended with *error*."""
+        del pending._channel
         self._owner._failed(self, pending, waiter, error)
 
     def woke(self) -> None:

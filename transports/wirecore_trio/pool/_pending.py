@@ -28,7 +28,10 @@ class PendingCall(Generic[T]):
     """
 
     # Most calls find a free provider. Those have no task: the channel that reads the answer
-    # settles them. The others run in one, as ``call`` does.
+    # settles them. The others run in one, as ``call`` does. There are many, so nothing is set
+    # before there is something to say: *_way* is what a call goes by now, its waiter over
+    # *_channel*, or the scope that *_call* runs in; *_result* and *_error* are there once it is
+    # *_done*.
 
     __slots__ = (
         "__weakref__",
@@ -37,14 +40,17 @@ class PendingCall(Generic[T]):
         "_done",
         "_ended",
         "_error",
-        "_is_cancelled",
         "_result",
-        "_scope",
         "_told",
-        "_waiter",
+        "_way",
         "argument",
         "method",
     )
+
+    _call: Call
+    _channel: CallingChannel
+    _error: BaseException | None
+    _result: Any
 
     def __init__(self, method: str, argument: Any, told: Done[Any] | None) -> None:
         self.method = method
@@ -52,14 +58,7 @@ class PendingCall(Generic[T]):
         self._told = told
         self._done = False
         self._ended: trio.Event | None = None  # for those who wait
-        self._result: Any = None
-        self._error: BaseException | None = None
-        # Either it was asked over a channel, or it runs in a task.
-        self._channel: CallingChannel | None = None
-        self._waiter: Waiter | None = None
-        self._call: Call | None = None
-        self._scope: trio.CancelScope | None = None
-        self._is_cancelled = False
+        self._way: Waiter | trio.CancelScope | None = None
 
     def __repr__(self) -> str:
         return f"<pool.PendingCall of {self.method}, {'done' if self.done else 'under way'}>"
@@ -96,50 +95,45 @@ class PendingCall(Generic[T]):
 
     def cancel(self) -> None:
         """Give it up: one that is queued leaves the queue, the answer to another is dropped."""
-        if self._done or self._is_cancelled:
-            return
-        self._is_cancelled = True
-        if self._channel is not None and self._waiter is not None:
-            self._channel.give_up(self, self._waiter)
-        elif self._scope is not None:
-            self._scope.cancel()
+        way = self._way
+        if isinstance(way, trio.CancelScope):
+            way.cancel()
+        elif way is not None:
+            self._channel.give_up(self, way)
 
     # --- asked over a channel -------------------------------------------------------------------
 
     def _answered(self, waiter: Waiter) -> None:
         """*waiter* has its outcome. What ``Callers`` call, where they would wake a task."""
-        channel = self._channel
         try:
-            result = waiter.unwrap()
+            self._result = waiter.unwrap()
         except Exception as error:  # noqa: BLE001 - raised to whoever waits
-            assert channel is not None
-            channel.failed(self, waiter, error)
+            self._channel.failed(self, waiter, error)
             return
-        self._channel = self._waiter = None
-        self._result = result
+        self._error = self._way = None
         self._done = True
         if self._told is not None and self._told._add(self):
-            channel.woke()  # type: ignore[union-attr]
+            self._channel.woke()
         if self._ended is not None:
             self._ended.set()
-            channel.woke()  # type: ignore[union-attr]
+            self._channel.woke()
+        del self._channel
 
     # --- in a task ------------------------------------------------------------------------------
 
     def _run_as(self, call: Call) -> None:
         """*call* is what it runs as, in a task that calls :meth:`_run`."""
-        self._channel = self._waiter = None
         self._call = call
-        self._scope = trio.CancelScope()
+        self._way = trio.CancelScope()
 
     async def _run(self) -> None:
-        assert self._call is not None
-        assert self._scope is not None
-        call, self._call = self._call, None
+        call, scope = self._call, self._way
+        assert isinstance(scope, trio.CancelScope)
+        del self._call
         error: BaseException | None = self._cancelled()
         result = None
         try:
-            with self._scope:
+            with scope:
                 await trio.lowlevel.checkpoint_if_cancelled()  # cancelled at once, it isn't sent
                 result = await call()
                 error = None
@@ -155,7 +149,7 @@ class PendingCall(Generic[T]):
 
     def _settle(self, result: Any, error: BaseException | None) -> None:
         """It has ended, with *result* or *error*."""
-        self._channel = self._waiter = self._scope = None
+        self._way = None
         self._result = result
         self._error = error
         self._done = True

@@ -68,7 +68,6 @@ def _submitting(original: Any, rpc: Rpc) -> Any:
     def submit(self: PoolServer, method: str, *arguments: Any, **more: Any) -> Any:
         pending = _in_a_task(self, original, method, arguments, more)
         system, context, call = _system_of(self, method), get_current(), pending._call
-        assert call is not None
         # A task that runs such calls runs any of them: its context isn't this one.
         pending._call = lambda: rpc.call(system, method, call(), context=context)
         return pending
@@ -104,7 +103,6 @@ def _calling_back(original: Any, rpc: Rpc) -> Any:
 def _submitting_callback(original: Any, rpc: Rpc) -> Any:
     def submit(self: CallbackClient, method: str, *arguments: Any, **more: Any) -> Any:
         pending = _in_a_task(self, original, method, arguments, more)
-        assert pending._call is not None
         pending._call = _within(get_current(), pending._call)
         return pending
 
