@@ -17,7 +17,7 @@ from wirecore.errors import InvalidOption
 from wirecore_trio import _rhythm, tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink, StreamLink
-from wirecore_trio._rhythm import Rhythm, current_rhythm
+from wirecore_trio._rhythm import IN_A_ROW, Rhythm, current_rhythm
 from wirecore_trio._waiter import Waiter, callers_of
 from wirecore_trio.wsrpc._channel import Channel
 from wirecore_trio.wsrpc._registry import Registry
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def be_close(pump: Pump, times: int = 1_000_000) -> None:
     """As if *pump* alone had read in this run, *times* in a row, and fast; the loop had a turn."""
     rhythm = current_rhythm()
-    rhythm._left = 8
+    rhythm.left = 8
     rhythm.pump, rhythm.close, rhythm.at = pump, times, pump.now()
 
 
@@ -45,7 +45,10 @@ def test_it_takes_some_close_reads_and_lets_the_loop_have_its_turn_now_and_then(
     rhythm.close = 7
     assert not rhythm.pays()
     rhythm.close = 8
-    assert [rhythm.pays() for _ in range(20)] == [*[True] * 8, False] * 2 + [True] * 2
+    for _ in range(2):
+        # Nobody else goes on either, before the loop has had its turn.
+        assert [rhythm.pays() for _ in range(20)] == [True] * 8 + [False] * 12
+        rhythm.left = IN_A_ROW
 
 
 class Waits:
@@ -63,6 +66,27 @@ class Waits:
             return self.sleeping
         self.looks += 1
         return self.looking
+
+
+class Ticks:
+    """The clock of those who look: each time that they give way takes *step* seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.step = 0.00001
+        self.given = 0
+        monkeypatch.setattr(_rhythm, "_give_way", self._give_way)
+        monkeypatch.setattr("wirecore_trio._rhythm.time.perf_counter", lambda: self.now)
+
+    def _give_way(self) -> None:
+        self.given += 1
+        self.now += self.step
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> Ticks:
+    """A clock that stands still but for that."""
+    return Ticks(monkeypatch)
 
 
 def found(_: float) -> bool:
@@ -112,6 +136,7 @@ def test_where_waits_find_something_it_looks_and_sleeps_no_more() -> None:
     assert (waits.looks, waits.slept) == (100, [])
 
 
+@pytest.mark.usefixtures("ticks")
 def test_a_look_in_vain_now_and_then_is_forgiven() -> None:
     rhythm = Rhythm()
     for _ in range(10):
@@ -122,40 +147,54 @@ def test_a_look_in_vain_now_and_then_is_forgiven() -> None:
         assert rhythm.wait(late, 0.0002)
         assert (waits.looks, waits.slept) == (8, [])
         assert late.looks
-        assert late.slept == [0.0002]
+        assert late.slept == [pytest.approx(0.0001)]  # what is left
 
 
-def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    given: list[int] = []
-    monkeypatch.setattr(_rhythm, "_give_way", lambda: given.append(len(given)))
+def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(ticks: Ticks) -> None:
     rhythm = Rhythm()
     looked_at = []
     for number in range(1, 1 + 1 + 4 + 16 + 64 + 64):
         waits = Waits(sleeping=True)
         assert rhythm.wait(waits, 0.0002)
-        assert waits.slept == [0.0002]
+        assert waits.slept == [pytest.approx(0.0001 if waits.looks else 0.0002)]
         if waits.looks:
             looked_at.append(number)
     assert looked_at == [1, 1 + 4, 1 + 4 + 16, 1 + 4 + 16 + 64, 1 + 4 + 16 + 64 + 64]
-    assert len(given) >= 4  # it gave way to other processes, each time at least once
+    assert ticks.given == 50  # to other processes, ten times each
 
 
-def test_it_looks_no_longer_than_it_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-
-    def tick() -> None:
-        nonlocal now
-        now += 0.00001
-
-    monkeypatch.setattr(_rhythm, "_give_way", tick)
-    monkeypatch.setattr("wirecore_trio._rhythm.time.perf_counter", lambda: now)
-    for seconds, looks in ((0.0002, 10), (0.00005, 5)):
+def test_it_looks_no_longer_than_it_may_wait(ticks: Ticks) -> None:
+    for seconds, looks, left in ((0.0002, 10, 0.0001), (0.00005, 5, 0)):
         waits = Waits()
         assert not Rhythm().wait(waits, seconds)
-        assert waits.looks in (looks, looks + 1)
-        assert waits.slept == [seconds]
+        assert waits.looks in (looks, looks + 1, looks + 2)
+        assert sum(waits.slept) == pytest.approx(left, abs=0.00001)
+
+
+def test_where_another_process_computes_the_core_is_left_to_it(ticks: Ticks) -> None:
+    ticks.step = 0.003
+    rhythm = Rhythm()
+    for _ in range(10):
+        assert rhythm.wait(found, 0.0002)
+    waits = Waits()
+    assert not rhythm.wait(waits, 0.0002)
+    assert (waits.looks, waits.slept) == (2, [])  # the second says whether it came meanwhile
+    for number in range(1, 1025):
+        waits = Waits(looking=True, sleeping=True)
+        assert rhythm.wait(waits, 0.0002)
+        assert waits.looks == (number == 1024)
+
+
+def test_a_link_that_cant_wait_isnt_looked_at() -> None:
+    looks: list[float] = []
+
+    def cannot(seconds: float) -> None:
+        looks.append(seconds)
+
+    rhythm = Rhythm()
+    assert not rhythm.wait(cannot, 0.0002)
+    assert len(looks) == 2
+    assert looks[0] == 0
 
 
 def test_a_system_that_gives_no_way_never_looks(monkeypatch: pytest.MonkeyPatch) -> None:

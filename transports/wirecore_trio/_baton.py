@@ -276,6 +276,7 @@ class Baton:
                 except WAIT_FAILED as error:
                     pump.end(error)
                 self._credit = _CREDIT
+                pump.had_turn()
                 pump.read()
         finally:
             self._reading = False
@@ -358,6 +359,7 @@ class Baton:
                         await pump.wait_readable()
                     except WAIT_FAILED as error:
                         pump.end(error)
+                    pump.had_turn()
                 elif expected and self._receiver is None:
                     break  # the receiver is back: the baton is its own
                 else:

@@ -49,10 +49,10 @@ class Link(Protocol):
         Raises trio.BrokenResourceError where the connection broke, or a RemoteError (TLS).
         """
 
-    def readable_within(self, seconds: float) -> bool:
+    def readable_within(self, seconds: float) -> bool | None:
         """Hold the thread until ``try_recv_into`` may have something, for *seconds* at most.
 
-        False where nothing came in time, or where the link can't wait like that.
+        False where nothing came in time; None where the link can't wait like that.
         """
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
@@ -145,7 +145,7 @@ class SocketLink:
         except OSError as error:
             raise _broken(error) from error
 
-    def readable_within(self, seconds: float) -> bool:
+    def readable_within(self, seconds: float) -> bool | None:
         try:
             if not seconds and _poll is not None:
                 look = self._poll
@@ -155,7 +155,7 @@ class SocketLink:
                 return bool(look.poll(0))
             return bool(select.select((self.socket,), (), (), seconds)[0])
         except (OSError, ValueError):  # closed, or beyond the numbers that select knows
-            return False
+            return None
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         # No frame of its own: most connections wait here.
@@ -226,8 +226,8 @@ class StreamLink:
         self._outgoing += taken
         return len(taken)
 
-    def readable_within(self, seconds: float) -> bool:
-        return False
+    def readable_within(self, seconds: float) -> None:
+        return None
 
     async def wait_readable(self) -> None:
         if self._incoming or self._eof:

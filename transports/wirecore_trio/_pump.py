@@ -32,7 +32,7 @@ from ._flusher import current_flusher
 from ._link import MAX_SEND, Link
 from ._of_run import shared_buffer
 from ._owner import Owner
-from ._rhythm import CLOSE, current_rhythm
+from ._rhythm import CLOSE, IN_A_ROW, current_rhythm
 
 logger = logging.getLogger("wirecore.pump")
 
@@ -291,12 +291,17 @@ class Pump:
                         await self.wait_readable()
                     except WAIT_FAILED as error:
                         self.end(error)
+                    self.had_turn()
                     if not self.read():
                         continue
             in_a_row += 1
             if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy()):
                 in_a_row = 0
                 await trio.lowlevel.checkpoint()
+
+    def had_turn(self) -> None:
+        """Trio's loop has had its turn: for who waits by himself, and not in `run_reader`."""
+        self._rhythm.left = IN_A_ROW
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until there may be something to read, or the pump has ended.

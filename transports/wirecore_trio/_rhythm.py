@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 CLOSE: Final = 0.0004
 
 #: Waits in a row before trio's loop has its turn, whatever comes.
-_IN_A_ROW: Final = 8
+IN_A_ROW: Final = 8
 
 #: Seconds of a wait in which it looks and doesn't sleep.
 AWAKE: Final = 0.0001
+
+#: Seconds more than that which only a process takes that computes on this core, and waits before
+#: the next that looks where one does.
+_SLICE: Final = 0.001
+_CONTENDED: Final = 1024
 
 #: Reads that must have been close before the first wait.
 FEWEST: Final = 8
@@ -82,7 +87,7 @@ class Rhythm:
     The pump that has read is to set *pump* and *at*, and to count *close*; see there.
     """
 
-    __slots__ = ("_left", "_looking", "_waiting", "_waits", "at", "close", "pump")
+    __slots__ = ("_looking", "_waiting", "_waits", "at", "close", "left", "pump")
 
     def __init__(self) -> None:
         self.pump: Pump | None = None
@@ -91,24 +96,24 @@ class Rhythm:
         # Where a task answers that another one has woken, messages come as fast, and to wait for
         # them keeps it from its turn.
         self._waiting = _Trial(fewest=FEWEST, most=2**20, penalty=8, pay=64)
-        self._left = _IN_A_ROW
+        #: Waits before trio's loop is to have its turn: who was woken by it sets that anew.
+        self.left = IN_A_ROW
         # A peer that is further away isn't seen by looking; one that sleeps itself now and then is.
         self._looking = _Trial(fewest=1, most=64, penalty=4, pay=8)
         self._waits = 0  # since one that looked in vain
 
     def pays(self) -> bool:
         """Whether *pump* may wait in place now."""
-        if self.close < self._waiting.needed:
+        if not self.left or self.close < self._waiting.needed:
             return False
-        if not self._left:
-            self._left = _IN_A_ROW
-            return False
-        self._left -= 1
+        self.left -= 1
         return True
 
-    def wait(self, readable_within: Callable[[float], bool], seconds: float) -> bool:
+    def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
-        if self._sees(readable_within, min(seconds, AWAKE)) or readable_within(seconds):
+        until = time.perf_counter() + seconds
+        seen = self._sees(readable_within, min(seconds, AWAKE))
+        if seen or readable_within(max(until - time.perf_counter(), 0)):
             self._waiting.found()
             return True
         self._waiting.missed()
@@ -125,15 +130,20 @@ class Rhythm:
             self.close >= FEWEST and pump is not None and not pump.woke and pump.read_for_reader()
         )
 
-    def _sees(self, readable_within: Callable[[float], bool], seconds: float) -> bool:
+    def _sees(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         self._waits += 1
         if _give_way is None or self._waits < self._looking.needed:
             return False
         until = time.perf_counter() + seconds
-        while not readable_within(0):
+        while not (seen := readable_within(0)):
+            if seen is None:
+                return False
             _give_way()
-            if time.perf_counter() >= until:
+            now = time.perf_counter()
+            if now >= until:
                 self._looking.missed()
+                if now >= until + _SLICE:
+                    self._looking.needed = _CONTENDED
                 self._waits = 0
                 return False
         self._looking.found()

@@ -188,7 +188,7 @@ class TLSLink:
         # An empty rest would still hold all that was sent.
         self._unsent = self._unsent[self.inner.try_send(self._unsent) :] or _NOTHING
 
-    def readable_within(self, seconds: float) -> bool:
+    def readable_within(self, seconds: float) -> bool | None:
         return self.inner.readable_within(seconds)
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:

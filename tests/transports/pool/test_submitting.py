@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.transports.pool.world import Echo, OpenPool, Worker, World
 from wirecore import errors
 from wirecore_trio import pool
 from wirecore_trio._rhythm import current_rhythm
+from wirecore_trio.pool._calling_channel import CallingChannel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -288,6 +290,86 @@ def test_calls_whose_provider_is_lost(open_pool: OpenPool, run_sockets: Run, los
                 assert second.begun == []
             assert counts_of(world).in_flight == 0
             assert counts_of(world).again == (3 if lost == "always" else 0)
+
+    run_sockets(main)
+
+
+@pytest.mark.parametrize("how", ["drain", "cancel"])
+def test_more_than_are_ended_at_once_when_the_pool_stops(
+    open_pool: OpenPool, run_sockets: Run, how: str
+) -> None:
+    async def main() -> None:
+        async with open_pool(lost="always", max_pending_calls=5000) as world:
+            worker = Worker()
+            worker.go_on.set()
+            await world.provide(worker, options={"max_attempts": 1, "max_handlers": 5000})
+            await usual(world, "Worker.Work")
+            worker.go_on = trio.Event()
+            done: pool.Done[str] = pool.Done()
+            calls = {world.server.submit("Worker.Work", "", str, done=done) for _ in range(2500)}
+            if how == "drain":
+                await world.server.drain(0)
+        assert {await done.receive() for _ in calls} == calls
+        for call in calls:
+            with pytest.raises((errors.CallLost, errors.InvalidState)):
+                call.result()
+        assert len(done) == 0
+        counts = counts_of(world)
+        assert counts.in_flight == 0
+        assert counts.again == 2500
+        assert sum(counts.failed.values()) == 2500
+
+    run_sockets(main)
+
+
+@pytest.mark.parametrize("how", ["call", "submit"])
+def test_an_interrupt_while_it_is_sent(open_pool: OpenPool, run_sockets: Run, how: str) -> None:
+    @dataclass
+    class Args:
+        text: str
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "text":
+                raise KeyboardInterrupt
+            return super().__getattribute__(name)
+
+    async def main() -> None:
+        async with echoing(open_pool) as world:
+            args = Args("is written")
+            if how == "call":
+                with pytest.raises(KeyboardInterrupt):
+                    await world.server.call("Echo.Text", args, str)
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    world.server.submit("Echo.Text", args, str)
+            assert counts_of(world).in_flight == 0
+            [provider] = world.server.providers
+            assert provider.outstanding == 0
+            assert await world.server.call("Echo.Text", "next", str) == "next"
+
+    run_sockets(main)
+
+
+def test_whom_a_failure_wakes_has_a_turn_before_it_is_read_on(
+    open_pool: OpenPool, run_sockets: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with echoing(open_pool) as world:
+            with pytest.raises(errors.RpcError):
+                await world.server.call("Echo.Fail", "usual", str)
+            said: list[str] = []
+            monkeypatch.setattr(CallingChannel, "woke", lambda _: said.append("woke"))
+            done: pool.Done[str] = pool.Done()
+            world.server.submit("Echo.Fail", "nobody waits", str, done=done)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert (len(done), said) == (1, [])
+            await done.receive()
+            world.server.submit("Echo.Fail", "one waits", str, done=done)
+            await done.receive()
+            pending = world.server.submit("Echo.Fail", "one waits", str)
+            with pytest.raises(errors.RpcError):
+                await pending.wait()
+            assert said == ["woke"] * 2
 
     run_sockets(main)
 

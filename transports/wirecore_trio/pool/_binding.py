@@ -127,7 +127,10 @@ class Binding:
         *,
         own_time: bool = False,
     ) -> Waiter:
-        """Send a call to *provider*, which was taken for it; see :meth:`CallingChannel.ask`."""
+        """Send a call to *provider*, which was taken for it; see :meth:`CallingChannel.ask`.
+
+        It is counted; where this raises only if it is NotConnected, which the caller sees to.
+        """
         provider._counts.begin()
         try:
             return provider._channel.ask(method, argument, argument_type, result, own_time)
@@ -160,7 +163,9 @@ class Binding:
             return
         seconds = self.options.call_timeout
         pending._run_as(partial(self.call_within, request, begun, seconds, lost=lost))
-        provider._server._run_soon(pending)
+        if not provider._server._run_soon(pending):
+            self.statistics.give_up("cancelled")
+            pending._settle(None, pending._cancelled())
 
     async def call_within(
         self,
@@ -179,7 +184,7 @@ class Binding:
         node = None
         attempts = 0 if lost is None else 1
         with trio.CancelScope(deadline=deadline) as scope:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await self._begin(deadline, lost)
             while True:
                 node = self.node if self.node is not None and self.node.is_joined else None
                 if node is not None and request.wish.key is not None:
@@ -206,6 +211,15 @@ class Binding:
             raise self._in_vain(f"{self._why_nobody(request.wish)} within {seconds:g} s", lost)
         peer = provider._channel.peer
         raise errors.CallTimeout(f"no answer of {peer} to {request.method} within {seconds:g} s")
+
+    async def _begin(self, deadline: float, lost: CallLost | None) -> None:
+        """Nothing is sent of what is cancelled by now; what was with a provider is counted."""
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except trio.Cancelled:
+            if lost is not None:
+                self._give_up(deadline)
+            raise
 
     async def _call_elsewhere(
         self, node: LocalNode, request: Request, deadline: float, lost: CallLost | None
@@ -243,15 +257,18 @@ class Binding:
         self, provider: ProviderConnection, request: Request, deadline: float
     ) -> Any:
         """One attempt, whose caller sees to its time."""
+        method, argument, argument_type, result, _, _ = request
         try:
-            method, argument, argument_type, result, _, _ = request
             waiter = self.ask(provider, method, argument, argument_type, result, own_time=True)
+        except errors.NotConnected as error:
+            self.count_failure(provider, error, request, deadline)
+            # Who tries again and again must let others run meanwhile.
+            await trio.lowlevel.checkpoint()
+            raise
+        try:
             return await outcome_of(waiter)
         except BaseException as error:
             self.count_failure(provider, error, request, deadline)
-            if isinstance(error, errors.NotConnected):
-                # Who tries again and again must let others run meanwhile.
-                await trio.lowlevel.checkpoint()
             raise
 
     async def _wait(
@@ -261,6 +278,9 @@ class Binding:
 
         None: it may go to other nodes now. *lost*: it was with a provider, so it comes first.
         """
+        if self._is_closed:
+            self.statistics.give_up("lost")
+            raise self._was_closed(lost)
         queued = Queued(wish, self.dispatcher)
         try:
             with self._one_more_waits(lost) as scope:
@@ -270,12 +290,16 @@ class Binding:
                     return await queued.wait(front=lost is not None)
                 return None
         except trio.Cancelled:
-            late = trio.current_time() >= deadline
-            self.statistics.give_up("timeout" if late else "cancelled")
+            self._give_up(deadline)
             raise
         assert scope.cancelled_caught
         self.statistics.give_up("lost")
         raise self._was_closed(lost)
+
+    def _give_up(self, deadline: float) -> None:
+        """Count a call that was cancelled, or whose time was up, when no provider had it."""
+        late = trio.current_time() >= deadline
+        self.statistics.give_up("timeout" if late else "cancelled")
 
     @contextmanager
     def _one_more_waits(self, lost: CallLost | None) -> Iterator[trio.CancelScope]:

@@ -149,10 +149,14 @@ class CallbackClient(Kept[CallingChannel]):
             except Exception as error:  # noqa: BLE001 - raised to whoever waits
                 pending._settle(None, error)
             return pending
-        pending._run_as(partial(self.call, method, argument, result, **keywords))
+        pending._run_as(partial(self._call_later, method, argument, result, **keywords))
         self._nursery.start_soon(run_next, self._submitted)
         self._submitted.append(pending)
         return pending
+
+    async def _call_later(self, *arguments: Any, **keywords: Any) -> Any:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return await self.call(*arguments, **keywords)
 
     # --- see CallOwner --------------------------------------------------------------------------
 

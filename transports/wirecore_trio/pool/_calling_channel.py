@@ -233,6 +233,8 @@ class CallingChannel(Calling):
     def failed(self, pending: PendingCall[Any], waiter: Waiter, error: Exception) -> None:
         """*pending*, whose call was *waiter*, has ended with *error*."""
         del pending._channel
+        if pending._is_awaited:
+            self.woke()
         self._owner._failed(self, pending, waiter, error)
 
     def woke(self) -> None:

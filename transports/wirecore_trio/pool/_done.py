@@ -95,6 +95,11 @@ class Done(Generic[T]):
         await trio.lowlevel.wait_task_rescheduled(abort)
         self._credit = _CREDIT
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits for the next call to end."""
+        return self._task is not None
+
     def _add(self, call: PendingCall[Any]) -> bool:
         """*call* has ended; whether a task was woken for it."""
         self._ended.append(call)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: What a call that has to wait runs as.
+#: What a call that has to wait runs as. Cancelled before it begins, it sends nothing.
 Call = Callable[[], Awaitable[Any]]
 
 
@@ -119,6 +119,11 @@ class PendingCall(Generic[T]):
             self._channel.woke()
         del self._channel
 
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether its end wakes a task."""
+        return self._ended is not None or (self._told is not None and self._told.is_awaited)
+
     # --- in a task ------------------------------------------------------------------------------
 
     def _run_as(self, call: Call) -> None:
@@ -134,7 +139,6 @@ class PendingCall(Generic[T]):
         result = None
         try:
             with scope:
-                await trio.lowlevel.checkpoint_if_cancelled()  # cancelled at once, it isn't sent
                 result = await call()
                 error = None
         except Exception as failure:  # noqa: BLE001 - raised to whoever waits
@@ -151,7 +155,8 @@ class PendingCall(Generic[T]):
         """It has ended, with *result* or *error*."""
         self._way = None
         self._result = result
-        self._error = error
+        # Its frames would hold the connection, and all that it has.
+        self._error = None if error is None else error.with_traceback(None)
         self._done = True
         if self._told is not None:
             self._told._add(self)

@@ -176,9 +176,11 @@ class ProviderConnection:
         self._counts.begin()
         try:
             self._channel.submit(pending, result)
-        except Exception as error:  # noqa: BLE001 - raised to whoever waits
+        except BaseException as error:
             if not isinstance(error, NotConnected):
                 self._counts.take_back()
+            if not isinstance(error, Exception):
+                raise
             self._binding.submitted_failed(self, pending, result, self._channel.now(), error)
 
     # --- see CallOwner --------------------------------------------------------------------------

@@ -287,6 +287,8 @@ class PoolServer(ServesHealth, ServesMetrics):
             waiter.task = trio.lowlevel.current_task()
             return await trio.lowlevel.wait_task_rescheduled(waiter)
         except BaseException as error:
+            if waiter is None and not isinstance(error, errors.NotConnected):
+                raise  # it was never asked, and isn't counted any more
             if request is None:
                 request = request_of(method, argument, result, keywords)
             lost = binding.count_failure(provider, error, request)
@@ -383,12 +385,12 @@ class PoolServer(ServesHealth, ServesMetrics):
         self._submitted.append(pending)
         return pending
 
-    def _run_soon(self, pending: PendingCall[Any]) -> None:
-        """*pending* is to run in a task, where there are still any."""
+    def _run_soon(self, pending: PendingCall[Any]) -> bool:
+        """Run *pending* in a task; False: there are none any more."""
         if self._calls is None:
-            pending._settle(None, pending._cancelled())
-        else:
-            self._calls.start_soon(pending._run)
+            return False
+        self._calls.start_soon(pending._run)
+        return True
 
     # --- serving --------------------------------------------------------------------------------
 

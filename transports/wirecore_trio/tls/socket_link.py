@@ -312,10 +312,10 @@ class PinnedSocketLink:
             self._starved.set()
             self._starved = None
 
-    def readable_within(self, seconds: float) -> bool:
+    def readable_within(self, seconds: float) -> bool | None:
         """See `Link`."""
         if self._stuck or self._half_written:
-            return False
+            return None
         return self.inner.readable_within(seconds)
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
