@@ -36,7 +36,7 @@ AWAKE: Final = 0.0001
 #: Seconds more than that which only a process takes that computes on this core, and waits before
 #: the next that looks where one does.
 _SLICE: Final = 0.001
-_CONTENDED: Final = 1024
+_CONTENDED: Final = 256
 
 #: Reads that must have been close before the first wait.
 FEWEST: Final = 8
