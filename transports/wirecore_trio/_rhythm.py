@@ -55,10 +55,10 @@ class _Trial:
     """Whether to try what may be in vain: how many chances in a row are *needed* before that.
 
     At first *fewest*. After one in vain it takes *penalty* times as many, *most* at most, unless
-    *pay* of them weren't since the last that was.
+    *pay* of them weren't since the last that was. Who tries counts those in *found*.
     """
 
-    __slots__ = ("_fewest", "_found", "_most", "_pay", "_penalty", "needed")
+    __slots__ = ("_fewest", "_most", "_pay", "_penalty", "found", "needed")
 
     def __init__(self, *, fewest: int, most: int, penalty: int, pay: int) -> None:
         self._fewest = fewest
@@ -66,19 +66,15 @@ class _Trial:
         self._penalty = penalty
         self._pay = pay
         self.needed = fewest
-        self._found = 0
-
-    def found(self) -> None:
-        """It wasn't in vain."""
-        self._found += 1
+        self.found = 0
 
     def missed(self) -> None:
-        """It was."""
-        if self._found >= self._pay:
+        """It was in vain."""
+        if self.found >= self._pay:
             self.needed = self._fewest
         else:
             self.needed = min(self.needed * self._penalty, self._most)
-        self._found = 0
+        self.found = 0
 
 
 class Rhythm:
@@ -111,10 +107,11 @@ class Rhythm:
 
     def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
-        until = time.perf_counter() + seconds
-        seen = self._sees(readable_within, min(seconds, AWAKE))
-        if seen or readable_within(max(until - time.perf_counter(), 0)):
-            self._waiting.found()
+        began = time.perf_counter()
+        if self._sees(readable_within, began + min(seconds, AWAKE)) or readable_within(
+            max(began + seconds - time.perf_counter(), 0)
+        ):
+            self._waiting.found += 1
             return True
         self._waiting.missed()
         self.close = 0
@@ -130,23 +127,23 @@ class Rhythm:
             self.close >= FEWEST and pump is not None and not pump.woke and pump.read_for_reader()
         )
 
-    def _sees(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
+    def _sees(self, readable_within: Callable[[float], bool | None], until: float) -> bool:
+        looking = self._looking
         self._waits += 1
-        if _give_way is None or self._waits < self._looking.needed:
+        if _give_way is None or self._waits < looking.needed:
             return False
-        until = time.perf_counter() + seconds
         while not (seen := readable_within(0)):
             if seen is None:
                 return False
             _give_way()
             now = time.perf_counter()
             if now >= until:
-                self._looking.missed()
+                looking.missed()
                 if now >= until + _SLICE:
-                    self._looking.needed = _CONTENDED
+                    looking.needed = _CONTENDED
                 self._waits = 0
                 return False
-        self._looking.found()
+        looking.found += 1
         return True
 
 
