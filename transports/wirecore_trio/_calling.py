@@ -41,8 +41,11 @@ class Calling(Changing[Any]):
         self._asked = 0  # calls since something came
         self._callers = callers_of(forget)
 
-    def _asked_now(self, waiter: Waiter, now: float) -> bool:
-        """*waiter*'s call is queued: send it. True where its outcome is there already."""
+    def _asked_now(self, waiter: Waiter, now: float, *, waits: bool = True) -> bool:
+        """*waiter*'s call is queued: send it. True where its outcome is there already.
+
+        *waits*: its caller does nothing else meanwhile.
+        """
         pump = self._pump
         if now + self._call_timeout < pump.armed:
             pump.arm()
@@ -51,7 +54,7 @@ class Calling(Changing[Any]):
             if waiter.outcome is not None:
                 return True  # sending the request showed that the connection is gone
         self._asked += 1
-        if self._asked == 1 and not self._callers.woken:
+        if waits and self._asked == 1 and not self._callers.woken:
             # Nobody else calls: read the answer here, where it comes fast enough.
             pump.read_for_reader()
             return waiter.outcome is not None

@@ -300,7 +300,7 @@ class Pump:
                 await trio.lowlevel.checkpoint()
 
     def had_turn(self) -> None:
-        """Trio's loop has had its turn: for who waits by himself, and not in `run_reader`."""
+        """Trio's loop has had its turn, as `wait_readable` has returned."""
         self._rhythm.left = IN_A_ROW
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:

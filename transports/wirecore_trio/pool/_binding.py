@@ -278,23 +278,21 @@ class Binding:
 
         None: it may go to other nodes now. *lost*: it was with a provider, so it comes first.
         """
-        if self._is_closed:
-            self.statistics.give_up("lost")
-            raise self._was_closed(lost)
         queued = Queued(wish, self.dispatcher)
         try:
-            with self._one_more_waits(lost) as scope:
+            with self._one_more_waits(lost):
                 if self.node is None:
                     return await queued.wait(front=lost is not None)
                 with self.node.until_joined():
                     return await queued.wait(front=lost is not None)
                 return None
+            raise self._was_closed(lost)
+        except CallLost:
+            self.statistics.give_up("lost")
+            raise
         except trio.Cancelled:
             self._give_up(deadline)
             raise
-        assert scope.cancelled_caught
-        self.statistics.give_up("lost")
-        raise self._was_closed(lost)
 
     def _give_up(self, deadline: float) -> None:
         """Count a call that was cancelled, or whose time was up, when no provider had it."""

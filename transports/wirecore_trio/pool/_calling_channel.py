@@ -144,23 +144,13 @@ class CallingChannel(Calling):
         *own_time*: the caller sees to its time, and the option ``call_timeout`` isn't for it.
         Raises NotConnected, and a LocalError for what can't be sent.
         """
-        session = self.session
         now = self.now()
         waiter = Waiter(self._callers, result, now)
-        try:
-            if self._ended:
-                raise errors.NotConnected
-            session.call(waiter, method, argument, argument_type, now)
-        except errors.NotConnected:
-            self._unasked(now)
-            raise self._not_connected() from None
-        except BaseException:
-            self._unasked(now)
-            raise
+        self._queue(waiter, method, argument, argument_type, now)
         if own_time:
             waiter.started = math.inf
         self._asked_now(waiter, now)
-        if session.outbox.pending > self._options.high_water:
+        if self.crowded:
             self._owner._crowded(self)
         return waiter
 
@@ -169,38 +159,30 @@ class CallingChannel(Calling):
 
         Where it has none, the owner's ``_failed`` is. Raises as :meth:`ask`.
         """
-        session = self.session
         now = self.now()
         waiter = Waiter(self._submitters, result, now)
-        try:
-            if self._ended:
-                raise errors.NotConnected
-            session.call(waiter, pending.method, pending.argument, Any, now)
-        except errors.NotConnected:
-            self._unasked(now)
-            raise self._not_connected() from None
-        except BaseException:
-            self._unasked(now)
-            raise
+        self._queue(waiter, pending.method, pending.argument, Any, now)
         pending._channel = self
         pending._way = waiter
         waiter.task = pending  # type: ignore[assignment]
-        self._asked += 1
-        pump = self._pump
-        if not pump.listed:
-            pump.hold()  # who submits one will submit more
-            pump.write()
-        if now + self._call_timeout < pump.armed:
-            pump.arm()
-        if session.outbox.pending > self._options.high_water:
+        self._pump.hold()  # who submits one will submit more
+        self._asked_now(waiter, now, waits=False)
+        if self.crowded:
             self._owner._crowded(self)
 
-    def _unasked(self, now: float) -> None:
-        """A call that its owner has counted couldn't be sent."""
-        self._owner._answered(self, (), 0, 1, now)
-
-    def _not_connected(self) -> NotConnected:
-        return NotConnected(f"the connection to {self.peer} has ended")
+    def _queue(
+        self, waiter: Waiter, method: str, argument: Any, argument_type: Any, now: float
+    ) -> None:
+        """Queue *waiter*'s call. Raises as :meth:`ask`; the owner is told that it has one less."""
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            self.session.call(waiter, method, argument, argument_type, now)
+        except BaseException as error:
+            self._owner._answered(self, (), 0, 1, now)
+            if isinstance(error, errors.NotConnected):
+                raise NotConnected(f"the connection to {self.peer} has ended") from None
+            raise
 
     async def call(
         self,
@@ -225,16 +207,12 @@ class CallingChannel(Calling):
 
     def give_up(self, pending: PendingCall[Any], waiter: Waiter) -> None:
         """Nobody wants *pending*, whose call is *waiter*, any longer."""
-        del pending._channel
         waiter.task = None
         self.session.forget(waiter)
         self._owner._failed(self, pending, waiter, None)
 
     def failed(self, pending: PendingCall[Any], waiter: Waiter, error: Exception) -> None:
         """*pending*, whose call was *waiter*, has ended with *error*."""
-        del pending._channel
-        if pending._is_awaited:
-            self.woke()
         self._owner._failed(self, pending, waiter, error)
 
     def woke(self) -> None:

@@ -100,12 +100,9 @@ class Done(Generic[T]):
         """Whether a task waits for the next call to end."""
         return self._task is not None
 
-    def _add(self, call: PendingCall[Any]) -> bool:
-        """*call* has ended; whether a task was woken for it."""
+    def _add(self, call: PendingCall[Any]) -> None:
+        """*call* has ended."""
         self._ended.append(call)
-        task = self._task
-        if task is None:
-            return False
-        self._task = None
-        trio.lowlevel.reschedule(task)
-        return True
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)

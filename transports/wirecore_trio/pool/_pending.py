@@ -99,30 +99,27 @@ class PendingCall(Generic[T]):
         if isinstance(way, trio.CancelScope):
             way.cancel()
         elif way is not None:
-            self._channel.give_up(self, way)
+            self._leave().give_up(self, way)
 
     # --- asked over a channel -------------------------------------------------------------------
 
     def _answered(self, waiter: Waiter) -> None:
         """*waiter* has its outcome. What ``Callers`` call, where they would wake a task."""
+        channel = self._leave()
+        if self._ended is not None or (self._told is not None and self._told.is_awaited):
+            channel.woke()
         try:
-            self._result = waiter.unwrap()
+            result = waiter.unwrap()
         except Exception as error:  # noqa: BLE001 - raised to whoever waits
-            self._channel.failed(self, waiter, error)
-            return
-        self._error = self._way = None
-        self._done = True
-        if self._told is not None and self._told._add(self):
-            self._channel.woke()
-        if self._ended is not None:
-            self._ended.set()
-            self._channel.woke()
-        del self._channel
+            channel.failed(self, waiter, error)
+        else:
+            self._settle(result, None)
 
-    @property
-    def _is_awaited(self) -> bool:
-        """Whether its end wakes a task."""
-        return self._ended is not None or (self._told is not None and self._told.is_awaited)
+    def _leave(self) -> CallingChannel:
+        """The channel that it was asked over, which it has nothing to do with any more."""
+        channel = self._channel
+        del self._channel
+        return channel
 
     # --- in a task ------------------------------------------------------------------------------
 
