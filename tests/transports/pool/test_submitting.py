@@ -48,6 +48,20 @@ async def echoing(open_pool: OpenPool, **options: Any) -> AsyncIterator[World]:
         yield world
 
 
+@asynccontextmanager
+async def working(
+    open_pool: OpenPool, provider: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[tuple[World, Worker]]:
+    """A pool whose provider was called before, and works on what comes until it is to go on."""
+    async with open_pool(**options) as world:
+        worker = Worker()
+        worker.go_on.set()
+        await world.provide(worker, options=provider)
+        await usual(world, "Worker.Work")
+        worker.go_on = trio.Event()
+        yield world, worker
+
+
 # --- where they are done --------------------------------------------------------------------------
 
 
@@ -147,12 +161,7 @@ def test_failures_are_told_there_too(open_pool: OpenPool, run_sockets: Run) -> N
 
 def test_a_call_without_an_answer_in_time(open_pool: OpenPool, run_sockets: Run) -> None:
     async def main() -> None:
-        async with open_pool(call_timeout=0.05) as world:
-            worker = Worker()
-            worker.go_on.set()
-            await world.provide(worker)
-            await usual(world, "Worker.Work")
-            worker.go_on = trio.Event()
+        async with working(open_pool, call_timeout=0.05) as (world, worker):
             done: pool.Done[str] = pool.Done()
             late = world.server.submit("Worker.Work", "late", str, done=done)
             assert tasks_of(world.server) == 0
@@ -299,12 +308,8 @@ def test_more_than_are_ended_at_once_when_the_pool_stops(
     open_pool: OpenPool, run_sockets: Run, how: str
 ) -> None:
     async def main() -> None:
-        async with open_pool(lost="always", max_pending_calls=5000) as world:
-            worker = Worker()
-            worker.go_on.set()
-            await world.provide(worker, options={"max_attempts": 1, "max_handlers": 5000})
-            await usual(world, "Worker.Work")
-            worker.go_on = trio.Event()
+        many = {"max_attempts": 1, "max_handlers": 5000}
+        async with working(open_pool, many, lost="always", max_pending_calls=5000) as (world, _):
             done: pool.Done[str] = pool.Done()
             calls = {world.server.submit("Worker.Work", "", str, done=done) for _ in range(2500)}
             if how == "drain":
@@ -376,12 +381,7 @@ def test_whom_a_failure_wakes_has_a_turn_before_it_is_read_on(
 
 def test_one_that_is_given_up(open_pool: OpenPool, run_sockets: Run) -> None:
     async def main() -> None:
-        async with open_pool() as world:
-            worker = Worker()
-            worker.go_on.set()
-            await world.provide(worker)
-            await usual(world, "Worker.Work")
-            worker.go_on = trio.Event()
+        async with working(open_pool) as (world, worker):
             done: pool.Done[str] = pool.Done()
             pending = world.server.submit("Worker.Work", "job", str, done=done)
             await worker.wait_begun(2)
@@ -430,12 +430,7 @@ def test_none_overtakes_those_that_wait(open_pool: OpenPool, run_sockets: Run) -
 @pytest.mark.parametrize("how", ["drain", "cancel"])
 def test_a_pool_that_stops(open_pool: OpenPool, run_sockets: Run, how: str) -> None:
     async def main() -> None:
-        async with open_pool() as world:
-            worker = Worker()
-            worker.go_on.set()
-            await world.provide(worker)
-            await usual(world, "Worker.Work")
-            worker.go_on = trio.Event()
+        async with working(open_pool) as (world, worker):
             pending = world.server.submit("Worker.Work", "job", str)
             await worker.wait_begun(2)
             async with trio.open_nursery() as nursery:

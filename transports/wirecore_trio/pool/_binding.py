@@ -300,7 +300,7 @@ class Binding:
         self.statistics.give_up("timeout" if late else "cancelled")
 
     @contextmanager
-    def _one_more_waits(self, lost: CallLost | None) -> Iterator[trio.CancelScope]:
+    def _one_more_waits(self, lost: CallLost | None) -> Iterator[None]:
         """A call waits here for a provider, until the pool is closed: that cancels the scope."""
         if self._is_closed:
             raise self._was_closed(lost)
@@ -308,7 +308,7 @@ class Binding:
         self._waits.add(scope)
         try:
             with scope:
-                yield scope
+                yield
         finally:
             self._waits.discard(scope)
             if not self._waits:
