@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import web_socket
+from tests.transports.conftest import Turns, web_socket
 from tests.transports.pump_story import ScriptedLink, Story
 from wirecore.errors import InvalidOption
 from wirecore_trio import _rhythm, tls, websocket, wsrpc
@@ -340,23 +340,16 @@ def test_messages_are_received_in_place_and_others_have_their_turn(
         ours, theirs = socket.socketpair()
         ws = web_socket(SocketLink(ours), client=False, backend=backend)
         frame = backend.frames.encode_frame(2, b"x" * 64, True)
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                await trio.lowlevel.checkpoint()
-                turns += 1
-
+        turns = Turns()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(count)
+            nursery.start_soon(turns.run)
             await trio.lowlevel.checkpoint()
             be_close(ws._pump)
             for _ in range(90):
                 theirs.send(frame)
                 assert await ws.receive() == b"x" * 64
             # One turn of the loop for nine messages; without waiting in place there are 90.
-            assert 9 <= turns <= 30
+            assert 9 <= turns.count <= 30
             nursery.cancel_scope.cancel()
         theirs.close()
         ws.abort()
@@ -558,14 +551,7 @@ async def serve_in_tasks(
     link: AskingLink, backend: Backend, handlers: dict[str, Any]
 ) -> tuple[int, int]:
     """Serve all that *link* asks for: turns that others had, and tasks that handlers had."""
-    turns, tasks = 0, set()
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-
+    turns, tasks = Turns(), set()
     registry = Registry()
 
     async def echo(payload: bytes, peer: wsrpc.Peer) -> bytes:
@@ -586,9 +572,9 @@ async def serve_in_tasks(
         )
         nursery.start_soon(channel.run)
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(count)
+        nursery.start_soon(turns.run)
         await trio.lowlevel.checkpoint()
-        turns = 0
+        turns.count = 0
         be_close(channel._pump)
         link.ask()
         while len(link.answers) < wanted:
@@ -597,7 +583,7 @@ async def serve_in_tasks(
         nursery.cancel_scope.cancel()
     link.theirs.close()
     assert link.answers == [b"%d" % number for number in range(wanted)]
-    return turns, len(tasks)
+    return turns.count, len(tasks)
 
 
 def test_who_has_handled_a_request_handles_the_next_in_place_and_others_have_their_turn(

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import Run
+from tests.transports.conftest import Run, Turns
 from tests.transports.pool.world import Echo, OpenPool, Worker, World
 from wirecore import errors
 from wirecore_trio import pool
@@ -247,22 +247,15 @@ def test_who_only_ever_takes_what_is_there_lets_others_run(
     async def main() -> None:
         async with echoing(open_pool) as world:
             done: pool.Done[str] = pool.Done()
-            turns = 0
-
-            async def count() -> None:
-                nonlocal turns
-                while True:
-                    await trio.lowlevel.checkpoint()
-                    turns += 1
-
+            turns = Turns()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(count)
+                nursery.start_soon(turns.run)
                 await trio.lowlevel.checkpoint()
-                turns = 0
+                turns.count = 0
                 for receive in (done.receive, done.receive_many) * 320:
                     world.server.submit("Echo.Text", {"a": int}, str, done=done)  # ends at once
                     await receive()
-                assert 5 <= turns <= 30
+                assert 5 <= turns.count <= 30
                 nursery.cancel_scope.cancel()
 
     run_sockets(main)

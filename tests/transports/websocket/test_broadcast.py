@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.transports.conftest import Turns
 from wirecore_trio.websocket import Limits, Options, RawText, WebSocket, broadcast
 
 if TYPE_CHECKING:
@@ -103,18 +104,11 @@ def test_a_bound_below_the_high_water_mark_leaves_out_and_stops_nobody(
 def test_others_have_their_turn_meanwhile(open_pair: OpenPair, run: Run) -> None:
     async def story() -> None:
         client, server = open_pair()
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                await trio.lowlevel.checkpoint()
-                turns += 1
-
+        turns = Turns()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(count)
+            nursery.start_soon(turns.run)
             await broadcast([server] * 2560, b"x")
-            assert turns > 5
+            assert turns.count > 5
             nursery.cancel_scope.cancel()
         with trio.testing.assert_checkpoints():
             assert await broadcast([], "nobody") == []
