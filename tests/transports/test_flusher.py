@@ -55,6 +55,19 @@ def test_all_that_came_in_a_batch_is_pushed_in_the_next(run: Run) -> None:
     run(story)
 
 
+def test_who_adds_no_more_has_it_pushed_now(run: Run) -> None:
+    async def story() -> None:
+        one, bad = FakePump(), FakePump(ValueError("a bug"))
+        await trio.testing.wait_all_tasks_blocked()
+        add(bad, one)
+        current_flusher().flush()
+        assert (bad.pushed, one.pushed) == (1, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (bad.pushed, one.pushed) == (1, 1)
+
+    run(story)
+
+
 def test_a_run_has_one_flusher_of_its_own(run: Run) -> None:
     async def story() -> None:
         assert current_flusher() is current_flusher()

@@ -14,6 +14,7 @@ from wirecore_trio._link import MAX_SEND
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
+    from wirecore.events import Buffer
 
 
 def test_the_first_write_of_a_pass_goes_at_once_and_the_rest_together(run: Run) -> None:
@@ -109,7 +110,7 @@ def test_senders_wait_above_high_water_until_half_of_it_has_left(run: Run) -> No
     run(story)
 
 
-def test_senders_go_on_one_by_one_and_only_while_there_is_room(run: Run) -> None:
+def test_senders_go_on_one_by_one_in_their_order_and_only_while_there_is_room(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(room=0), high_water=10)
         s.write(b"x" * 11)
@@ -127,12 +128,12 @@ def test_senders_go_on_one_by_one_and_only_while_there_is_room(run: Run) -> None
                 await trio.testing.wait_all_tasks_blocked()
             s.link.change(room=11)
             await trio.testing.wait_all_tasks_blocked()
-            assert sorted(through) == [0, 1]  # they have filled it up
+            assert through == [0, 1]  # they have filled it up
             s.link.change(room=7)
             await trio.testing.wait_all_tasks_blocked()
             assert len(through) == 3
             s.link.change(room=math.inf)
-        assert sorted(through) == [0, 1, 2, 3, 4, 5]
+        assert through == [0, 1, 2, 3, 4, 5]
         s.pump.end(None)
 
     run(story)
@@ -156,7 +157,7 @@ def test_a_sender_that_is_woken_and_cancelled_leaves_its_turn_to_the_next(run: R
                 nursery.start_soon(send, number, scope)
                 await trio.testing.wait_all_tasks_blocked()
             s.session.outbox.clear()
-            s.pump._wake_parked()
+            s.pump._tell_room()
             scopes[0].cancel()
         assert through == [1, 2]
         s.pump.end(None)
@@ -215,5 +216,71 @@ def test_where_a_read_will_be_answered_by_several_their_writes_leave_together(ru
         s.write(b"3", b"4")
         assert s.link.sent == [b"12", b"3"]
         s.pump.end(None)
+
+    run(story)
+
+
+def test_many_messages_of_a_pass_do_not_all_wait_for_its_end(run: Run) -> None:
+    """Its peer begins with the first ones while this end makes the others."""
+
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        together = b"x" * _amounts.TOGETHER
+        s.write(b"1", *[b"x"] * (2 * _amounts.TOGETHER + 1))
+        assert s.link.sent == [b"1", together, together]
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent[3:] == [b"x"]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_many_messages_of_a_read_do_not_all_wait_for_its_end(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink(b"echo x"))
+        s.react = lambda: s.write(*[b"y"] * (_amounts.TOGETHER + 1))
+        s.pump.read()
+        assert s.link.sent == [b"x" + b"y" * _amounts.TOGETHER, b"y"]
+        s.pump.end(None)
+
+    run(story)
+
+
+def test_a_peer_that_takes_this_core_is_not_woken_before_the_end_of_a_pass(
+    run: Run, clock: trio.testing.MockClock
+) -> None:
+    class Preempted(ScriptedLink):
+        """The peer works while it is sent to."""
+
+        def try_send(self, data: Buffer) -> int:
+            clock.jump(2 * _amounts.PREEMPTED)
+            return super().try_send(data)
+
+    async def sends_of(link: ScriptedLink, chunks: int) -> int:
+        s = Story(link)
+        s.pump.hold()
+        s.write(*[b"x"] * (chunks * _amounts.TOGETHER))
+        early = len(link.sent)
+        await trio.testing.wait_all_tasks_blocked()
+        s.pump.end(None)
+        return early
+
+    async def story() -> None:
+        assert await sends_of(Preempted(), 1000) == 7  # fewer and fewer
+        assert await sends_of(ScriptedLink(), 1000) > 700  # it tries again
+        assert await sends_of(Preempted(), 17) == 3
+
+    run(story)
+
+
+def test_a_connection_that_is_lost_in_the_midst_of_a_pass(run: Run) -> None:
+    async def story() -> None:
+        s = Story(ScriptedLink())
+        s.write(b"1", *[b"x"] * (_amounts.TOGETHER - 1))
+        s.link.send_error = trio.BrokenResourceError()
+        s.write(b"x", b"nobody gets it")
+        assert s.pump.ended
+        await trio.testing.wait_all_tasks_blocked()
+        assert s.link.sent == [b"1"]
 
     run(story)

@@ -10,6 +10,7 @@ import trio
 
 from wirecore.errors import Execution
 
+from ._amounts import TOGETHER
 from ._changing import Changing
 from ._pump import Pump
 from ._waiter import Waiter, callers_of
@@ -31,7 +32,7 @@ class Calling(Changing[Any]):
     answer: each would cost at every call. *forget*: the session's.
     """
 
-    __slots__ = ("_asked", "_call_timeout", "_callers", "_pump")
+    __slots__ = ("_asked", "_call_timeout", "_callers", "_forget", "_pump")
 
     _pump: Pump
 
@@ -39,7 +40,8 @@ class Calling(Changing[Any]):
         super().__init__()
         self._call_timeout = math.inf if call_timeout is None else call_timeout
         self._asked = 0  # calls since something came
-        self._callers = callers_of(forget)
+        self._forget = forget
+        self._callers = callers_of(self.forget)
 
     def _asked_now(self, waiter: Waiter, now: float, *, waits: bool = True) -> bool:
         """*waiter*'s call is queued: send it. True where its outcome is there already.
@@ -49,16 +51,25 @@ class Calling(Changing[Any]):
         pump = self._pump
         if now + self._call_timeout < pump.armed:
             pump.arm()
-        if not pump.listed:  # else it leaves with the others of this pass
+        if not pump.listed:
             pump.write()
-            if waiter.outcome is not None:
-                return True  # sending the request showed that the connection is gone
+        else:  # it leaves with the others of this pass, at the latest
+            pump.held += 1
+            if pump.held >= TOGETHER:
+                pump.push_early()
+        if waiter.outcome is not None:
+            return True  # sending the request showed that the connection is gone
         self._asked += 1
         if waits and self._asked == 1 and not self._callers.woken:
             # Nobody else calls: read the answer here, where it comes fast enough.
             pump.read_for_reader()
             return waiter.outcome is not None
         return False
+
+    def forget(self, waiter: Waiter) -> None:
+        """Nobody waits for *waiter*'s answer any longer."""
+        self._forget(waiter)
+        self.tell_change()  # it may have been the last
 
     def _fail_lost(self, lost: list[Lost], make_error: Callable[[Execution], Exception]) -> None:
         """The connection is gone: end each call in *lost* with an error of its own."""

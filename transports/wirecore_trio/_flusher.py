@@ -46,14 +46,18 @@ class Flusher:
             if not self._dirty:
                 self._task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(abort)
-            dirty, self._dirty = self._dirty, []
-            for pump in dirty:
-                try:
-                    pump.push_late()
-                except Exception as error:
-                    # One connection's fault must not end the run, as it would from here.
-                    logger.exception("a push failed; this is a defect in wirecore")
-                    pump.end(error)
+            self.flush()
+
+    def flush(self) -> None:
+        """Push what is dirty now: who waits next doesn't add to it."""
+        dirty, self._dirty = self._dirty, []
+        for pump in dirty:
+            try:
+                pump.push_late()
+            except Exception as error:
+                # One connection's fault must not end the run, as it would from here.
+                logger.exception("a push failed; this is a defect in wirecore")
+                pump.end(error)
 
 
 def _start() -> Flusher:

@@ -23,9 +23,11 @@ from ._amounts import (
     LAST_FLUSH,
     LAST_READS,
     LEFT_OUT,
+    PREEMPTED,
     PUSH_BUDGET,
     READS_IN_A_ROW,
     RECEIVE_BUFFER,
+    TOGETHER,
 )
 from ._clock import Timer, current_clock
 from ._flusher import current_flusher
@@ -72,13 +74,14 @@ class Pump:
         "_grown",
         "_high_water",
         "_left_out",
+        "_line",
         "_lingering",
         "_outbox",
         "_over",
         "_owner",
-        "_parked",
         "reading",
         "_rhythm",
+        "_room",
         "_sent_in_pass",
         "_stage",
         "_timer",
@@ -91,10 +94,12 @@ class Pump:
         "ended",
         "fed",
         "flooded",
+        "held",
         "link",
         "listed",
         "now",
         "paused",
+        "senders",
         "session",
         "woke",
     )
@@ -150,9 +155,14 @@ class Pump:
         self._finishing = False
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
+        #: Messages that wait for the end of a pass, or of a read.
+        self.held = 0
         #: Whether the flusher knows of this pump, and sends at the end of the pass.
         self.listed = False
-        self._parked: trio.lowlevel.ParkingLot | None = None  # senders
+        #: Who waits in `drained`.
+        self.senders = 0
+        self._line: trio.Lock | None = None  # that they stand in
+        self._room: trio.Event | None = None  # which the first of them waits for
         self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
         self.arm()
 
@@ -325,17 +335,33 @@ class Pump:
     def write(self) -> None:
         """The session has something to send: send it now, or with the others of this pass.
 
-        What is written while a read is being handled leaves at its end.
+        What is written while a read is being handled leaves at its end, at the latest.
         """
-        if self._writing or self.reading or self.ended:
+        if self._writing or self.ended:
             return
-        if self._sent_in_pass:
-            if not self.listed:
+        if self._sent_in_pass or self.reading:
+            if not (self.listed or self.reading):
                 self.listed = True
                 self._flusher.add(self)
+            self.held += 1
+            if self.held >= TOGETHER:
+                self.push_early()
             return
         self._sent_in_pass = True
         self.push()
+
+    def push_early(self) -> None:
+        """Send what is held, for the peer to begin with; not where it takes this core for that."""
+        self.held = 0
+        early = self._rhythm.early
+        if not early.due():
+            return
+        began = self.now()
+        self.push()
+        if self.now() - began < PREEMPTED:
+            early.found += 1
+        else:
+            early.missed()
 
     def push_late(self) -> None:
         """The flusher's turn: send what came together since this pass' first write."""
@@ -353,8 +379,8 @@ class Pump:
         except _LOSS as error:
             self._write_failed(error)
             return
-        if self._parked is not None:
-            self._wake_parked()
+        if self._room is not None:
+            self._tell_room()
         if self._outbox.pending or self.link.owes:
             self._writing = True
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
@@ -402,40 +428,48 @@ class Pump:
                 self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
                 if not self._stage.finished:  # _finish has set the last deadline
                     self._took_some(self.now())
-                self._wake_parked()
+                self._tell_room()
         except _LOSS as error:
             self._write_failed(error)
         finally:
             self._writing = False
             self._write_deadline = math.inf
-            self._wake_parked()
+            self._tell_room()
         if self._stage.finished and not self.ended:
             self.end(None)
 
     async def drained(self) -> None:
-        """Wait while too much is queued. A checkpoint only if there is something to wait for.
+        """Wait while too much is queued, and behind those who do.
 
-        Cancelled here, a sender has queued nothing.
+        A checkpoint only if there is something to wait for. Cancelled here, a sender has queued
+        nothing.
         """
-        while not self._may_queue(self._high_water):
-            if self._parked is None:
-                self._parked = trio.lowlevel.ParkingLot()
-            await self._parked.park()
-        # Woken one by one, each wakes the next: all at once they would fight for the room.
-        if self._parked is not None:
-            self._parked.unpark()
+        if not self.crowded:
+            return
+        if self._line is None:
+            self._line = trio.Lock()
+        self.senders += 1
+        try:
+            # One by one: all at once they would fight for the room.
+            async with self._line:
+                while not self._may_queue(self._high_water):
+                    self._room = trio.Event()
+                    await self._room.wait()
+        finally:
+            self.senders -= 1
 
     @property
     def crowded(self) -> bool:
         """Whether ``drained`` would wait."""
-        return not self._may_queue(self._high_water)
+        return self.senders > 0 or not self._may_queue(self._high_water)
 
     def _may_queue(self, mark: int) -> bool:
         return self._outbox.pending <= mark or self._stage.finished or self.ended
 
-    def _wake_parked(self) -> None:
-        if self._parked is not None and self._may_queue(self._high_water // 2):
-            self._parked.unpark()
+    def _tell_room(self) -> None:
+        if self._room is not None and self._may_queue(self._high_water // 2):
+            self._room.set()
+            self._room = None
 
     # --- time and end -----------------------------------------------------------------
 
@@ -500,7 +534,7 @@ class Pump:
         if self._outbox.pending or self.link.owes:
             self._write_deadline = min(self._write_deadline, now + LAST_FLUSH)
             self.arm()
-            self._wake_parked()
+            self._tell_room()
             if not self._finishing:
                 self._finishing = True
                 self._owner.on_finish()
@@ -522,7 +556,7 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         self.link.close()
-        self._wake_parked()
+        self._tell_room()
         if self.paused is not None:
             self.paused.set()
         if self._over is not None:

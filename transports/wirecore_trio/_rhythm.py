@@ -58,18 +58,25 @@ class _Trial:
     *pay* of them weren't since the last that was. Who tries counts those in *found*.
     """
 
-    __slots__ = ("_fewest", "_most", "_pay", "_penalty", "found", "needed")
+    __slots__ = ("_chances", "_fewest", "_most", "_pay", "_penalty", "found", "needed")
 
     def __init__(self, *, fewest: int, most: int, penalty: int, pay: int) -> None:
         self._fewest = fewest
         self._most = most
         self._penalty = penalty
         self._pay = pay
+        self._chances = 0
         self.needed = fewest
         self.found = 0
 
+    def due(self) -> bool:
+        """There is a chance: whether to try."""
+        self._chances += 1
+        return self._chances >= self.needed
+
     def missed(self) -> None:
         """It was in vain."""
+        self._chances = 0
         if self.found >= self._pay:
             self.needed = self._fewest
         else:
@@ -83,7 +90,7 @@ class Rhythm:
     The pump that has read is to set *pump* and *at*, and to count *close*; see there.
     """
 
-    __slots__ = ("_looking", "_waiting", "_waits", "at", "close", "left", "pump")
+    __slots__ = ("_looking", "_waiting", "at", "close", "early", "left", "pump")
 
     def __init__(self) -> None:
         self.pump: Pump | None = None
@@ -95,8 +102,10 @@ class Rhythm:
         #: Waits before trio's loop is to have its turn: who was woken by it sets that anew.
         self.left = IN_A_ROW
         # A peer that is further away isn't seen by looking; one that sleeps itself now and then is.
-        self._looking = _Trial(fewest=1, most=64, penalty=4, pay=8)
-        self._waits = 0  # since one that looked in vain
+        self._looking = _Trial(fewest=1, most=64, penalty=4, pay=4)
+        #: Sending before a pass is through, for a peer that has a core of its own: where it hasn't,
+        #: it takes this one's.
+        self.early = _Trial(fewest=1, most=256, penalty=4, pay=16)
 
     def pays(self) -> bool:
         """Whether *pump* may wait in place now."""
@@ -129,8 +138,7 @@ class Rhythm:
 
     def _sees(self, readable_within: Callable[[float], bool | None], until: float) -> bool:
         looking = self._looking
-        self._waits += 1
-        if _give_way is None or self._waits < looking.needed:
+        if _give_way is None or not looking.due():
             return False
         while not (seen := readable_within(0)):
             if seen is None:
@@ -141,7 +149,6 @@ class Rhythm:
                 looking.missed()
                 if now >= until + _SLICE:
                     looking.needed = _CONTENDED
-                self._waits = 0
                 return False
         looking.found += 1
         return True

@@ -149,6 +149,38 @@ def test_a_connection_is_drained_by_the_pool(open_pool: OpenPool, run_sockets: R
     run_sockets(main)
 
 
+@pytest.mark.parametrize("submitted", [False, True])
+def test_a_pool_that_stops_does_not_wait_for_what_was_given_up(
+    open_pool: OpenPool, run_sockets: Run, submitted: bool
+) -> None:
+    async def main() -> None:
+        worker = Worker()
+        async with trio.open_nursery() as nursery, open_pool() as world:
+            await world.provide(worker)
+            await world.server.call("Worker.Who", "", str)
+            scope = trio.CancelScope()
+
+            async def call() -> None:
+                with scope:
+                    await world.server.call("Worker.Work", "job", str)
+
+            if submitted:
+                pending = world.server.submit("Worker.Work", "job", str)
+            else:
+                nursery.start_soon(call)
+            await worker.wait_begun()
+            nursery.start_soon(world.server.drain, None)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert len(world.server.providers) == 1
+            if submitted:
+                pending.cancel()
+            else:
+                scope.cancel()
+            await world.server.wait_closed()
+
+    run_sockets(main)
+
+
 def test_a_pool_stops_when_all_is_answered(open_pool: OpenPool, run_sockets: Run) -> None:
     async def main() -> None:
         worker = Worker()
