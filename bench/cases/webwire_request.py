@@ -2,16 +2,20 @@
 
 The server lets 100 handlers of a connection run at once; "async" ones each in a task, as
 python-socketio's and JSON-RPC's, "inline" ones in the task that reads. Each request that is under
-way is made by a task of its own. wsrpc's calls, without their TLS, are there to show that webwire
+way is made by a task of its own; with "submit" one task makes all of them, and takes them from a
+``Done`` as they end. wsrpc's calls, without their TLS, are there to show that webwire
 costs no more; with one request under way the bare socket is, to show what trio costs.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.contenders import RAW, WEBWIRE_PEERS, webwire, wsrpc
 from bench.harness.model import Goal, Load, Row
 
 INLINE = webwire("wirecore inline", mode="inline")
+SUBMIT = replace(INLINE, name="wirecore submit", drive={"calling": "submit"})
 ASYNC = webwire("wirecore async", mode="async")
 WSRPC_INLINE = wsrpc("wirecore wsrpc inline", mode="inline", tls="off")
 WSRPC_ASYNC = wsrpc("wirecore wsrpc async", mode="async", tls="off")
@@ -19,10 +23,11 @@ WSRPC_ASYNC = wsrpc("wirecore wsrpc async", mode="async", tls="off")
 
 def rows() -> list[Row]:
     """One request under way, and a hundred."""
-    contenders = (INLINE, ASYNC, WSRPC_INLINE, WSRPC_ASYNC, *WEBWIRE_PEERS)
+    contenders = (INLINE, SUBMIT, ASYNC, WSRPC_INLINE, WSRPC_ASYNC, *WEBWIRE_PEERS)
     goals = (
         Goal(ASYNC.name, "python-socketio", 20.0, None),
         Goal(INLINE.name, "python-socketio", 20.0, None),
+        Goal(SUBMIT.name, "python-socketio", 20.0, None),
         Goal(ASYNC.name, WSRPC_ASYNC.name, 0.9, None),
         Goal(INLINE.name, WSRPC_INLINE.name, 0.9, None),
     )

@@ -272,6 +272,34 @@ async def signals(
             return meter.outcome()
 
 
+async def submissions(
+    task: Task,
+    submit: Callable[[], Any],
+    receive_many: Callable[[], Awaitable[Sequence[Any]]],
+    check: Callable[[Meter, Any], None],
+) -> Outcome:
+    """``task.in_flight`` calls at a time, all of one task, and one more for each that has ended.
+
+    *submit* begins one; *check* compares what one of those that ended has brought.
+    """
+    meter, clock = Meter(task), time.perf_counter
+    timed: dict[Any, float] = {}  # one of each batch
+    for _ in range(task.in_flight):
+        submit()
+    under_way = task.in_flight
+    while under_way:
+        for call in await receive_many():
+            check(meter, call)
+            began = timed.pop(call, None)
+            if meter.arrived() if began is None else meter.answered(began):
+                under_way -= 1
+                continue
+            another = submit()
+            if not timed:
+                timed[another] = clock()
+    return meter.outcome()
+
+
 async def calls(
     call: Callable[[Any], Awaitable[object]],
     meter: Meter,

@@ -7,7 +7,6 @@ Options of both are those of the row, ``codec`` and ``connections``, which the p
 
 from __future__ import annotations
 
-import time
 from itertools import cycle
 
 import trio
@@ -15,7 +14,7 @@ import trio
 import wirecore
 from bench.peers import meeting
 from bench.peers.arith import METHOD, Args, Quotient, answers, questions, service
-from bench.peers.load import Meter, Outcome, Task, calls
+from bench.peers.load import Meter, Outcome, Task, calls, submissions
 from wirecore._backend import default
 from wirecore_trio import pool
 
@@ -57,27 +56,21 @@ def drive(task: Task) -> Outcome:
 
 
 async def submit(task: Task, server: pool.PoolServer) -> Outcome:
-    """``task.in_flight`` calls at a time, and one more for each that has ended, of one task."""
-    meter, clock = Meter(task), time.perf_counter
+    """``task.in_flight`` calls at a time, of one task."""
     asked = questions()
     expected = {id(args): answer for args, answer in zip(asked, answers(), strict=True)}
     next_question = cycle(asked).__next__
     done: pool.Done[Quotient] = pool.Done()
-    timed: dict[pool.PendingCall[Quotient], float] = {}  # one of each batch
-    for _ in range(task.in_flight):
-        server.submit(METHOD, next_question(), Quotient, done=done)
-    under_way = task.in_flight
-    while under_way:
-        for call in await done.receive_many():
-            meter.check(call.result(), expected[id(call.argument)])
-            began = timed.pop(call, None)
-            if meter.arrived() if began is None else meter.answered(began):
-                under_way -= 1
-                continue
-            another = server.submit(METHOD, next_question(), Quotient, done=done)
-            if not timed:
-                timed[another] = clock()
-    return meter.outcome()
+
+    def check(meter: Meter, call: pool.PendingCall[Quotient]) -> None:
+        meter.check(call.result(), expected[id(call.argument)])
+
+    return await submissions(
+        task,
+        lambda: server.submit(METHOD, next_question(), Quotient, done=done),
+        done.receive_many,
+        check,
+    )
 
 
 async def measure(task: Task, caller: pool.PoolServer | pool.CallbackClient) -> Outcome:

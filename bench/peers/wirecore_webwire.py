@@ -1,15 +1,18 @@
 """wirecore's webwire on trio: requests that are echoed as text, and signals that are counted.
 
 Option ``mode`` of the server: ``inline`` answers in the reading task, ``async`` (the default) in
-worker tasks, 100 of them at once. Option ``load=signals`` of the driver: signals, not requests.
+worker tasks, 100 of them at once. Options of the driver: ``load=signals`` is signals, not
+requests; ``calling=submit`` has one task submit all requests, else each caller has a task.
 """
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import trio
 
 import wirecore
-from bench.peers.load import Meter, Outcome, Tally, Task, calls, signals
+from bench.peers.load import Meter, Outcome, Tally, Task, calls, signals, submissions
 from wirecore._backend import default
 from wirecore_trio import webwire
 
@@ -58,9 +61,26 @@ def drive(task: Task) -> Outcome:
         async with webwire.connect(f"ws://127.0.0.1:{task.port}/") as client:
             if task.options.get("load") == "signals":
                 return await send_signals(task, client)
-            return await measure(task, client)
+            submits = task.options.get("calling") == "submit"
+            return await (submit if submits else measure)(task, client)
 
     return trio.run(main)
+
+
+async def submit(task: Task, client: webwire.Client) -> Outcome:
+    """``task.in_flight`` requests at a time, of one task."""
+    next_text = cycle(task.texts()).__next__
+    done: webwire.Done[webwire.Payload] = webwire.Done()
+
+    def check(meter: Meter, request: webwire.PendingRequest[webwire.Payload]) -> None:
+        meter.check(request.result().text, request.payload)
+
+    return await submissions(
+        task,
+        lambda: client.submit("echo", next_text(), done=done),
+        done.receive_many,
+        check,
+    )
 
 
 async def measure(task: Task, client: webwire.Client) -> Outcome:

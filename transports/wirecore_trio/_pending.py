@@ -1,4 +1,4 @@
-"""A call that goes on by itself, as ``submit`` begins it."""
+"""A call or request that goes on by itself, as ``submit`` begins it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ import trio
 
 from wirecore import errors
 
+from ._flusher import current_flusher
+from ._rhythm import current_rhythm
+
 if TYPE_CHECKING:
-    from .._waiter import Waiter
-    from ._calling_channel import CallingChannel
     from ._done import Done
+    from ._submitting import Submitting
+    from ._waiter import Waiter
 
 T = TypeVar("T")
 
-#: What a call that has to wait runs as. Cancelled before it begins, it sends nothing.
+#: What one that has to wait runs as. Cancelled before it begins, it sends nothing.
 Call = Callable[[], Awaitable[Any]]
 
 
-class PendingCall(Generic[T]):
-    """A call that was submitted. *method*: what it calls. *argument*: with what.
+class Pending(Generic[T]):
+    """Goes on whether anybody waits for it or not; its outcome is kept as long as this object.
 
-    It goes on whether anybody waits for it or not; its outcome is kept for as long as this object.
+    *name* and *value*: what was submitted.
     """
 
-    # Most calls find a free provider. Those have no task: the channel that reads the answer
-    # settles them. The others run in one, as ``call`` does. There are many, so nothing is set
-    # before there is something to say: *_way* is what a call goes by now, its waiter over
-    # *_channel*, or the scope that *_call* runs in; *_result* and *_error* are there once it is
-    # *_done*.
+    # What can be sent at once has no task: the channel that reads the answer settles it. The rest
+    # runs in one, as ``call`` does. There are many, so nothing is set before there is something to
+    # say: *_way* is what it goes by now, its waiter over *_channel*, or the scope that *_call*
+    # runs in; *_result* and *_error* are there once it is *_done*.
 
     __slots__ = (
         "__weakref__",
@@ -40,28 +42,29 @@ class PendingCall(Generic[T]):
         "_done",
         "_ended",
         "_error",
+        "_name",
         "_result",
         "_told",
+        "_value",
         "_way",
-        "argument",
-        "method",
     )
 
     _call: Call
-    _channel: CallingChannel
+    _channel: Submitting
     _error: BaseException | None
     _result: Any
 
-    def __init__(self, method: str, argument: Any, told: Done[Any] | None) -> None:
-        self.method = method
-        self.argument = argument
+    def __init__(self, name: str, value: Any, told: Done[Any] | None) -> None:
+        self._name = name
+        self._value = value
         self._told = told
         self._done = False
         self._ended: trio.Event | None = None  # for those who wait
         self._way: Waiter | trio.CancelScope | None = None
 
-    def __repr__(self) -> str:
-        return f"<pool.PendingCall of {self.method}, {'done' if self.done else 'under way'}>"
+    def __str__(self) -> str:
+        """What it is, in a sentence."""
+        raise NotImplementedError
 
     @property
     def done(self) -> bool:
@@ -69,32 +72,40 @@ class PendingCall(Generic[T]):
         return self._done
 
     async def wait(self) -> T:
-        """The call's result, for any number of tasks. Cancelled, the call goes on.
+        """Its result, for any number of tasks. Cancelled, it goes on.
 
-        Raises the call's error, InvalidState where it was cancelled: by :meth:`cancel`, or as the
-        server ended.
+        A checkpoint, unless it comes within a moment, see ``Options.eager_wait``.
+
+        Raises its error, InvalidState where it was cancelled: by :meth:`cancel`, or as who makes
+        it ended.
         """
         if self._done:
             await trio.lowlevel.checkpoint()
         else:
+            await self._wait()
+        return self.result()
+
+    async def _wait(self) -> None:
+        current_flusher().flush()  # it may be held, for others of this task
+        rhythm = current_rhythm()
+        while not self._done and rhythm.read_on():
+            pass
+        if not self._done:
             if self._ended is None:
                 self._ended = trio.Event()
             await self._ended.wait()
-        return self.result()
 
     def result(self) -> T:
-        """The result of a call that has ended. Raises as :meth:`wait`; InvalidState before that."""
+        """Its result, once it has ended. Raises as :meth:`wait`; InvalidState before that."""
         if not self._done:
-            raise errors.InvalidState(
-                f"the call of {self.method} is under way: await wait(), or give submit a Done"
-            )
+            raise errors.InvalidState(f"{self} is under way: await wait(), or give submit a Done")
         if self._error is not None:
             raise self._error.with_traceback(None)  # or each time would add to it
         found: T = self._result
         return found
 
     def cancel(self) -> None:
-        """Give it up: one that is queued leaves the queue, the answer to another is dropped."""
+        """Give it up: what is queued leaves the queue, the answer to the rest is dropped."""
         way = self._way
         if isinstance(way, trio.CancelScope):
             way.cancel()
@@ -115,7 +126,7 @@ class PendingCall(Generic[T]):
         else:
             self._settle(result, None)
 
-    def _leave(self) -> CallingChannel:
+    def _leave(self) -> Submitting:
         """The channel that it was asked over, which it has nothing to do with any more."""
         channel = self._channel
         del self._channel
@@ -145,8 +156,12 @@ class PendingCall(Generic[T]):
 
     # --- the end --------------------------------------------------------------------------------
 
+    def _fail(self, error: Exception | None) -> None:
+        """It has ended with *error*; None: it was given up."""
+        self._settle(None, self._cancelled() if error is None else error)
+
     def _cancelled(self) -> errors.InvalidState:
-        return errors.InvalidState(f"the call of {self.method} was cancelled")
+        return errors.InvalidState(f"{self} was cancelled")
 
     def _settle(self, result: Any, error: BaseException | None) -> None:
         """It has ended, with *result* or *error*."""
@@ -161,9 +176,18 @@ class PendingCall(Generic[T]):
             self._ended.set()
 
 
-async def run_next(submitted: deque[PendingCall[Any]]) -> None:
-    """Run the first of *submitted*. Tasks begin in any order, and calls so in that of their coming.
+def start(
+    pending: Pending[Any], call: Call, nursery: trio.Nursery, beginning: deque[Pending[Any]]
+) -> None:
+    """Run *pending* as *call* in a task of *nursery*.
 
-    Each call that is appended has one task that is started.
+    *beginning*: those that are about to begin. Tasks do in any order, and these so in that of
+    their coming.
     """
-    await submitted.popleft()._run()
+    pending._run_as(call)
+    nursery.start_soon(_run_next, beginning)
+    beginning.append(pending)
+
+
+async def _run_next(beginning: deque[Pending[Any]]) -> None:
+    await beginning.popleft()._run()

@@ -13,6 +13,7 @@ from wirecore.session import Call
 if TYPE_CHECKING:
     from wirecore_py import waiting
 
+    ANSWERED = waiting.ANSWERED
     Callers = waiting.Callers
 
     class Waiter(Call):
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         def finish(self, outcome: object) -> None:
             """See the backend's."""
 else:
+    ANSWERED = default.waiting.ANSWERED
     Callers = default.waiting.Callers
     Waiter = default.waiting.Waiter
 
@@ -62,4 +64,4 @@ async def outcome_of(waiter: Waiter) -> Any:
     return waiter.unwrap()
 
 
-__all__ = ["Callers", "Waiter", "callers_of", "outcome_of"]
+__all__ = ["ANSWERED", "Callers", "Waiter", "callers_of", "outcome_of"]

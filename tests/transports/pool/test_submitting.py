@@ -489,5 +489,8 @@ def test_who_waits_for_one_at_a_time_reads_it_in_place(
                 world.server.submit("Echo.Text", str(number), str, done=done)
                 assert (await done.receive()).result() == str(number)
             assert len(asked) >= 3
+            asked.clear()
+            assert await world.server.submit("Echo.Text", "alone", str).wait() == "alone"
+            assert asked
 
     run_sockets(main)

@@ -68,6 +68,37 @@ class Server:
             self.signals.append(signal.name)
 
 
+def test_submitted_requests_belong_to_who_submitted_them(
+    seen: Seen, open_webwire: Any, run_sockets: Run
+) -> None:
+    tracer = seen.tracers.get_tracer("user")
+    server = Server()
+
+    async def story() -> None:
+        async with open_webwire(server.prepare) as world, world.connect() as client:
+            done: webwire.Done[Any] = webwire.Done()
+            spans = {}
+            for number in range(5):
+                with tracer.start_as_current_span(f"outer {number}") as outer:
+                    client.submit("task", number, codec=webwire.Json(), done=done)
+                    spans[outer.get_span_context().span_id] = number
+            failing = client.submit("refuse", "", done=done)
+            unsendable = client.submit("task", {1, 2}, codec=webwire.Json())
+            assert unsendable.done  # nothing is sent, and nothing told
+            ended = [await done.receive() for _ in range(6)]
+            assert sorted(each.result() for each in ended if each is not failing) == [0, 1, 2, 3, 4]
+            calls = seen.of(SpanKind.CLIENT)
+            assert {parent_of(span) for span in calls if parent_of(span)} == set(spans)
+            assert all(told(span)["server.port"] == world.port for span in calls)
+            [failed] = [span for span in calls if span.name == "refuse"]
+            assert told(failed)["rpc.response.status_code"] == "NOT_NOW"
+            assert len(calls) == 6
+
+    run_sockets(story)
+    tasks = [span for span in seen.of(SpanKind.SERVER) if span.name == "task"]
+    assert set(server.found) == {id_of(span) for span in tasks}
+
+
 @pytest.mark.parametrize("name", ["task", "thread", "inline"])
 def test_a_request_has_a_span_at_each_side(
     seen: Seen, open_webwire: Any, run_sockets: Run, name: str

@@ -28,11 +28,10 @@ from ._callback_client import CallbackClient
 from ._callbacks import CallbackConnection
 from ._codecs import Gob, Json
 from ._context import CurrentCall, current_call
-from ._done import Done
 from ._events import Event, Happening, Listener
 from ._identity import Tokens, server_context
 from ._options import PoolOptions, ProviderOptions
-from ._pending import PendingCall
+from ._pending import Done, PendingCall
 from ._provider import Provider
 from ._provider_connection import ProviderConnection
 from ._server import PoolServer

@@ -154,18 +154,18 @@ class Binding:
         """
         if error is None:
             provider._counts.fail("cancelled")
-            pending._settle(None, pending._cancelled())
+            pending._fail(None)
             return
         request = request_of(pending.method, pending.argument, result, {})
         lost = self.count_failure(provider, error, request)
         if lost is None:
-            pending._settle(None, error)
+            pending._fail(error)
             return
         seconds = self.options.call_timeout
         pending._run_as(partial(self.call_within, request, begun, seconds, lost=lost))
         if not provider._server._run_soon(pending):
             self.statistics.give_up("cancelled")
-            pending._settle(None, pending._cancelled())
+            pending._fail(None)
 
     async def call_within(
         self,

@@ -14,11 +14,11 @@ from wirecore.session.limits import check_at_least
 
 from .._arguments import require_known, require_seconds, require_type
 from .._errors import NotConnected
+from .._pending import Pending, start
 from ._calling_channel import CallingChannel
-from ._done import Done
 from ._kept import Kept
 from ._line import Line
-from ._pending import PendingCall, run_next
+from ._pending import Done, PendingCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ class CallbackClient(Kept[CallingChannel]):
         self._codec = codec
         self._line = Line(0, dialer, options, lambda upgraded: make(upgraded, self), self._events)
         self._lines = [self._line]
-        self._submitted: deque[PendingCall[Any]] = deque()
+        self._submitted: deque[Pending[Any]] = deque()
 
     @overload
     async def call(self, method: str, argument: Any, result: type[T], **keywords: Any) -> T: ...
@@ -147,11 +147,10 @@ class CallbackClient(Kept[CallingChannel]):
             try:
                 channel.submit(pending, result)
             except Exception as error:  # noqa: BLE001 - raised to whoever waits
-                pending._settle(None, error)
+                pending._fail(error)
             return pending
-        pending._run_as(partial(self._call_later, method, argument, result, **keywords))
-        self._nursery.start_soon(run_next, self._submitted)
-        self._submitted.append(pending)
+        call = partial(self._call_later, method, argument, result, **keywords)
+        start(pending, call, self._nursery, self._submitted)
         return pending
 
     async def _call_later(self, *arguments: Any, **keywords: Any) -> Any:
@@ -184,7 +183,7 @@ class CallbackClient(Kept[CallingChannel]):
         error: Exception | None,
     ) -> None:
         """See CallOwner: none is tried again."""
-        pending._settle(None, pending._cancelled() if error is None else error)
+        pending._fail(error)
 
     def _gone(self, channel: CallingChannel) -> None:
         """See CallOwner: no more calls go over it."""

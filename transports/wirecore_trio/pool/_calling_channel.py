@@ -13,15 +13,16 @@ from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
 
-from .._calling import Calling
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
 from .._pump import Pump
-from .._waiter import Callers, Waiter, outcome_of
-from ._pending import PendingCall
+from .._submitting import Submitting
+from .._waiter import Waiter, outcome_of
 
 if TYPE_CHECKING:
+    from .._pending import Pending
     from ._options import Options
+    from ._pending import PendingCall
 
 logger = logging.getLogger("wirecore.pool")
 
@@ -67,7 +68,7 @@ class CallOwner(Protocol):
         """No call can be made over it any more. Told once, before its calls are failed."""
 
 
-class CallingChannel(Calling):
+class CallingChannel(Submitting):
     """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
 
     __slots__ = (
@@ -76,7 +77,6 @@ class CallingChannel(Calling):
         "_late",
         "_options",
         "_owner",
-        "_submitters",
         "_told_gone",
         "_told_leaving",
         "error",
@@ -89,8 +89,6 @@ class CallingChannel(Calling):
         self, link: Link, session: CallingSession, owner: CallOwner, options: Options, *, peer: str
     ) -> None:
         super().__init__(options.call_timeout, session.forget)
-        answer: Any = PendingCall._answered
-        self._submitters = Callers(answer, session.forget, None)
         self.session = session
         self.peer = peer
         self._owner = owner
@@ -162,11 +160,7 @@ class CallingChannel(Calling):
         now = self.now()
         waiter = Waiter(self._submitters, result, now)
         self._queue(waiter, pending.method, pending.argument, Any, now)
-        pending._channel = self
-        pending._way = waiter
-        waiter.task = pending  # type: ignore[assignment]
-        self._pump.hold()  # who submits one will submit more
-        self._asked_now(waiter, now, waits=False)
+        self._submit(pending, waiter, now)
         if self.crowded:
             self._owner._crowded(self)
 
@@ -205,19 +199,10 @@ class CallingChannel(Calling):
             raise
         return await outcome_of(waiter)
 
-    def give_up(self, pending: PendingCall[Any], waiter: Waiter) -> None:
-        """Nobody wants *pending*, whose call is *waiter*, any longer."""
-        waiter.task = None
-        self.session.forget(waiter)
-        self._owner._failed(self, pending, waiter, None)
-
-    def failed(self, pending: PendingCall[Any], waiter: Waiter, error: Exception) -> None:
-        """*pending*, whose call was *waiter*, has ended with *error*."""
-        self._owner._failed(self, pending, waiter, error)
-
-    def woke(self) -> None:
-        """Somebody is to have his turn before it is read on in place."""
-        self._pump.woke = True
+    def failed(self, pending: Pending[Any], waiter: Waiter, error: Exception | None) -> None:
+        """See Submitting: the owner may have it tried again."""
+        call: Any = pending
+        self._owner._failed(self, call, waiter, error)
 
     async def drained(self) -> None:
         """Wait until less waits to be sent, or until the end."""

@@ -33,6 +33,7 @@ from .._companion import Companion
 from .._errors import alone, require_trio
 from .._listening import Listening
 from .._network import AnyListener
+from .._pending import Pending, start
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
 from .._waiter import outcome_of
@@ -43,13 +44,12 @@ from ._binding import Binding
 from ._callbacks import CallbackBinding, CallbackConnection
 from ._codecs import AnyCodec, codec_of
 from ._context import refuse_in_handlers
-from ._done import Done
 from ._identity import PROVIDERS_ORIGIN, Tokens
 from ._metrics import metrics_of
 from ._node import LocalNode
 from ._options import PoolOptions
 from ._paths import Paths
-from ._pending import PendingCall, run_next
+from ._pending import Done, PendingCall
 from ._provider_connection import ProviderConnection
 from ._request import CallKeywords, Request, request_of
 from ._state import Changes, PoolState, state_of
@@ -109,7 +109,7 @@ class PoolServer(ServesHealth, ServesMetrics):
         # Whether somebody must prove who he is: then nobody is who he only says he is.
         self._asks_for_proof = tokens is not None
         self._bound: list[Bound] = []
-        self._submitted: deque[PendingCall[Any]] = deque()
+        self._submitted: deque[Pending[Any]] = deque()
         self._calling = Companion("wirecore pool calls", self._run_calls)
         self._calls: trio.Nursery | None = None  # while it serves
         self._handling = Total(self.options.max_total_handlers)
@@ -380,9 +380,8 @@ class PoolServer(ServesHealth, ServesMetrics):
         if self._calls is None:
             raise errors.InvalidState("this pool isn't serving: submit works while serve() runs")
         seconds = keywords.get("timeout", _UNSET)
-        pending._run_as(partial(self._call, binding, request, seconds))
-        self._calls.start_soon(run_next, self._submitted)
-        self._submitted.append(pending)
+        call = partial(self._call, binding, request, seconds)
+        start(pending, call, self._calls, self._submitted)
         return pending
 
     def _run_soon(self, pending: PendingCall[Any]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.context import get_current
+
 from wirecore.protocols.webwire import ClientSession, RequestError
 
 from ..webwire import _handling
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from wirecore_py.webwire import Message
 
     from ..webwire._handling import Handling
+    from ..webwire._pending import PendingRequest
     from ..webwire._routes import Route
 
 SYSTEM: Final = "webwire"
@@ -43,6 +46,7 @@ def _status_of(error: BaseException) -> str | None:
 
 def _instrument_requests(patches: Patches, rpc: Rpc) -> None:
     patches.replace(Asking, "request", _asking, rpc)
+    patches.replace(Asking, "submit", _submitting, rpc)
 
 
 def _asking(original: Any, rpc: Rpc) -> Any:
@@ -55,6 +59,22 @@ def _asking(original: Any, rpc: Rpc) -> Any:
         return rpc.call(SYSTEM, name, outcome, server_of(self._dialer))
 
     return request
+
+
+def _submitting(original: Any, rpc: Rpc) -> Any:
+    def submit(
+        self: Client, name: str = "", payload: Any = None, **more: Any
+    ) -> PendingRequest[Any]:
+        # With a time of its own it has a task, and so its span.
+        more = {"timeout": self._options.request_timeout, **more}
+        pending: PendingRequest[Any] = original(self, name, payload, **more)
+        if not pending.done:
+            context, call = get_current(), pending._call
+            server = server_of(self._dialer)
+            pending._call = lambda: rpc.call(SYSTEM, name, call(), server, context)
+        return pending
+
+    return submit
 
 
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:

@@ -56,6 +56,7 @@ from ._entering import Connecting, connect
 from ._errors import Disconnected, TransmissionFailed
 from ._messages import Request, ServerSignal, Signal
 from ._options import ClientOptions, ServerOptions
+from ._pending import Done, PendingRequest
 from ._rooms import Room
 from ._server import Server, Upgrade
 from ._status import Status
@@ -85,6 +86,7 @@ __all__ = [
     "DeadlineExceeded",
     "DialTimeout",
     "Disconnected",
+    "Done",
     "Encoding",
     "FileStore",
     "HttpRequest",
@@ -97,6 +99,7 @@ __all__ = [
     "MaxSessionConnectionsReached",
     "MemoryStore",
     "Payload",
+    "PendingRequest",
     "RedisStore",
     "Request",
     "RequestError",

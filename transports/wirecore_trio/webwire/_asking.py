@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, overload
 
 import trio
 
-from wirecore.errors import InvalidMessage
+from wirecore.errors import InvalidMessage, LocalError
 from wirecore.protocols.webwire import (
     ConnectionTimeout,
     DeadlineExceeded,
@@ -20,10 +22,12 @@ from wirecore.protocols.webwire import (
 from wirecore.protocols.webwire.payload import split
 from wirecore.session.limits import check_seconds
 
-from .._arguments import require_seconds
+from .._arguments import require_seconds, require_type
+from .._pending import Pending, start
 from ._codecs import Codec, require_codec
 from ._errors import Disconnected, NotOpen
 from ._events import ClientHooks
+from ._pending import Done, PendingRequest
 from ._status import Status
 
 if TYPE_CHECKING:
@@ -43,8 +47,10 @@ class Asking(ClientHooks, ABC):
     _changed: trio.Event
     _channel: Channel | None
     _failure: Exception | None
+    _nursery: trio.Nursery
     _options: ClientOptions
     _status: Status
+    _submitted: deque[Pending[Any]]
 
     @abstractmethod
     def _begin(self) -> None:
@@ -116,8 +122,7 @@ class Asking(ClientHooks, ABC):
         seconds: float | None,
         codec: Codec[Any] | None,
     ) -> Any:
-        require_seconds("timeout", seconds)
-        check_seconds("timeout", seconds)
+        _check_timeout(seconds)
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         payload: Payload | None = None
         while payload is None:
@@ -131,12 +136,83 @@ class Asking(ClientHooks, ABC):
                     await channel.wait_ended()  # then there is room for the next
             if scope.cancelled_caught:
                 raise DeadlineExceeded(f"no reply within {seconds:g} s")
-        if codec is None:
-            return payload
+        return payload if codec is None else _decode(name, codec, payload)
+
+    @overload
+    def submit(
+        self,
+        name: str = ...,
+        payload: Sendable | Any = ...,
+        *,
+        done: Done[Payload] | None = ...,
+        timeout: float | None = ...,
+        codec: None = ...,
+        reply: None = ...,
+    ) -> PendingRequest[Payload]: ...
+
+    @overload
+    def submit(
+        self,
+        name: str = ...,
+        payload: Any = ...,
+        *,
+        done: Done[Any] | None = ...,
+        timeout: float | None = ...,
+        codec: Codec[Any] | None = ...,
+        reply: Codec[Any] | None = ...,
+    ) -> PendingRequest[Any]: ...
+
+    def submit(
+        self,
+        name: str = "",
+        payload: Sendable | Any = None,
+        *,
+        done: Done[Any] | None = None,
+        timeout: float | None = _DEFAULT,
+        codec: Codec[Any] | None = None,
+        reply: Codec[Any] | None = None,
+    ) -> PendingRequest[Any]:
+        """Begin a request that goes on by itself, for who wants its reply later, or not at all.
+
+        As :meth:`request`, whose errors :meth:`PendingRequest.wait` raises. *done*: is given the
+        request when it has ended. Many requests are made faster so than by a task for each.
+
+        While there is a connection, and room to send, requests leave in the order in which they
+        were submitted. *reply* is used in the task that reads: it should be quick. Raises
+        TypeError and InvalidOption for wrong arguments.
+        """
+        require_type("name", name, str)
+        require_type("done", done, Done, optional=True)
+        require_codec("codec", codec)
+        require_codec("reply", reply)
+        pending: PendingRequest[Any] = PendingRequest(name, payload, done)
+        channel = self._channel
         try:
-            return codec.decode(payload)
-        except InvalidMessage as error:
-            raise InvalidMessage(f"the reply to {name!r}: {error}") from error
+            data, encoding = split(payload if codec is None else codec.encode(payload))
+            if timeout is _DEFAULT:
+                reader = reply or codec
+                take = None if reader is None else partial(_decode, name, reader)
+                if (
+                    channel is not None
+                    and not self._submitted
+                    and channel.submit(pending, name, data, encoding, take)
+                ):
+                    return pending
+                timeout = self._options.request_timeout
+        except LocalError as error:
+            pending._fail(error)
+            return pending
+        _check_timeout(timeout)
+        if self._status is Status.CLOSED:
+            pending._fail(Disconnected(self._why_not(), execution="not_sent"))
+            return pending
+        call = partial(self._request_later, name, data, encoding, timeout, reply or codec)
+        start(pending, call, self._nursery, self._submitted)
+        return pending
+
+    async def _request_later(self, *arguments: Any) -> Any:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return await self._request(*arguments)
 
     async def _ask_again(self, name: str, data: bytes, encoding: int) -> Payload:
         """See Listener."""
@@ -208,3 +284,16 @@ class Asking(ClientHooks, ABC):
                 if not self._autoconnect:
                     raise
             await channel.wait_ended()
+
+
+def _check_timeout(seconds: float | None) -> None:
+    require_seconds("timeout", seconds)
+    check_seconds("timeout", seconds)
+
+
+def _decode(name: str, codec: Codec[Any], payload: Payload) -> Any:
+    """The value of *payload*, the reply to request *name*."""
+    try:
+        return codec.decode(payload)
+    except InvalidMessage as error:
+        raise InvalidMessage(f"the reply to {name!r}: {error}") from error

@@ -25,12 +25,12 @@ from wirecore.protocols.webwire import (
     SessionsDisabled,
 )
 
-from .._calling import Calling
 from .._errors import closed_error
 from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
-from .._waiter import Callers, Waiter
+from .._submitting import Submitting
+from .._waiter import ANSWERED, Callers, Waiter
 from ._errors import Disconnected, NotOpen, TransmissionFailed
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from wirecore_py.webwire import Message
 
+    from .._pending import Pending
     from ._options import ClientOptions
 
 T = TypeVar("T")
@@ -94,13 +95,14 @@ class _InOrder(Waiter):
     def finish(self, outcome: object) -> None:
         if isinstance(outcome, Payload):
             try:
-                outcome = self.take(outcome)
-            except errors.InvalidMessage as error:
+                self.result = self.take(outcome)
+                outcome = ANSWERED  # whatever the result is
+            except Exception as error:  # noqa: BLE001 - raised to who asked
                 outcome = error
         super().finish(outcome)
 
 
-class Channel(Calling):
+class Channel(Submitting):
     """An open connection to a server; its owner calls :meth:`run`."""
 
     __slots__ = ("_listener", "_options", "_session", "error")
@@ -189,17 +191,13 @@ class Channel(Calling):
 
         *own_time*: the caller sees to its time, and the option ``request_timeout`` isn't for it.
         """
-        session = self._session
-        if session.outbox.pending > self._options.high_water:
-            await (self._pump.drained() if own_time else self._wait_for_room())
+        pump = self._pump
+        if self._session.outbox.pending > self._options.high_water or pump.senders:
+            await (pump.drained() if own_time else self._wait_for_room())
         waiter = Waiter(self._callers)
-        now = self._pump.now()
+        now = pump.now()
         try:
-            if self._ended:
-                raise errors.NotConnected
-            session.request(waiter, name, data, encoding, now)
-            if self._pump.paused is not None:
-                self.read_on()  # the reply
+            self._queue(waiter, name, data, encoding, now)
             if own_time:
                 waiter.started = math.inf
         except errors.NotConnected:
@@ -215,6 +213,40 @@ class Channel(Calling):
         waiter.task = trio.lowlevel.current_task()
         # The reply's payload, or the request's error; cancelled, the request is forgotten.
         return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+
+    def submit(
+        self,
+        pending: Pending[Any],
+        name: str,
+        data: bytes,
+        encoding: int,
+        take: Callable[[Payload], object] | None,
+    ) -> bool:
+        """Send the request that *pending* is; False where it must wait, for room or a connection.
+
+        *pending* is told what *take* makes of the reply; None: the reply. Raises for what can't be
+        sent, as :meth:`request`.
+        """
+        pump = self._pump
+        if pump.crowded:
+            return False
+        callers = self._submitters
+        waiter = Waiter(callers) if take is None else _InOrder(callers, take)
+        now = pump.now()
+        try:
+            self._queue(waiter, name, data, encoding, now)
+        except errors.NotConnected:
+            return False
+        self._submit(pending, waiter, now)
+        return True
+
+    def _queue(self, waiter: Waiter, name: str, data: bytes, encoding: int, now: float) -> None:
+        """Queue *waiter*'s request. Raises NotConnected, and what the session's does."""
+        if self._ended:
+            raise errors.NotConnected
+        self._session.request(waiter, name, data, encoding, now)
+        if self._pump.paused is not None:
+            self.read_on()  # the reply
 
     async def restore_session(self, key: bytes, take: Callable[[Payload], T]) -> T:
         """Ask for the session of *key*: what *take*, called once, makes of the reply, its JSON.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -27,6 +28,7 @@ from wirecore.session.fields import CallFields
 from .._arguments import require_type
 from .._dial import fail_after
 from .._errors import NotConnected
+from .._pending import Pending
 from .._supervise import RetryPolicy, dial_until_open, supervise
 from ..websocket._client import Dialer
 from ._asking import Asking
@@ -67,6 +69,7 @@ class Client(Asking):
         self._session: Session | None = None
         self._status = Status.DISCONNECTED
         self._changed = trio.Event()
+        self._submitted: deque[Pending[Any]] = deque()  # that are about to begin
         self._failure: Exception | None = None  # of what ended the attempts for good
         # The session that is being restored, and since when.
         self._tried: tuple[Session | None, float] = (None, 0.0)
