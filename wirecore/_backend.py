@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     class _Waiting:
         ANSWERED = waiting.ANSWERED
         Callers = waiting.Callers
+        Submitted = waiting.Submitted
         Waiter = waiting.Waiter
 
     class _Webwire:

@@ -45,33 +45,37 @@ cdef class Callers:
                 continue
             call = <Waiter>which
             durations.append(now - call.begun)
-            call.result = result
-            call.finish(answered)
+            call.answer = result
+            call._finish(answered)
         return durations, failed
 
 
 cdef class Waiter:
     """A call of one of *callers*, begun at *begun*; *annotation*: that which its result is read as.
 
+    *take*: makes the result of what the call is answered, as soon as it is.
+
     *call_id*, *end* and *started* are its session's, see ``wirecore.session.Call``. *task*: who
     waits for it; None where nobody does, be it not yet. *outcome*: None until there is one; an
-    exception, ``ANSWERED`` where *result* is one, else the result itself.
+    exception, ``ANSWERED`` where *answer* is one, else the result itself.
     """
 
     cdef Callers _callers
     cdef public object annotation
+    cdef public object answer
     cdef public double begun
     cdef public object call_id
     cdef public long long end
     cdef public double started
     cdef public object outcome
-    cdef public object result
+    cdef public object take
     cdef public object task
 
-    def __init__(self, Callers callers not None, annotation=None, double begun=0.0):
+    def __init__(self, Callers callers not None, annotation=None, double begun=0.0, take=None):
         self._callers = callers
         self.annotation = annotation
         self.begun = begun
+        self.take = take
 
     def __call__(self, _):
         """Its task was cancelled: what a scheduler calls then."""
@@ -85,15 +89,92 @@ cdef class Waiter:
             self._callers.woken -= 1
         outcome = self.outcome
         if outcome is answered:
-            return self.result
+            return self.answer
         if isinstance(outcome, BaseException):
             raise outcome
         assert outcome is not None, "unwrapped too early"
         return outcome
 
-    cpdef object finish(self, outcome):
+    def finish(self, outcome):
         """End the call with its *outcome*."""
-        self.outcome = outcome
+        self._finish(outcome)
+
+    cdef object _finish(self, outcome):
+        self.outcome = outcome if self.take is None else self._taken(outcome)
         if self.task is not None:
             self._callers.woken += 1
             self._callers._wake(self.task, self)
+
+    cdef object _taken(self, outcome):
+        if isinstance(outcome, BaseException):
+            return outcome
+        try:
+            self.answer = self.take(self.answer if outcome is answered else outcome)
+        except Exception as error:
+            return error
+        return answered
+
+
+cdef class Submitted(Waiter):
+    """A call that no task waits for: it is settled where a task would be woken, and kept then.
+
+    *subject* and *value*: what was submitted. *told*: has ``_add`` called with it once it is
+    settled, and a ``_task`` where one waits for that; or None. *ended*: has ``set`` called; None
+    where nobody waits. *way*: its user's, until it is settled. *is_over*: whether it is.
+
+    It is *begin* that makes it a call of some callers. Where it has no result their *wake* is
+    called with it and its error, or None where it was given up; what it does may be :meth:`settle`.
+    Their *woken* counts those for whom somebody waited.
+    """
+
+    cdef public object ended
+    cdef public bint is_over
+    cdef public object subject
+    cdef public object told
+    cdef public object value
+    cdef public object way
+
+    def __init__(self, subject, value, told):
+        self.subject = subject
+        self.value = value
+        self.told = told
+
+    def begin(self, Callers callers not None, annotation, double begun, take=None):
+        """It is a call now; as Waiter's."""
+        self._callers = callers
+        self.annotation = annotation
+        self.begun = begun
+        self.take = take
+
+    cdef object _finish(self, outcome):
+        cdef Callers callers = self._callers
+        if self.is_over:
+            return  # it was given up, as it was already lost
+        if self.take is not None:
+            outcome = self._taken(outcome)
+        if self.ended is not None or (self.told is not None and self.told._task is not None):
+            callers.woken += 1
+        if isinstance(outcome, BaseException):
+            callers._wake(self, outcome)
+        else:
+            self._settle(outcome)
+
+    def give_up(self):
+        """Nobody wants its answer any longer."""
+        cdef Callers callers = self._callers
+        callers._forget(self)
+        callers._wake(self, None)
+
+    def settle(self, outcome):
+        """It has ended with *outcome*."""
+        self._settle(outcome)
+
+    cdef object _settle(self, outcome):
+        self.outcome = outcome
+        self.is_over = True
+        self.way = None
+        self._callers = None
+        if self.told is not None:
+            self.told._add(self)
+        if self.ended is not None:
+            self.ended.set()

@@ -26,7 +26,7 @@ class Callers:
 
     def __init__(
         self,
-        wake: Callable[[Any, Waiter], object],
+        wake: Callable[[Any, Any], object],
         forget: Callable[[Any], object],
         given_up: Any,
     ) -> None:
@@ -51,7 +51,7 @@ class Callers:
                 raise TypeError(f"a waiter is wanted, not {type(call).__name__}")
             if error is None:
                 durations.append(now - call.begun)
-                call.result = result
+                call.answer = result
                 call.finish(ANSWERED)
             else:
                 failed.append(answer)
@@ -61,20 +61,23 @@ class Callers:
 class Waiter:
     """A call of one of *callers*, begun at *begun*; *annotation*: that which its result is read as.
 
+    *take*: makes the result of what the call is answered, as soon as it is.
+
     *call_id*, *end* and *started* are its session's, see ``wirecore.session.Call``. *task*: who
     waits for it; None where nobody does, be it not yet. *outcome*: None until there is one; an
-    exception, :data:`ANSWERED` where *result* is one, else the result itself.
+    exception, :data:`ANSWERED` where *answer* is one, else the result itself.
     """
 
     __slots__ = (
         "_callers",
         "annotation",
+        "answer",
         "begun",
         "call_id",
         "end",
         "outcome",
-        "result",
         "started",
+        "take",
         "task",
     )
 
@@ -82,24 +85,46 @@ class Waiter:
     end: int
     started: float
     outcome: Any
-    result: Any
+    answer: Any
     task: Any
+    _callers: Any
 
-    def __init__(self, callers: Callers, annotation: Any = None, begun: float = 0.0) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        annotation: Any = None,
+        begun: float = 0.0,
+        take: Callable[[Any], object] | None = None,
+    ) -> None:
+        self._begin(callers, annotation, begun, take)
+        self._clear()
+
+    def _begin(
+        self,
+        callers: Callers,
+        annotation: Any,
+        begun: float,
+        take: Callable[[Any], object] | None,
+    ) -> None:
         if not isinstance(callers, Callers):
             raise TypeError(f"callers are wanted, not {type(callers).__name__}")
         self._callers = callers
         self.annotation = annotation
         self.begun = begun
-        self.call_id = self.outcome = self.result = self.task = None
+        self.take = take
+
+    def _clear(self) -> None:
+        """What the compiled one has at first."""
+        self.call_id = self.outcome = self.answer = self.task = None
         self.end = 0
         self.started = 0.0
 
     def __call__(self, _: object) -> Any:
         """Its task was cancelled: what a scheduler calls then."""
         self.task = None
-        self._callers._forget(self)
-        return self._callers._given_up
+        callers = self._callers
+        callers._forget(self)
+        return callers._given_up
 
     def unwrap(self) -> Any:
         """The result; raises the call's error. A task that was woken has its turn with this."""
@@ -107,7 +132,7 @@ class Waiter:
             self._callers.woken -= 1
         outcome = self.outcome
         if outcome is ANSWERED:
-            return self.result
+            return self.answer
         if isinstance(outcome, BaseException):
             raise outcome
         assert outcome is not None, "unwrapped too early"
@@ -115,8 +140,86 @@ class Waiter:
 
     def finish(self, outcome: object) -> None:
         """End the call with its *outcome*."""
-        self.outcome = outcome
+        self.outcome = outcome if self.take is None else self._taken(outcome)
         if self.task is not None:
             callers = self._callers
             callers.woken += 1
             callers._wake(self.task, self)
+
+    def _taken(self, outcome: object) -> object:
+        assert self.take is not None
+        if isinstance(outcome, BaseException):
+            return outcome
+        try:
+            self.answer = self.take(self.answer if outcome is ANSWERED else outcome)
+        except Exception as error:  # noqa: BLE001 - raised to who asked
+            return error
+        return ANSWERED
+
+
+class Submitted(Waiter):
+    """A call that no task waits for: it is settled where a task would be woken, and kept then.
+
+    *subject* and *value*: what was submitted. *told*: has ``_add`` called with it once it is
+    settled, and a ``_task`` where one waits for that; or None. *ended*: has ``set`` called; None
+    where nobody waits. *way*: its user's, until it is settled. *is_over*: whether it is.
+
+    It is *begin* that makes it a call of some callers. Where it has no result their *wake* is
+    called with it and its error, or None where it was given up; what it does may be :meth:`settle`.
+    Their *woken* counts those for whom somebody waited.
+    """
+
+    __slots__ = ("ended", "is_over", "subject", "told", "value", "way")
+
+    def __init__(self, subject: str, value: Any, told: Any) -> None:
+        self.subject = subject
+        self.value = value
+        self.told = told
+        self.ended: Any = None
+        self.way: Any = None
+        self.is_over = False
+        self._callers = None
+        self.annotation = self.take = None
+        self.begun = 0.0
+        self._clear()
+
+    def begin(
+        self,
+        callers: Callers,
+        annotation: Any,
+        begun: float,
+        take: Callable[[Any], object] | None = None,
+    ) -> None:
+        """It is a call now; as Waiter's."""
+        self._begin(callers, annotation, begun, take)
+
+    def finish(self, outcome: object) -> None:
+        """End the call with its *outcome*."""
+        if self.is_over:
+            return  # it was given up, as it was already lost
+        callers = self._callers
+        if self.take is not None:
+            outcome = self._taken(outcome)
+        if self.ended is not None or (self.told is not None and self.told._task is not None):
+            callers.woken += 1
+        if isinstance(outcome, BaseException):
+            callers._wake(self, outcome)
+        else:
+            self.settle(outcome)
+
+    def give_up(self) -> None:
+        """Nobody wants its answer any longer."""
+        callers = self._callers
+        callers._forget(self)
+        callers._wake(self, None)
+
+    def settle(self, outcome: object) -> None:
+        """It has ended with *outcome*."""
+        self.outcome = outcome
+        self.is_over = True
+        self.way = None
+        self._callers = None
+        if self.told is not None:
+            self.told._add(self)
+        if self.ended is not None:
+            self.ended.set()

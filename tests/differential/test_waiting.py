@@ -30,7 +30,7 @@ STEPS = st.lists(
 
 
 def told(call: Any) -> tuple[object, ...]:
-    return call.call_id, call.end, call.started, call.begun, call.annotation, call.task, call.result
+    return call.call_id, call.end, call.started, call.begun, call.annotation, call.task, call.answer
 
 
 class Tried:
@@ -106,19 +106,180 @@ def test_a_result_may_be_none_and_a_task_has_its_turn_with_unwrap(backend: Backe
     assert tried.callers.woken == 0
 
 
-def test_who_takes_a_result_in_his_own_way_is_told_of_it(backend: Backend) -> None:
-    taken: list[object] = []
+TAKEN: dict[Any, Any] = {5: None, "six": 6, None: "nothing"}
 
-    class Taking(backend.waiting.Waiter):  # type: ignore[name-defined,misc]
-        def finish(self, outcome: object) -> None:
-            taken.append(outcome)
-            super().finish(outcome)
 
+@pytest.mark.parametrize("given", TAKEN)
+def test_a_result_may_be_made_of_what_is_answered(backend: Backend, given: Any) -> None:
     callers = Tried(backend.waiting).callers
-    call = Taking(callers)
-    callers.deliver([(call, 5, None)], 1.0)
-    assert taken == [backend.waiting.ANSWERED]
-    assert call.unwrap() == 5
+    call = backend.waiting.Waiter(callers, take=TAKEN.__getitem__)
+    callers.deliver([(call, given, None)], 1.0)
+    assert call.outcome is backend.waiting.ANSWERED
+    assert call.unwrap() == TAKEN[given]
+    if given is not None:
+        other = backend.waiting.Waiter(callers, take=TAKEN.__getitem__)
+        other.finish(given)
+        assert other.unwrap() == TAKEN[given]
+
+
+def test_where_that_fails_so_does_the_call_and_errors_are_left_alone(backend: Backend) -> None:
+    callers = Tried(backend.waiting).callers
+    call = backend.waiting.Waiter(callers, take=TAKEN.__getitem__)
+    call.finish("unknown")
+    with pytest.raises(KeyError):
+        call.unwrap()
+    call = backend.waiting.Waiter(callers, take=TAKEN.__getitem__)
+    error = ValueError("wrong")
+    call.finish(error)
+    assert call.outcome is error
+
+
+# --- what no task waits for -----------------------------------------------------------------------
+
+
+class Told:
+    """Somebody who is told of what has ended; *_task*: a task of his that waits for it."""
+
+    def __init__(self, task: str | None) -> None:
+        self._task = task
+        self.ended: list[Any] = []
+
+    def _add(self, call: Any) -> None:
+        self.ended.append(call)
+
+
+class Event:
+    """One that counts how often it was set."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def set(self) -> None:
+        self.count += 1
+
+
+class Submissions:
+    """Calls of one backend that were submitted, which *seen* is the story of."""
+
+    def __init__(self, waiting: Any, *, again: bool) -> None:
+        self.seen: list[object] = []
+        self.waiting = waiting
+        self.again = again  # whether one that fails is tried again
+        self.callers = waiting.Callers(self._failed, self._forget, None)
+        self.told = Told(None), Told("task")
+        self.calls = [
+            waiting.Submitted(f"subject {number}", number, told)
+            for number, told in enumerate((None, *self.told))
+        ]
+
+    def _failed(self, call: Any, error: BaseException | None) -> None:
+        self.seen.append(("failed", call.subject, repr(error), self.callers.woken))
+        if self.again:
+            call.way = "another one"
+        else:
+            call.settle(error or ValueError("given up"))
+
+    def _forget(self, call: Any) -> None:
+        self.seen.append(("forgotten", call.subject))
+
+    def step(self, verb: str, which: int, more: Any) -> object:
+        call = self.calls[which]
+        if verb == "begin":
+            if not call.is_over:
+                call.begin(self.callers, f"annotation {more}", which / 2, more and TAKEN.get)
+        elif verb == "await":
+            call.ended = call.ended or Event()
+        elif verb == "give up":
+            call.give_up()
+        elif verb == "deliver":
+            durations, failed = self.callers.deliver([(call, more, None)], 7.0)
+            return durations, len(failed)
+        else:
+            getattr(call, verb)(more)
+        return None
+
+    def look(self) -> list[object]:
+        return [
+            self.callers.woken,
+            [[each.subject for each in told.ended] for told in self.told],
+            [
+                (
+                    call.subject,
+                    call.value,
+                    call.is_over,
+                    call.way,
+                    repr(call.outcome).partition(" at ")[0],
+                    call.answer,
+                    call.annotation,
+                    call.begun,
+                    call.ended and call.ended.count,
+                )
+                for call in self.calls
+            ],
+        ]
+
+
+def submit(backend: Backend, steps: list[tuple[str, int, Any]], *, again: bool) -> list[object]:
+    story = Submissions(backend.waiting, again=again)
+    for step in steps:
+        story.seen.append(outcome(story.step, *step))
+        story.seen.append(story.look())
+    return story.seen
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["await", "give up"]), st.integers(0, 2), st.none()),
+            st.tuples(st.just("begin"), st.integers(0, 2), st.booleans()),
+            st.tuples(
+                st.sampled_from(["finish", "settle", "deliver"]),
+                st.integers(0, 2),
+                st.sampled_from([b"answer", 5, "six", ValueError("wrong")]),
+            ),
+        ),
+        max_size=20,
+    ),
+    again=st.booleans(),
+)
+def test_both_settle_alike(
+    backends: tuple[Backend, Backend], steps: list[tuple[str, int, Any]], again: bool
+) -> None:
+    compiled, pure = (submit(backend, steps, again=again) for backend in backends)
+    assert compiled == pure
+
+
+def test_one_that_is_answered_is_settled_and_told(backend: Backend) -> None:
+    told = Told("task")
+    failed: list[object] = []
+    callers = backend.waiting.Callers(lambda *call: failed.append(call), failed.append, None)
+    call = backend.waiting.Submitted("name", "value", told)
+    call.begin(callers, None, 1.0)
+    assert not call.is_over
+    durations, _ = callers.deliver([(call, None, None)], 3.0)
+    assert durations == [2.0]
+    assert call.is_over
+    assert call.outcome is backend.waiting.ANSWERED
+    assert call.answer is None
+    assert told.ended == [call]
+    assert callers.woken == 1
+    call.finish(ValueError("late"))  # nobody is told twice
+    assert told.ended == [call]
+    assert failed == []
+
+
+def test_one_that_is_given_up_is_forgotten_first(backend: Backend) -> None:
+    seen: list[object] = []
+    callers = backend.waiting.Callers(lambda *call: seen.append(call), seen.append, None)
+    call = backend.waiting.Submitted("name", "value", None)
+    with pytest.raises(AttributeError):
+        call.give_up()
+    call.begin(callers, None, 1.0)
+    call.give_up()
+    assert seen == [call, (call, None)]
+    assert not call.is_over
+    with pytest.raises(TypeError):
+        call.begin("no callers", None, 1.0)  # type: ignore[arg-type]
 
 
 def test_one_that_was_never_begun_fails_as_any_object_does(backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""One call that a task waits on."""
+"""One call that a task waits on, or that was submitted."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
         """
 
         annotation: Any
+        answer: Any
         begun: float
         outcome: Any
-        result: Any
         task: trio.lowlevel.Task | None
 
-        def __init__(self, callers: Callers, annotation: Any = None, begun: float = 0.0) -> None:
+        def __init__(
+            self,
+            callers: Callers,
+            annotation: Any = None,
+            begun: float = 0.0,
+            take: Callable[[Any], object] | None = None,
+        ) -> None:
             """See the backend's."""
 
         def __call__(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
@@ -40,9 +46,37 @@ if TYPE_CHECKING:
 
         def finish(self, outcome: object) -> None:
             """See the backend's."""
+
+    class Submitted(Waiter):
+        """A pending call that has no task. See ``wirecore_py.waiting``."""
+
+        ended: trio.Event | None
+        is_over: bool
+        subject: str
+        value: Any
+        way: Any
+
+        def __init__(self, subject: str, value: Any, told: Any) -> None:
+            """See the backend's."""
+
+        def begin(
+            self,
+            callers: Callers,
+            annotation: Any,
+            begun: float,
+            take: Callable[[Any], object] | None = None,
+        ) -> None:
+            """See the backend's."""
+
+        def give_up(self) -> None:
+            """See the backend's."""
+
+        def settle(self, outcome: object) -> None:
+            """See the backend's."""
 else:
     ANSWERED = default.waiting.ANSWERED
     Callers = default.waiting.Callers
+    Submitted = default.waiting.Submitted
     Waiter = default.waiting.Waiter
 
 
@@ -64,4 +98,4 @@ async def outcome_of(waiter: Waiter) -> Any:
     return waiter.unwrap()
 
 
-__all__ = ["ANSWERED", "Callers", "Waiter", "callers_of", "outcome_of"]
+__all__ = ["ANSWERED", "Callers", "Submitted", "Waiter", "callers_of", "outcome_of"]

@@ -355,19 +355,26 @@ def test_whom_a_failure_wakes_has_a_turn_before_it_is_read_on(
         async with echoing(open_pool) as world:
             with pytest.raises(errors.RpcError):
                 await world.server.call("Echo.Fail", "usual", str)
-            said: list[str] = []
-            monkeypatch.setattr(CallingChannel, "woke", lambda _: said.append("woke"))
+            said: list[bool] = []
+            received = CallingChannel.received
+
+            def note(channel: CallingChannel, happened: Any) -> None:
+                channel._pump.woke = False
+                received(channel, happened)
+                said.append(channel._pump.woke)
+
+            monkeypatch.setattr(CallingChannel, "received", note)
             done: pool.Done[str] = pool.Done()
             world.server.submit("Echo.Fail", "nobody waits", str, done=done)
             await trio.testing.wait_all_tasks_blocked(0.01)
-            assert (len(done), said) == (1, [])
+            assert (len(done), said) == (1, [False])
             await done.receive()
             world.server.submit("Echo.Fail", "one waits", str, done=done)
             await done.receive()
             pending = world.server.submit("Echo.Fail", "one waits", str)
             with pytest.raises(errors.RpcError):
                 await pending.wait()
-            assert said == ["woke"] * 2
+            assert said == [False, True, True]
 
     run_sockets(main)
 

@@ -146,7 +146,7 @@ class Binding:
         pending: PendingCall[Any],
         result: Any,
         begun: float,
-        error: Exception | None,
+        error: BaseException | None,
     ) -> None:
         """*pending* has no result of *provider*; no *error*: it was given up.
 

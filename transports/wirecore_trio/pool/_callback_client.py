@@ -23,7 +23,6 @@ from ._pending import Done, PendingCall
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._waiter import Waiter
     from ..websocket._client import Dialer
     from ..websocket._opened import Upgraded
     from ._options import ProviderOptions
@@ -179,8 +178,7 @@ class CallbackClient(Kept[CallingChannel]):
         self,
         channel: CallingChannel,
         pending: PendingCall[Any],
-        waiter: Waiter,
-        error: Exception | None,
+        error: BaseException | None,
     ) -> None:
         """See CallOwner: none is tried again."""
         pending._fail(error)

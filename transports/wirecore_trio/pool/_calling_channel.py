@@ -12,6 +12,7 @@ import trio
 from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
+from wirecore.session import Call
 
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
@@ -59,10 +60,9 @@ class CallOwner(Protocol):
         self,
         channel: CallingChannel,
         pending: PendingCall[Any],
-        waiter: Waiter,
-        error: Exception | None,
+        error: BaseException | None,
     ) -> None:
-        """*pending*, whose call was *waiter*, has no result; no *error*: it was given up."""
+        """*pending* has no result; no *error*: it was given up."""
 
     def _gone(self, channel: CallingChannel) -> None:
         """No call can be made over it any more. Told once, before its calls are failed."""
@@ -158,14 +158,14 @@ class CallingChannel(Submitting):
         Where it has none, the owner's ``_failed`` is. Raises as :meth:`ask`.
         """
         now = self.now()
-        waiter = Waiter(self._submitters, result, now)
-        self._queue(waiter, pending.method, pending.argument, Any, now)
-        self._submit(pending, waiter, now)
+        pending.begin(self._submitters, result, now)
+        self._queue(pending, pending.subject, pending.value, Any, now)
+        self._submitted_now(pending, now)
         if self.crowded:
             self._owner._crowded(self)
 
     def _queue(
-        self, waiter: Waiter, method: str, argument: Any, argument_type: Any, now: float
+        self, waiter: Call, method: str, argument: Any, argument_type: Any, now: float
     ) -> None:
         """Queue *waiter*'s call. Raises as :meth:`ask`; the owner is told that it has one less."""
         try:
@@ -199,10 +199,10 @@ class CallingChannel(Submitting):
             raise
         return await outcome_of(waiter)
 
-    def failed(self, pending: Pending[Any], waiter: Waiter, error: Exception | None) -> None:
+    def failed(self, pending: Pending[Any], error: BaseException | None) -> None:
         """See Submitting: the owner may have it tried again."""
         call: Any = pending
-        self._owner._failed(self, call, waiter, error)
+        self._owner._failed(self, call, error)
 
     async def drained(self) -> None:
         """Wait until less waits to be sent, or until the end."""
@@ -252,8 +252,7 @@ class CallingChannel(Submitting):
                 call.finish(error)
                 durations.append(now - call.begun)
                 failed += 1
-        if callers.woken:
-            self._pump.woke = True
+        self._tell_woken()
         answered += failed
         late = self.session.late
         if late != self._late:

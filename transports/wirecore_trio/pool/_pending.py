@@ -21,18 +21,18 @@ class PendingCall(Pending[T]):
     @property
     def method(self) -> str:
         """What it calls."""
-        return self._name
+        return self.subject
 
     @property
     def argument(self) -> Any:
         """What with."""
-        return self._value
+        return self.value
 
     def __repr__(self) -> str:
-        return f"<pool.PendingCall of {self.method}, {'done' if self.done else 'under way'}>"
+        return f"<pool.PendingCall of {self.subject}, {'done' if self.done else 'under way'}>"
 
     def __str__(self) -> str:
-        return f"the call of {self.method}"
+        return f"the call of {self.subject}"
 
 
 class Done(_done.Done[PendingCall[T]], Generic[T]):

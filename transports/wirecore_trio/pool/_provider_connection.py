@@ -19,7 +19,6 @@ from ._dispatching import wake
 if TYPE_CHECKING:
     from wirecore.websocket import Request as HttpRequest
 
-    from .._waiter import Waiter
     from ._binding import Binding
     from ._calling_channel import CallingChannel
     from ._pending import PendingCall
@@ -223,10 +222,9 @@ class ProviderConnection:
         self,
         channel: CallingChannel,
         pending: PendingCall[Any],
-        waiter: Waiter,
-        error: Exception | None,
+        error: BaseException | None,
     ) -> None:
-        self._binding.submitted_failed(self, pending, waiter.annotation, waiter.begun, error)
+        self._binding.submitted_failed(self, pending, pending.annotation, pending.begun, error)
 
     def _gone(self, channel: CallingChannel) -> None:
         self._is_over = True

@@ -181,17 +181,21 @@ class Asking(ClientHooks, ABC):
         were submitted. *reply* is used in the task that reads: it should be quick. Raises
         TypeError and InvalidOption for wrong arguments.
         """
-        require_type("name", name, str)
-        require_type("done", done, Done, optional=True)
-        require_codec("codec", codec)
-        require_codec("reply", reply)
+        if type(name) is not str:
+            require_type("name", name, str)
+        if done is not None and type(done) is not Done:
+            require_type("done", done, Done)
+        take = None
+        reader = codec if reply is None else reply
+        if reader is not None:
+            require_codec("codec", codec)
+            require_codec("reply", reply)
+            take = partial(_decode, name, reader)
         pending: PendingRequest[Any] = PendingRequest(name, payload, done)
         channel = self._channel
         try:
             data, encoding = split(payload if codec is None else codec.encode(payload))
             if timeout is _DEFAULT:
-                reader = reply or codec
-                take = None if reader is None else partial(_decode, name, reader)
                 if (
                     channel is not None
                     and not self._submitted
@@ -206,7 +210,7 @@ class Asking(ClientHooks, ABC):
         if self._status is Status.CLOSED:
             pending._fail(Disconnected(self._why_not(), execution="not_sent"))
             return pending
-        call = partial(self._request_later, name, data, encoding, timeout, reply or codec)
+        call = partial(self._request_later, name, data, encoding, timeout, reader)
         start(pending, call, self._nursery, self._submitted)
         return pending
 

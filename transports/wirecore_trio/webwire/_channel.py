@@ -30,12 +30,13 @@ from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
 from .._submitting import Submitting
-from .._waiter import ANSWERED, Callers, Waiter
+from .._waiter import Waiter
 from ._errors import Disconnected, NotOpen, TransmissionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wirecore.session import Call
     from wirecore_py.webwire import Message
 
     from .._pending import Pending
@@ -81,25 +82,6 @@ class Listener(Protocol):
 
     async def _ask_again(self, name: str, data: bytes, encoding: int) -> Payload:
         """A request came when the connection was about to end: the next one may do."""
-
-
-class _InOrder(Waiter):
-    """A waiter whose reply is taken when it comes, before whatever the server sent after it."""
-
-    __slots__ = ("take",)
-
-    def __init__(self, callers: Callers, take: Callable[[Payload], object]) -> None:
-        super().__init__(callers)
-        self.take = take
-
-    def finish(self, outcome: object) -> None:
-        if isinstance(outcome, Payload):
-            try:
-                self.result = self.take(outcome)
-                outcome = ANSWERED  # whatever the result is
-            except Exception as error:  # noqa: BLE001 - raised to who asked
-                outcome = error
-        super().finish(outcome)
 
 
 class Channel(Submitting):
@@ -228,19 +210,18 @@ class Channel(Submitting):
         sent, as :meth:`request`.
         """
         pump = self._pump
-        if pump.crowded:
+        if self._session.outbox.pending > self._options.high_water or pump.senders:
             return False
-        callers = self._submitters
-        waiter = Waiter(callers) if take is None else _InOrder(callers, take)
         now = pump.now()
+        pending.begin(self._submitters, None, now, take)
         try:
-            self._queue(waiter, name, data, encoding, now)
+            self._queue(pending, name, data, encoding, now)
         except errors.NotConnected:
             return False
-        self._submit(pending, waiter, now)
+        self._submitted_now(pending, now)
         return True
 
-    def _queue(self, waiter: Waiter, name: str, data: bytes, encoding: int, now: float) -> None:
+    def _queue(self, waiter: Call, name: str, data: bytes, encoding: int, now: float) -> None:
         """Queue *waiter*'s request. Raises NotConnected, and what the session's does."""
         if self._ended:
             raise errors.NotConnected
@@ -264,7 +245,8 @@ class Channel(Submitting):
         return await self._ask(self._session.close_session, take)
 
     async def _ask(self, queue: Callable[[Waiter, float], None], take: Callable[[Payload], T]) -> T:
-        waiter = _InOrder(self._callers, take)
+        # It is taken when it comes, before whatever the server sent after it.
+        waiter = Waiter(self._callers, take=take)
         now = self._pump.now()
         await trio.lowlevel.checkpoint()
         try:
@@ -314,8 +296,7 @@ class Channel(Submitting):
                 self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
             else:
                 self._received_other(kind, call, name, data)
-        if self._callers.woken:
-            self._pump.woke = True
+        self._tell_woken()
         if self._changed is not None and not self._session.table:
             self.tell_change()
 
