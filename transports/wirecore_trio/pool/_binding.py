@@ -187,9 +187,11 @@ class Binding:
             await self._begin(deadline, lost)
             while True:
                 node = self.node if self.node is not None and self.node.is_joined else None
-                if node is not None and request.wish.key is not None:
-                    request = request._replace(wish=node.settle(self, request.wish))
-                slot = self.dispatcher.take(request.wish)
+                wish = request.wish
+                if node is not None and wish.key is not None:
+                    # For now: it keeps its key, as that provider may leave while it waits.
+                    wish = node.settle(self, wish)
+                slot = self.dispatcher.take(wish)
                 if slot is None and node is not None:
                     break
                 if slot is None:

@@ -171,6 +171,35 @@ def test_who_is_called_is_chosen_among_all(
     run_real(main)
 
 
+@pytest.mark.parametrize("leaver", ["here", "there"])
+def test_a_key_whose_provider_leaves_goes_to_another(
+    two: Two, run_real: Run, redis_for_all: RedisServer, leaver: str
+) -> None:
+    """Also a call that waits for it, as it has no place free."""
+
+    async def main() -> None:
+        async with two(redis_for_all, max_provider_calls=1) as (here, there):
+            worlds = {"here": here, "there": there}
+            workers = {name: Worker(name) for name in worlds}
+            leaving = await worlds[leaver].provide(
+                workers[leaver], name=leaver, options={"max_attempts": 1}
+            )
+            if leaver == "there":
+                await knows(here, "there")
+            calls = [here.server.submit("Worker.Work", f"{n}", str, key="k") for n in range(2)]
+            await workers[leaver].wait_begun()
+            other = ({*worlds} - {leaver}).pop()
+            workers[other].go_on.set()
+            await worlds[other].provide(workers[other], name=other)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(leaving.drain)
+                assert await calls[1].wait() == f"1 by {other}"
+                workers[leaver].go_on.set()
+            assert await calls[0].wait() == f"0 by {leaver}"
+
+    run_real(main)
+
+
 def test_a_call_waits_where_all_see_it(two: Two, run_real: Run, redis_for_all: RedisServer) -> None:
     async def main() -> None:
         async with two(redis_for_all) as (here, there):
