@@ -118,28 +118,29 @@ cdef class Waiter:
 cdef class Submitted(Waiter):
     """A call that no task waits for: it is settled where a task would be woken, and kept then.
 
-    *subject* and *value*: what was submitted. *told*: has ``_add`` called with it once it is
-    settled, and a ``_task`` where one waits for that; or None. *ended*: has ``set`` called; None
-    where nobody waits. *way*: its user's, until it is settled. *is_over*: whether it is.
+    *_subject* and *_value*: what was submitted. *_told*: has ``_add`` called with it once it is
+    settled, and a ``_task`` where one waits for that; or None. *_ended*: has ``set`` called; None
+    where nobody waits. *_way*: has ``cancel`` called once it is settled; or None. *_is_over*: whether
+    it is.
 
-    It is *begin* that makes it a call of some callers. Where it has no result their *wake* is
-    called with it and its error, or None where it was given up; what it does may be :meth:`settle`.
+    It is *_begin* that makes it a call of some callers. Where it has no result their *wake* is
+    called with it and its error, or None where it was given up; what it does may be :meth:`_settle`.
     Their *woken* counts those for whom somebody waited.
     """
 
-    cdef public object ended
-    cdef public bint is_over
-    cdef public object subject
-    cdef public object told
-    cdef public object value
-    cdef public object way
+    cdef public object _ended
+    cdef public bint _is_over
+    cdef public object _subject
+    cdef public object _told
+    cdef public object _value
+    cdef public object _way
 
     def __init__(self, subject, value, told):
-        self.subject = subject
-        self.value = value
-        self.told = told
+        self._subject = subject
+        self._value = value
+        self._told = told
 
-    def begin(self, Callers callers not None, annotation, double begun, take=None):
+    def _begin(self, Callers callers not None, annotation, double begun, take=None):
         """It is a call now; as Waiter's."""
         self._callers = callers
         self.annotation = annotation
@@ -148,33 +149,36 @@ cdef class Submitted(Waiter):
 
     cdef object _finish(self, outcome):
         cdef Callers callers = self._callers
-        if self.is_over:
+        if self._is_over:
             return  # it was given up, as it was already lost
         if self.take is not None:
             outcome = self._taken(outcome)
-        if self.ended is not None or (self.told is not None and self.told._task is not None):
+        if self._ended is not None or (self._told is not None and self._told._task is not None):
             callers.woken += 1
         if isinstance(outcome, BaseException):
             callers._wake(self, outcome)
         else:
-            self._settle(outcome)
+            self._end_with(outcome)
 
-    def give_up(self):
+    def _give_up(self):
         """Nobody wants its answer any longer."""
         cdef Callers callers = self._callers
         callers._forget(self)
         callers._wake(self, None)
 
-    def settle(self, outcome):
+    def _settle(self, outcome):
         """It has ended with *outcome*."""
-        self._settle(outcome)
+        self._end_with(outcome)
 
-    cdef object _settle(self, outcome):
+    cdef object _end_with(self, outcome):
+        way = self._way
         self.outcome = outcome
-        self.is_over = True
-        self.way = None
+        self._is_over = True
+        self._way = None
         self._callers = None
-        if self.told is not None:
-            self.told._add(self)
-        if self.ended is not None:
-            self.ended.set()
+        if way is not None:
+            way.cancel()
+        if self._told is not None:
+            self._told._add(self)
+        if self._ended is not None:
+            self._ended.set()

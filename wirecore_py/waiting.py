@@ -96,10 +96,10 @@ class Waiter:
         begun: float = 0.0,
         take: Callable[[Any], object] | None = None,
     ) -> None:
-        self._begin(callers, annotation, begun, take)
+        self._is_of(callers, annotation, begun, take)
         self._clear()
 
-    def _begin(
+    def _is_of(
         self,
         callers: Callers,
         annotation: Any,
@@ -160,30 +160,31 @@ class Waiter:
 class Submitted(Waiter):
     """A call that no task waits for: it is settled where a task would be woken, and kept then.
 
-    *subject* and *value*: what was submitted. *told*: has ``_add`` called with it once it is
-    settled, and a ``_task`` where one waits for that; or None. *ended*: has ``set`` called; None
-    where nobody waits. *way*: its user's, until it is settled. *is_over*: whether it is.
+    *_subject* and *_value*: what was submitted. *_told*: has ``_add`` called with it once it is
+    settled, and a ``_task`` where one waits for that; or None. *_ended*: has ``set`` called; None
+    where nobody waits. *_way*: has ``cancel`` called once it is settled; or None. *_is_over*:
+    whether it is.
 
-    It is *begin* that makes it a call of some callers. Where it has no result their *wake* is
-    called with it and its error, or None where it was given up; what it does may be :meth:`settle`.
-    Their *woken* counts those for whom somebody waited.
+    It is *_begin* that makes it a call of some callers. Where it has no result their *wake* is
+    called with it and its error, or None where it was given up; what it does may be
+    :meth:`_settle`. Their *woken* counts those for whom somebody waited.
     """
 
-    __slots__ = ("ended", "is_over", "subject", "told", "value", "way")
+    __slots__ = ("_ended", "_is_over", "_subject", "_told", "_value", "_way")
 
     def __init__(self, subject: str, value: Any, told: Any) -> None:
-        self.subject = subject
-        self.value = value
-        self.told = told
-        self.ended: Any = None
-        self.way: Any = None
-        self.is_over = False
+        self._subject = subject
+        self._value = value
+        self._told = told
+        self._ended: Any = None
+        self._way: Any = None
+        self._is_over = False
         self._callers = None
         self.annotation = self.take = None
         self.begun = 0.0
         self._clear()
 
-    def begin(
+    def _begin(
         self,
         callers: Callers,
         annotation: Any,
@@ -191,35 +192,38 @@ class Submitted(Waiter):
         take: Callable[[Any], object] | None = None,
     ) -> None:
         """It is a call now; as Waiter's."""
-        self._begin(callers, annotation, begun, take)
+        self._is_of(callers, annotation, begun, take)
 
     def finish(self, outcome: object) -> None:
         """End the call with its *outcome*."""
-        if self.is_over:
+        if self._is_over:
             return  # it was given up, as it was already lost
         callers = self._callers
         if self.take is not None:
             outcome = self._taken(outcome)
-        if self.ended is not None or (self.told is not None and self.told._task is not None):
+        if self._ended is not None or (self._told is not None and self._told._task is not None):
             callers.woken += 1
         if isinstance(outcome, BaseException):
             callers._wake(self, outcome)
         else:
-            self.settle(outcome)
+            self._settle(outcome)
 
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         """Nobody wants its answer any longer."""
         callers = self._callers
         callers._forget(self)
         callers._wake(self, None)
 
-    def settle(self, outcome: object) -> None:
+    def _settle(self, outcome: object) -> None:
         """It has ended with *outcome*."""
+        way = self._way
         self.outcome = outcome
-        self.is_over = True
-        self.way = None
+        self._is_over = True
+        self._way = None
         self._callers = None
-        if self.told is not None:
-            self.told._add(self)
-        if self.ended is not None:
-            self.ended.set()
+        if way is not None:
+            way.cancel()
+        if self._told is not None:
+            self._told._add(self)
+        if self._ended is not None:
+            self._ended.set()

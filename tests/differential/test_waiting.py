@@ -158,6 +158,16 @@ class Event:
         self.count += 1
 
 
+class Way:
+    """What a call goes by meanwhile."""
+
+    def __init__(self, seen: list[object]) -> None:
+        self.seen = seen
+
+    def cancel(self) -> None:
+        self.seen.append("no longer on its way")
+
+
 class Submissions:
     """Calls of one backend that were submitted, which *seen* is the story of."""
 
@@ -173,46 +183,46 @@ class Submissions:
         ]
 
     def _failed(self, call: Any, error: BaseException | None) -> None:
-        self.seen.append(("failed", call.subject, repr(error), self.callers.woken))
+        self.seen.append(("failed", call._subject, repr(error), self.callers.woken))
         if self.again:
-            call.way = "another one"
+            call._way = Way(self.seen)
         else:
-            call.settle(error or ValueError("given up"))
+            call._settle(error or ValueError("given up"))
 
     def _forget(self, call: Any) -> None:
-        self.seen.append(("forgotten", call.subject))
+        self.seen.append(("forgotten", call._subject))
 
     def step(self, verb: str, which: int, more: Any) -> object:
         call = self.calls[which]
         if verb == "begin":
-            if not call.is_over:
-                call.begin(self.callers, f"annotation {more}", which / 2, more and TAKEN.get)
+            if not call._is_over:
+                call._begin(self.callers, f"annotation {more}", which / 2, more and TAKEN.get)
         elif verb == "await":
-            call.ended = call.ended or Event()
+            call._ended = call._ended or Event()
         elif verb == "give up":
-            call.give_up()
+            call._give_up()
         elif verb == "deliver":
             durations, failed = self.callers.deliver([(call, more, None)], 7.0)
             return durations, len(failed)
         else:
-            getattr(call, verb)(more)
+            (call.finish if verb == "finish" else call._settle)(more)
         return None
 
     def look(self) -> list[object]:
         return [
             self.callers.woken,
-            [[each.subject for each in told.ended] for told in self.told],
+            [[each._subject for each in told.ended] for told in self.told],
             [
                 (
-                    call.subject,
-                    call.value,
-                    call.is_over,
-                    call.way,
+                    call._subject,
+                    call._value,
+                    call._is_over,
+                    call._way is None,
                     repr(call.outcome).partition(" at ")[0],
                     call.answer,
                     call.annotation,
                     call.begun,
-                    call.ended and call.ended.count,
+                    call._ended and call._ended.count,
                 )
                 for call in self.calls
             ],
@@ -254,11 +264,11 @@ def test_one_that_is_answered_is_settled_and_told(backend: Backend) -> None:
     failed: list[object] = []
     callers = backend.waiting.Callers(lambda *call: failed.append(call), failed.append, None)
     call = backend.waiting.Submitted("name", "value", told)
-    call.begin(callers, None, 1.0)
-    assert not call.is_over
+    call._begin(callers, None, 1.0)
+    assert not call._is_over
     durations, _ = callers.deliver([(call, None, None)], 3.0)
     assert durations == [2.0]
-    assert call.is_over
+    assert call._is_over
     assert call.outcome is backend.waiting.ANSWERED
     assert call.answer is None
     assert told.ended == [call]
@@ -273,13 +283,13 @@ def test_one_that_is_given_up_is_forgotten_first(backend: Backend) -> None:
     callers = backend.waiting.Callers(lambda *call: seen.append(call), seen.append, None)
     call = backend.waiting.Submitted("name", "value", None)
     with pytest.raises(AttributeError):
-        call.give_up()
-    call.begin(callers, None, 1.0)
-    call.give_up()
+        call._give_up()
+    call._begin(callers, None, 1.0)
+    call._give_up()
     assert seen == [call, (call, None)]
-    assert not call.is_over
+    assert not call._is_over
     with pytest.raises(TypeError):
-        call.begin("no callers", None, 1.0)  # type: ignore[arg-type]
+        call._begin("no callers", None, 1.0)  # type: ignore[arg-type]
 
 
 def test_one_that_was_never_begun_fails_as_any_object_does(backend: Backend) -> None:

@@ -61,7 +61,9 @@ class Done(Generic[AnyPending]):
     async def _wait(self) -> None:
         """Let others run, until one has ended; who looks may find that another has taken it."""
         if self._task is not None:
-            raise trio.BusyResourceError("another task waits for what ends here already")
+            raise trio.BusyResourceError(
+                "another task waits at this Done already: one task takes from it"
+            )
         if self._ended:
             await trio.lowlevel.checkpoint()
             self._credit = _CREDIT

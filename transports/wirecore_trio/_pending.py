@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import trio
 
@@ -24,30 +24,45 @@ class Pending(Submitted, Generic[T]):
     """Goes on whether anybody waits for it or not; its outcome is kept as long as this object."""
 
     # What can be sent at once has no task: the channel that reads the answer settles it. The rest
-    # runs in one, as ``call`` does; *way* is the scope of that, and *_call* what it runs as.
+    # runs in one, as ``call`` does; *_way* is the scope of that, and *_call* what it runs as. Else
+    # *_way* is the timer of one that has a time of its own, of so many *_seconds*.
 
-    __slots__ = ("__weakref__", "_call")
+    __slots__ = ("__weakref__", "_call", "_seconds")
 
     _call: Call
+    _seconds: float | None
 
     def __str__(self) -> str:
         """What it is, in a sentence."""
         raise NotImplementedError
 
+    def __await__(self) -> NoReturn:
+        raise TypeError(f"{self} isn't awaited itself: await pending.wait()")
+
+    @property
+    def _state(self) -> str:
+        """How it stands, in a word or two."""
+        outcome = self.outcome
+        if outcome is None:
+            return "under way"
+        if isinstance(outcome, errors.InvalidState):
+            return "cancelled"
+        return "failed" if isinstance(outcome, BaseException) else "answered"
+
     @property
     def done(self) -> bool:
         """Whether it has ended: with a result, an error, or cancelled."""
-        return self.is_over
+        return self._is_over
 
     async def wait(self) -> T:
         """Its result, for any number of tasks. Cancelled, it goes on.
 
         A checkpoint, unless it comes within a moment, see ``Options.eager_wait``.
 
-        Raises its error, InvalidState where it was cancelled: by :meth:`cancel`, or as who makes
-        it ended.
+        Raises its error, InvalidState where it was cancelled: by :meth:`cancel`, or before it was
+        sent as who makes it ended.
         """
-        if self.is_over:
+        if self._is_over:
             await trio.lowlevel.checkpoint()
         else:
             await self._wait()
@@ -56,12 +71,12 @@ class Pending(Submitted, Generic[T]):
     async def _wait(self) -> None:
         current_flusher().flush()  # it may be held, for others of this task
         rhythm = current_rhythm()
-        while not self.is_over and rhythm.read_on():
+        while not self._is_over and rhythm.read_on():
             pass
-        if not self.is_over:
-            if self.ended is None:
-                self.ended = trio.Event()
-            await self.ended.wait()
+        if not self._is_over:
+            if self._ended is None:
+                self._ended = trio.Event()
+            await self._ended.wait()
 
     def result(self) -> T:
         """Its result, once it has ended. Raises as :meth:`wait`; InvalidState before that."""
@@ -78,16 +93,19 @@ class Pending(Submitted, Generic[T]):
         return found
 
     def cancel(self) -> None:
-        """Give it up: what is queued leaves the queue, the answer to the rest is dropped."""
-        if self.way is not None:
-            self.way.cancel()
-        elif not self.is_over:
-            self.give_up()
+        """Give it up: what is queued leaves the queue, the answer to the rest is dropped.
+
+        It ends with InvalidState, and is told as done, too.
+        """
+        if isinstance(self._way, trio.CancelScope):
+            self._way.cancel()
+        elif not self._is_over:
+            self._give_up()
 
     def _fail(self, error: BaseException | None) -> None:
         """It has ended with *error*; None: it was given up."""
         # Its frames would hold the connection, and all that it has.
-        self.settle(self._cancelled() if error is None else error.with_traceback(None))
+        self._settle(self._cancelled() if error is None else error.with_traceback(None))
 
     def _cancelled(self) -> errors.InvalidState:
         return errors.InvalidState(f"{self} was cancelled")
@@ -97,10 +115,12 @@ class Pending(Submitted, Generic[T]):
     def _run_as(self, call: Call) -> None:
         """*call* is what it runs as, in a task that calls :meth:`_run`."""
         self._call = call
-        self.way = trio.CancelScope()
+        if self._way is not None:
+            self._way.cancel()  # the task sees to its time
+        self._way = trio.CancelScope()
 
     async def _run(self) -> None:
-        call, scope = self._call, self.way
+        call, scope = self._call, self._way
         del self._call
         failure: BaseException | None = self._cancelled()
         try:
@@ -111,7 +131,7 @@ class Pending(Submitted, Generic[T]):
             failure = error
         finally:
             if failure is None:
-                self.settle(ANSWERED)
+                self._settle(ANSWERED)
             else:
                 self._fail(failure)
 

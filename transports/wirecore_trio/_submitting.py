@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ._calling import Calling
+from ._clock import current_clock
 from ._pending import Pending
 from ._waiter import Callers
+
+#: Stands for the time that the options give to each.
+DEFAULT: Any = object()
 
 
 class Submitting(Calling):
@@ -23,10 +29,24 @@ class Submitting(Calling):
         super().__init__(call_timeout, forget)
         self._submitters = Callers(self.failed, self.forget, None)
 
-    def _submitted_now(self, pending: Pending[Any], now: float) -> None:
-        """*pending*'s call is queued: send it."""
+    def _submitted_now(self, pending: Pending[Any], now: float, seconds: Any = DEFAULT) -> None:
+        """*pending*'s call is queued: send it. *seconds*: the time that it has; None: any."""
         self._pump.hold()  # who submits one will submit more
         self._asked_now(pending, now, waits=False)
+        if seconds is not DEFAULT:
+            pending._seconds = seconds
+            pending.started = math.inf
+            if seconds is not None and not pending.done:
+                late = partial(self._time_is_up, pending)
+                pending._way = current_clock().call_at(now + seconds, late)
+
+    def _time_is_up(self, pending: Pending[Any], _: float) -> None:
+        self.forget(pending)
+        pending.finish(self._too_late(pending))
+
+    def _too_late(self, pending: Pending[Any]) -> Exception:
+        """What *pending* fails with where its own time was up."""
+        raise NotImplementedError
 
     def failed(self, pending: Pending[Any], error: BaseException | None) -> None:
         """*pending* has no result; no *error*: it was given up."""

@@ -50,16 +50,16 @@ if TYPE_CHECKING:
     class Submitted(Waiter):
         """A pending call that has no task. See ``wirecore_py.waiting``."""
 
-        ended: trio.Event | None
-        is_over: bool
-        subject: str
-        value: Any
-        way: Any
+        _ended: trio.Event | None
+        _is_over: bool
+        _subject: str
+        _value: Any
+        _way: Any
 
         def __init__(self, subject: str, value: Any, told: Any) -> None:
             """See the backend's."""
 
-        def begin(
+        def _begin(
             self,
             callers: Callers,
             annotation: Any,
@@ -68,10 +68,10 @@ if TYPE_CHECKING:
         ) -> None:
             """See the backend's."""
 
-        def give_up(self) -> None:
+        def _give_up(self) -> None:
             """See the backend's."""
 
-        def settle(self, outcome: object) -> None:
+        def _settle(self, outcome: object) -> None:
             """See the backend's."""
 else:
     ANSWERED = default.waiting.ANSWERED

@@ -159,11 +159,13 @@ def test_failures_are_told_there_too(open_pool: OpenPool, run_sockets: Run) -> N
     run_sockets(main)
 
 
-def test_a_call_without_an_answer_in_time(open_pool: OpenPool, run_sockets: Run) -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_a_call_without_an_answer_in_time(open_pool: OpenPool, run_sockets: Run, own: bool) -> None:
     async def main() -> None:
-        async with working(open_pool, call_timeout=0.05) as (world, worker):
+        async with working(open_pool, call_timeout=60 if own else 0.05) as (world, worker):
             done: pool.Done[str] = pool.Done()
-            late = world.server.submit("Worker.Work", "late", str, done=done)
+            keywords: Any = {"timeout": 0.05} if own else {}
+            late = world.server.submit("Worker.Work", "late", str, done=done, **keywords)
             assert tasks_of(world.server) == 0
             assert await done.receive() is late
             with pytest.raises(errors.CallTimeout):
@@ -274,7 +276,9 @@ def test_calls_whose_provider_is_lost(open_pool: OpenPool, run_sockets: Run, los
             await usual(world, "Worker.Work")
             first.go_on = trio.Event()
             done: pool.Done[str] = pool.Done()
-            calls = [world.server.submit("Worker.Work", str(n), str, done=done) for n in range(3)]
+            submit = world.server.submit
+            calls = [submit("Worker.Work", str(n), str, done=done) for n in range(2)]
+            calls += [submit("Worker.Work", "2", str, done=done, timeout=50)]
             assert tasks_of(world.server) == 0
             await first.wait_begun(4)
             second.go_on.set()
@@ -418,7 +422,7 @@ def test_none_overtakes_those_that_wait(open_pool: OpenPool, run_sockets: Run) -
             await usual(world, "Worker.Work")
             done: pool.Done[str] = pool.Done()
             for number in range(20):
-                keywords: Any = {"timeout": 5} if number % 3 == 1 else {}  # that one has a task
+                keywords: Any = {"idempotent": True} if number % 3 == 1 else {}  # it has a task
                 world.server.submit("Worker.Work", str(number), str, done=done, **keywords)
             ended = [await done.receive() for _ in range(20)]
             assert worker.begun == ["usual", *(str(number) for number in range(20))]

@@ -161,7 +161,7 @@ class Binding:
         if lost is None:
             pending._fail(error)
             return
-        seconds = self.options.call_timeout
+        seconds = getattr(pending, "_seconds", self.options.call_timeout)
         pending._run_as(partial(self.call_within, request, begun, seconds, lost=lost))
         if not provider._server._run_soon(pending):
             self.statistics.give_up("cancelled")

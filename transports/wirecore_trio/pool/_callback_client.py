@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import trio
 
 from wirecore import errors
-from wirecore.session.limits import check_at_least
 
-from .._arguments import require_known, require_seconds, require_type
+from .._arguments import require_known, require_type
 from .._errors import NotConnected
 from .._pending import Pending, start
+from .._submitting import DEFAULT
 from ._calling_channel import CallingChannel
 from ._kept import Kept
 from ._line import Line
 from ._pending import Done, PendingCall
+from ._request import check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ _KEYWORDS = ("argument_type", "timeout")
 
 class CallbackClient(Kept[CallingChannel]):
     """Calls to a pool, over a connection that is kept up; ``connect_callbacks`` gives it."""
+
+    #: Whether all that is submitted has a task, as what goes around it wants.
+    _in_tasks = False
 
     def __init__(
         self,
@@ -79,9 +83,7 @@ class CallbackClient(Kept[CallingChannel]):
         if channel is not None and "timeout" not in keywords and not channel.crowded:
             return await channel.call(method, argument, argument_type, result)
         seconds = keywords.get("timeout", self._options.call_timeout)
-        require_seconds("timeout", seconds)
-        if seconds is not None:
-            check_at_least("timeout", seconds, 0)
+        check_timeout(seconds)
         with trio.move_on_after(math.inf if seconds is None else seconds):
             channel = await self._connection()
             return await channel.call(method, argument, argument_type, result, own_time=True)
@@ -135,16 +137,20 @@ class CallbackClient(Kept[CallingChannel]):
 
         *done*: is given the call when it has ended.
         """
-        require_type("done", done, Done, optional=True)
+        require_type("done", done, Done, optional=True, hint="one that pool.Done() has made")
         require_type("method", method, str)
         require_known("submit", keywords, _KEYWORDS)
         if self.closed:
             raise errors.InvalidState(f"the client of {self._name} was closed")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
         channel = self._line.channel
-        if channel is not None and not (keywords or self._submitted or channel.crowded):
+        own = keywords.get("timeout", DEFAULT)
+        if own is not DEFAULT:
+            check_timeout(own)
+        has_room = channel is not None and not (self._submitted or channel.crowded)
+        if channel is not None and has_room and not (self._in_tasks or "argument_type" in keywords):
             try:
-                channel.submit(pending, result)
+                channel.submit(pending, result, own)
             except Exception as error:  # noqa: BLE001 - raised to whoever waits
                 pending._fail(error)
             return pending

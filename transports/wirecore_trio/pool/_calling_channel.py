@@ -17,7 +17,7 @@ from wirecore.session import Call
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
 from .._pump import Pump
-from .._submitting import Submitting
+from .._submitting import DEFAULT, Submitting
 from .._waiter import Waiter, outcome_of
 
 if TYPE_CHECKING:
@@ -152,16 +152,17 @@ class CallingChannel(Submitting):
             self._owner._crowded(self)
         return waiter
 
-    def submit(self, pending: PendingCall[Any], result: Any) -> None:
+    def submit(self, pending: PendingCall[Any], result: Any, seconds: Any = DEFAULT) -> None:
         """Send the call that *pending* is, which is told of its outcome, read as *result*.
 
-        Where it has none, the owner's ``_failed`` is. Raises as :meth:`ask`.
+        *seconds*: its time, see Submitting. Where it has no result, the owner's ``_failed`` is
+        told. Raises as :meth:`ask`.
         """
         now = self.now()
-        pending.begin(self._submitters, result, now)
-        self._queue(pending, pending.subject, pending.value, Any, now)
-        self._submitted_now(pending, now)
-        if self.crowded:
+        pending._begin(self._submitters, result, now)
+        self._queue(pending, pending._subject, pending._value, Any, now)
+        self._submitted_now(pending, now, seconds)
+        if self.session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
 
     def _queue(
@@ -266,6 +267,11 @@ class CallingChannel(Submitting):
             self._owner._leaving(self)
         if self._changed is not None and not self.session.table:
             self.tell_change()
+
+    def _too_late(self, pending: Pending[Any]) -> errors.CallTimeout:
+        return errors.CallTimeout(
+            f"no answer of {self.peer} to {pending._subject} within {pending._seconds:g} s"
+        )
 
     def _timed_out(self) -> errors.CallTimeout:
         return errors.CallTimeout(

@@ -21,18 +21,18 @@ class PendingCall(Pending[T]):
     @property
     def method(self) -> str:
         """What it calls."""
-        return self.subject
+        return self._subject
 
     @property
     def argument(self) -> Any:
         """What with."""
-        return self.value
+        return self._value
 
     def __repr__(self) -> str:
-        return f"<pool.PendingCall of {self.subject}, {'done' if self.done else 'under way'}>"
+        return f"<pool.PendingCall of {self._subject}, {self._state}>"
 
     def __str__(self) -> str:
-        return f"the call of {self.subject}"
+        return f"the call of {self._subject}"
 
 
 class Done(_done.Done[PendingCall[T]], Generic[T]):

@@ -170,11 +170,11 @@ class ProviderConnection:
         if self._binding.node is not None:
             self._binding.node.freed(self._binding)
 
-    def _submit(self, pending: PendingCall[Any], result: Any) -> None:
-        """Send *pending*, which it was taken for. Raises nothing."""
+    def _submit(self, pending: PendingCall[Any], result: Any, seconds: Any) -> None:
+        """Send *pending*, which it was taken for. Raises nothing. *seconds*: see Submitting."""
         self._counts.begin()
         try:
-            self._channel.submit(pending, result)
+            self._channel.submit(pending, result, seconds)
         except BaseException as error:
             if not isinstance(error, NotConnected):
                 self._counts.take_back()

@@ -39,10 +39,7 @@ def request_of(method: str, argument: Any, result: Any, keywords: CallKeywords) 
         return Request(method, argument, Any, result, ANY, False)
     require_known("call", keywords, CallKeywords.__optional_keys__)
     if "timeout" in keywords:
-        seconds = keywords["timeout"]
-        require_seconds("timeout", seconds)
-        if seconds is not None:
-            check_at_least("timeout", seconds, 0)
+        check_timeout(keywords["timeout"])
     provider, key = keywords.get("provider"), keywords.get("key")
     require_type("provider", provider, str, optional=True)
     require_type("key", key, str, optional=True)
@@ -51,3 +48,10 @@ def request_of(method: str, argument: Any, result: Any, keywords: CallKeywords) 
     require_type("idempotent", idempotent, bool)
     argument_type = keywords.get("argument_type", Any)
     return Request(method, argument, argument_type, result, wish, idempotent)
+
+
+def check_timeout(seconds: float | None) -> None:
+    """Raise TypeError, or InvalidOption, unless *seconds* may be the time of a call."""
+    require_seconds("timeout", seconds)
+    if seconds is not None:
+        check_at_least("timeout", seconds, 0)

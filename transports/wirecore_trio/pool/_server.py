@@ -36,6 +36,7 @@ from .._network import AnyListener
 from .._pending import Pending, start
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
+from .._submitting import DEFAULT
 from .._waiter import outcome_of
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
@@ -51,7 +52,7 @@ from ._options import PoolOptions
 from ._paths import Paths
 from ._pending import Done, PendingCall
 from ._provider_connection import ProviderConnection
-from ._request import CallKeywords, Request, request_of
+from ._request import CallKeywords, Request, check_timeout, request_of
 from ._state import Changes, PoolState, state_of
 from .backends._contract import Backend
 
@@ -81,6 +82,9 @@ class PoolServer(ServesHealth, ServesMetrics):
     :class:`~.backends.RedisBackend`: a call then goes to a provider of any of them; None: it is
     alone. *codec_backend*: compiled or pure, for tests.
     """
+
+    #: Whether all that is submitted has a task, as what goes around it wants.
+    _in_tasks = False
 
     def __init__(
         self,
@@ -367,13 +371,22 @@ class PoolServer(ServesHealth, ServesMetrics):
         wrong arguments.
         """
         if done is not None and type(done) is not Done:
-            require_type("done", done, Done)
+            require_type("done", done, Done, hint="one that pool.Done() has made")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
-        if not (keywords or self._submitted) and self._calls is not None and type(method) is str:
+        own = DEFAULT
+        if keywords and len(keywords) == 1 and "timeout" in keywords:
+            own = keywords["timeout"]
+            check_timeout(own)
+        if (
+            (own is not DEFAULT or not keywords)
+            and not (self._submitted or self._in_tasks)
+            and self._calls is not None
+            and type(method) is str
+        ):
             usual = self._usual.get(method)
             slot = None if usual is None else usual.dispatcher.take()
             if slot is not None:
-                slot.target._submit(pending, result)
+                slot.target._submit(pending, result, own)
                 return pending
         # A task, which waits for a provider in the order of its coming.
         binding, request = self._request(method, argument, result, keywords)

@@ -14,7 +14,6 @@ from ..pool import _invoking, _serving_channel
 from ..pool._callback_client import CallbackClient
 from ..pool._invoking import Invocation
 from ..pool._node import LocalNode
-from ..pool._pending import PendingCall
 from ..pool._server import PoolServer
 from ..pool._serving_channel import ServingChannel
 from ..pool.backends import RemoteCall
@@ -53,6 +52,7 @@ def _system_of(server: PoolServer, method: object) -> str:
 def _instrument_server(patches: Patches, rpc: Rpc) -> None:
     patches.replace(PoolServer, "call", _calling, rpc)
     patches.replace(PoolServer, "submit", _submitting, rpc)
+    patches.set(PoolServer, "_in_tasks", True)  # each has a span for as long as its task
 
 
 def _calling(original: Any, rpc: Rpc) -> Any:
@@ -66,7 +66,7 @@ def _calling(original: Any, rpc: Rpc) -> Any:
 
 def _submitting(original: Any, rpc: Rpc) -> Any:
     def submit(self: PoolServer, method: str, *arguments: Any, **more: Any) -> Any:
-        pending = _in_a_task(self, original, method, arguments, more)
+        pending = original(self, method, *arguments, **more)
         system, context, call = _system_of(self, method), get_current(), pending._call
         # A task that runs such calls runs any of them: its context isn't this one.
         pending._call = lambda: rpc.call(system, method, call(), context=context)
@@ -75,19 +75,10 @@ def _submitting(original: Any, rpc: Rpc) -> Any:
     return submit
 
 
-def _in_a_task(
-    caller: Any, submit: Any, method: str, arguments: tuple[Any, ...], more: dict[str, Any]
-) -> PendingCall[Any]:
-    """Submit a call that has a task, and so its span: what is asked for isn't sent at once."""
-    options = caller.options if isinstance(caller, PoolServer) else caller._options
-    more = {"timeout": options.call_timeout, **more}
-    pending: PendingCall[Any] = submit(caller, method, *arguments, **more)
-    return pending
-
-
 def _instrument_callbacks(patches: Patches, rpc: Rpc) -> None:
     patches.replace(CallbackClient, "call", _calling_back, rpc)
     patches.replace(CallbackClient, "submit", _submitting_callback, rpc)
+    patches.set(CallbackClient, "_in_tasks", True)
 
 
 def _calling_back(original: Any, rpc: Rpc) -> Any:
@@ -102,7 +93,7 @@ def _calling_back(original: Any, rpc: Rpc) -> Any:
 
 def _submitting_callback(original: Any, rpc: Rpc) -> Any:
     def submit(self: CallbackClient, method: str, *arguments: Any, **more: Any) -> Any:
-        pending = _in_a_task(self, original, method, arguments, more)
+        pending = original(self, method, *arguments, **more)
         pending._call = _within(get_current(), pending._call)
         return pending
 

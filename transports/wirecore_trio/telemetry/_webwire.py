@@ -47,6 +47,7 @@ def _status_of(error: BaseException) -> str | None:
 def _instrument_requests(patches: Patches, rpc: Rpc) -> None:
     patches.replace(Asking, "request", _asking, rpc)
     patches.replace(Asking, "submit", _submitting, rpc)
+    patches.set(Asking, "_in_tasks", True)  # each has a span for as long as its task
 
 
 def _asking(original: Any, rpc: Rpc) -> Any:
@@ -65,8 +66,6 @@ def _submitting(original: Any, rpc: Rpc) -> Any:
     def submit(
         self: Client, name: str = "", payload: Any = None, **more: Any
     ) -> PendingRequest[Any]:
-        # With a time of its own it has a task, and so its span.
-        more = {"timeout": self._options.request_timeout, **more}
         pending: PendingRequest[Any] = original(self, name, payload, **more)
         if not pending.done:
             context, call = get_current(), pending._call

@@ -24,6 +24,7 @@ from wirecore.session.limits import check_seconds
 
 from .._arguments import require_seconds, require_type
 from .._pending import Pending, start
+from .._submitting import DEFAULT as _DEFAULT
 from ._codecs import Codec, require_codec
 from ._errors import Disconnected, NotOpen
 from ._events import ClientHooks
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from ._options import ClientOptions
 
 _BINARY: Final = Encoding.BINARY
-
-#: Stands for the options' request_timeout.
-_DEFAULT: Any = object()
 
 
 class Asking(ClientHooks, ABC):
@@ -51,6 +49,9 @@ class Asking(ClientHooks, ABC):
     _options: ClientOptions
     _status: Status
     _submitted: deque[Pending[Any]]
+
+    #: Whether all that is submitted has a task, as what goes around it wants.
+    _in_tasks = False
 
     @abstractmethod
     def _begin(self) -> None:
@@ -184,7 +185,7 @@ class Asking(ClientHooks, ABC):
         if type(name) is not str:
             require_type("name", name, str)
         if done is not None and type(done) is not Done:
-            require_type("done", done, Done)
+            require_type("done", done, Done, hint="one that webwire.Done() has made")
         take = None
         reader = codec if reply is None else reply
         if reader is not None:
@@ -193,20 +194,22 @@ class Asking(ClientHooks, ABC):
             take = partial(_decode, name, reader)
         pending: PendingRequest[Any] = PendingRequest(name, payload, done)
         channel = self._channel
+        if timeout is not _DEFAULT:
+            _check_timeout(timeout)
         try:
             data, encoding = split(payload if codec is None else codec.encode(payload))
-            if timeout is _DEFAULT:
-                if (
-                    channel is not None
-                    and not self._submitted
-                    and channel.submit(pending, name, data, encoding, take)
-                ):
-                    return pending
-                timeout = self._options.request_timeout
+            if (
+                channel is not None
+                and not self._submitted
+                and not self._in_tasks
+                and channel.submit(pending, name, data, encoding, take, timeout)
+            ):
+                return pending
         except LocalError as error:
             pending._fail(error)
             return pending
-        _check_timeout(timeout)
+        if timeout is _DEFAULT:
+            timeout = self._options.request_timeout
         if self._status is Status.CLOSED:
             pending._fail(Disconnected(self._why_not(), execution="not_sent"))
             return pending
@@ -252,7 +255,10 @@ class Asking(ClientHooks, ABC):
     def _why_not(self) -> str:
         if self._status is Status.CLOSED:
             return "this client was left: use it within its async with"
-        return "not connected"
+        if self._autoconnect:
+            return "not connected"
+        failed = "" if self._failure is None else f" (it has failed: {self._failure})"
+        return f"not connected, and autoconnect is off: await client.connect(){failed}"
 
     def signal(
         self,

@@ -87,7 +87,7 @@ class Listener(Protocol):
 class Channel(Submitting):
     """An open connection to a server; its owner calls :meth:`run`."""
 
-    __slots__ = ("_listener", "_options", "_session", "error")
+    __slots__ = ("_closed_here", "_listener", "_options", "_session", "error")
 
     def __init__(
         self, link: Link, session: ClientSession, listener: Listener, options: ClientOptions
@@ -96,6 +96,7 @@ class Channel(Submitting):
         self._session = session
         self._listener = listener
         self._options = options
+        self._closed_here = False
         #: Why the connection ended; None while it is open.
         self.error: Exception | None = None
         session.start(trio.current_time())
@@ -138,6 +139,7 @@ class Channel(Submitting):
     def close(self) -> None:
         """Begin the end in good order."""
         if not self.ended:
+            self._closed_here = True
             self.read_on()  # the server's close frame
             self._session.close()
             self._pump.push()
@@ -147,6 +149,7 @@ class Channel(Submitting):
     def abort(self) -> None:
         """End it now; a close frame still goes first, if it can."""
         if not self.ended:
+            self._closed_here = self._session.problem is None
             self._session.close(CloseCode.GOING_AWAY)
             self._pump.push_last()
             self._pump.end(None)
@@ -203,23 +206,27 @@ class Channel(Submitting):
         data: bytes,
         encoding: int,
         take: Callable[[Payload], object] | None,
+        seconds: Any,
     ) -> bool:
         """Send the request that *pending* is; False where it must wait, for room or a connection.
 
-        *pending* is told what *take* makes of the reply; None: the reply. Raises for what can't be
-        sent, as :meth:`request`.
+        *pending* is told what *take* makes of the reply; None: the reply. *seconds*: its time, see
+        Submitting. Raises for what can't be sent, as :meth:`request`.
         """
         pump = self._pump
         if self._session.outbox.pending > self._options.high_water or pump.senders:
             return False
         now = pump.now()
-        pending.begin(self._submitters, None, now, take)
+        pending._begin(self._submitters, None, now, take)
         try:
             self._queue(pending, name, data, encoding, now)
         except errors.NotConnected:
             return False
-        self._submitted_now(pending, now)
+        self._submitted_now(pending, now, seconds)
         return True
+
+    def _too_late(self, pending: Pending[Any]) -> DeadlineExceeded:
+        return DeadlineExceeded(f"no reply within {pending._seconds:g} s")
 
     def _queue(self, waiter: Call, name: str, data: bytes, encoding: int, now: float) -> None:
         """Queue *waiter*'s request. Raises NotConnected, and what the session's does."""
@@ -336,6 +343,8 @@ class Channel(Submitting):
             self.error = closed_error(self._session.closed_error(), self._session.problem, error)
         told = self._session.problem or (error if error is not None else self.error)
         why = f"the connection was lost: {told}"
+        if self._closed_here:
+            why = "this client closed the connection, or was left"
 
         def make_error(execution: Execution) -> Exception:
             if execution == "not_sent":

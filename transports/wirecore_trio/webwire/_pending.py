@@ -21,18 +21,18 @@ class PendingRequest(Pending[T]):
     @property
     def name(self) -> str:
         """Its name."""
-        return self.subject
+        return self._subject
 
     @property
     def payload(self) -> Any:
         """What ``submit`` was given: a value, where there is a codec."""
-        return self.value
+        return self._value
 
     def __repr__(self) -> str:
-        return f"<webwire.PendingRequest {self.subject!r}, {'done' if self.done else 'under way'}>"
+        return f"<webwire.PendingRequest {self._subject!r}, {self._state}>"
 
     def __str__(self) -> str:
-        return f"the request {self.subject!r}"
+        return f"the request {self._subject!r}"
 
 
 class Done(_done.Done[PendingRequest[T]], Generic[T]):

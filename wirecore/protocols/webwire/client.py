@@ -14,6 +14,7 @@ from wirecore.errors import (
     Execution,
     Incompatible,
     LimitExceeded,
+    LocalLimitExceeded,
     NotConnected,
     ProtocolError,
 )
@@ -160,7 +161,10 @@ class ClientSession:
             if not self.table:
                 self._calls.begin(now)
             call.started = now
-            call.end = self._writer.request(call, name, payload, encoding)
+            try:
+                call.end = self._writer.request(call, name, payload, encoding)
+            except LocalLimitExceeded as error:
+                raise _as_option(error) from None
             if call.end:
                 self._quiet_since = now
                 return
@@ -203,7 +207,10 @@ class ClientSession:
         fields: Mapping[str, str] | None = None,
     ) -> None:
         self._check_open()
-        call_id = self._calls.open(call, now)
+        try:
+            call_id = self._calls.open(call, now)
+        except LocalLimitExceeded as error:
+            raise _as_option(error) from None
         try:
             message = encode(call_id)
             if fields and self.takes_fields:
@@ -319,3 +326,11 @@ class ClientSession:
     def closed_error(self) -> ConnectionClosed:
         """Why the connection is over, as an exception."""
         return self._connection.closed_error()
+
+
+def _as_option(error: LocalLimitExceeded) -> LocalLimitExceeded:
+    """*error*, with the limit called as the option that it is here."""
+    if error.limit != "max_pending_calls":
+        return error
+    remedy = "await some of their replies first, or raise it"
+    return LocalLimitExceeded("max_pending_requests", error.figure, error.bound, remedy)

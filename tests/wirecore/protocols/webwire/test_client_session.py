@@ -246,7 +246,10 @@ def test_requests_that_wait_have_a_bound(make_pair: MakePair) -> None:
     pair.to_client()
     call = pair.client.request()
     pair.client.request()
-    with pytest.raises(LocalLimitExceeded):
+    for fields in ({}, {"traceparent": "some"}):
+        with pytest.raises(LocalLimitExceeded, match="max_pending_requests is 2, got 3; await"):
+            pair.client.session.request_with(fields, Call(), "n", b"", 0, 0.0)
+    with pytest.raises(LocalLimitExceeded, match="max_pending_requests is 2, got 3; await"):
         pair.client.request()
     pair.client.session.forget(call)
     pair.client.request()
