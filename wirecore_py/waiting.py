@@ -201,6 +201,8 @@ class Submitted(Waiter):
         callers = self._callers
         if self.take is not None:
             outcome = self._taken(outcome)
+            if self._is_over:
+                return  # by that
         if self._ended is not None or (self._told is not None and self._told._task is not None):
             callers.woken += 1
         if isinstance(outcome, BaseException):

@@ -278,6 +278,18 @@ def test_one_that_is_answered_is_settled_and_told(backend: Backend) -> None:
     assert failed == []
 
 
+def test_one_that_is_given_up_as_its_result_is_made_is_told_once(backend: Backend) -> None:
+    told = Told(None)
+    callers = backend.waiting.Callers(
+        lambda call, error: call._settle(error or "given up"), lambda _: None, None
+    )
+    call = backend.waiting.Submitted("name", "value", told)
+    call._begin(callers, None, 1.0, lambda _: call._give_up())
+    call.finish(5)
+    assert told.ended == [call]
+    assert call.outcome == "given up"
+
+
 def test_one_that_is_given_up_is_forgotten_first(backend: Backend) -> None:
     seen: list[object] = []
     callers = backend.waiting.Callers(lambda *call: seen.append(call), seen.append, None)

@@ -104,8 +104,14 @@ class Pending(Submitted, Generic[T]):
 
     def _fail(self, error: BaseException | None) -> None:
         """It has ended with *error*; None: it was given up."""
-        # Its frames would hold the connection, and all that it has.
-        self._settle(self._cancelled() if error is None else error.with_traceback(None))
+        if error is None:
+            error = self._cancelled()
+        # Its frames, and those of what it came from, would hold the connection, and all it has.
+        chain: BaseException | None = error
+        while chain is not None and chain.__traceback__ is not None:
+            chain.__traceback__ = None
+            chain = chain.__cause__ or chain.__context__
+        self._settle(error)
 
     def _cancelled(self) -> errors.InvalidState:
         return errors.InvalidState(f"{self} was cancelled")

@@ -74,14 +74,13 @@ class Pump:
         "_grown",
         "_high_water",
         "_left_out",
-        "_line",
         "_lingering",
         "_outbox",
         "_over",
         "_owner",
+        "_parked",
         "reading",
         "_rhythm",
-        "_room",
         "_sent_in_pass",
         "_stage",
         "_timer",
@@ -99,7 +98,6 @@ class Pump:
         "listed",
         "now",
         "paused",
-        "senders",
         "session",
         "woke",
     )
@@ -159,10 +157,7 @@ class Pump:
         self.held = 0
         #: Whether the flusher knows of this pump, and sends at the end of the pass.
         self.listed = False
-        #: Who waits in `drained`.
-        self.senders = 0
-        self._line: trio.Lock | None = None  # that they stand in
-        self._room: trio.Event | None = None  # which the first of them waits for
+        self._parked: trio.lowlevel.ParkingLot | None = None  # senders
         self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
         self.arm()
 
@@ -379,8 +374,8 @@ class Pump:
         except _LOSS as error:
             self._write_failed(error)
             return
-        if self._room is not None:
-            self._tell_room()
+        if self._parked is not None:
+            self._wake_parked()
         if self._outbox.pending or self.link.owes:
             self._writing = True
             trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
@@ -428,48 +423,41 @@ class Pump:
                 self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
                 if not self._stage.finished:  # _finish has set the last deadline
                     self._took_some(self.now())
-                self._tell_room()
+                self._wake_parked()
         except _LOSS as error:
             self._write_failed(error)
         finally:
             self._writing = False
             self._write_deadline = math.inf
-            self._tell_room()
+            self._wake_parked()
         if self._stage.finished and not self.ended:
             self.end(None)
 
     async def drained(self) -> None:
-        """Wait while too much is queued, and behind those who do.
+        """Wait while too much is queued. A checkpoint only if there is something to wait for.
 
-        A checkpoint only if there is something to wait for. Cancelled here, a sender has queued
-        nothing.
+        Cancelled here, a sender has queued nothing.
         """
-        if not self.crowded:
-            return
-        if self._line is None:
-            self._line = trio.Lock()
-        self.senders += 1
-        try:
-            # One by one: all at once they would fight for the room.
-            async with self._line:
-                while not self._may_queue(self._high_water):
-                    self._room = trio.Event()
-                    await self._room.wait()
-        finally:
-            self.senders -= 1
+        while not self._may_queue(self._high_water):
+            if self._parked is None:
+                self._parked = trio.lowlevel.ParkingLot()
+            await self._parked.park()
+        # Woken one by one, each wakes the next: all at once they would fight for the room. Who
+        # finds room meanwhile takes it: a line would let by no more than one in a pass.
+        if self._parked is not None:
+            self._parked.unpark()
 
     @property
     def crowded(self) -> bool:
         """Whether ``drained`` would wait."""
-        return self.senders > 0 or not self._may_queue(self._high_water)
+        return not self._may_queue(self._high_water)
 
     def _may_queue(self, mark: int) -> bool:
         return self._outbox.pending <= mark or self._stage.finished or self.ended
 
-    def _tell_room(self) -> None:
-        if self._room is not None and self._may_queue(self._high_water // 2):
-            self._room.set()
-            self._room = None
+    def _wake_parked(self) -> None:
+        if self._parked is not None and self._may_queue(self._high_water // 2):
+            self._parked.unpark()
 
     # --- time and end -----------------------------------------------------------------
 
@@ -534,7 +522,7 @@ class Pump:
         if self._outbox.pending or self.link.owes:
             self._write_deadline = min(self._write_deadline, now + LAST_FLUSH)
             self.arm()
-            self._tell_room()
+            self._wake_parked()
             if not self._finishing:
                 self._finishing = True
                 self._owner.on_finish()
@@ -556,7 +544,7 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         self.link.close()
-        self._tell_room()
+        self._wake_parked()
         if self.paused is not None:
             self.paused.set()
         if self._over is not None:

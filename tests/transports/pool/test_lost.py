@@ -149,6 +149,29 @@ def test_a_connection_is_drained_by_the_pool(open_pool: OpenPool, run_sockets: R
     run_sockets(main)
 
 
+def test_a_call_that_ends_each_provider_fails_at_last_and_is_counted_once(
+    open_pool: OpenPool, run_sockets: Run
+) -> None:
+    async def main() -> None:
+        async with open_pool(lost="always") as world:
+
+            class Deadly:
+                @pool.exported
+                async def work(self, _: str) -> None:
+                    for provider in world.server.providers:
+                        provider.close()
+                    await trio.sleep_forever()
+
+            await world.provide(Deadly(), options={"delay": 0, "max_delay": 0})
+            with pytest.raises(errors.CallLost):
+                await world.server.call("Deadly.Work", "", timeout=None)
+            [path] = world.server.state().paths.values()
+            counts = path.calls.calls
+            assert (counts.again, counts.failed["lost"], counts.in_flight) == (9, 1, 0)
+
+    run_sockets(main)
+
+
 @pytest.mark.parametrize("submitted", [False, True])
 def test_a_pool_that_stops_does_not_wait_for_what_was_given_up(
     open_pool: OpenPool, run_sockets: Run, submitted: bool

@@ -400,7 +400,9 @@ def test_what_is_under_way_when_the_client_is_left(
     run_sockets(main)
 
 
-def test_none_overtakes_those_that_wait_for_room(open_server: OpenServer, run_sockets: Run) -> None:
+def test_where_there_is_no_room_they_wait_for_it_and_then_no_more(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
     received: list[str] = []
     turn = trio.Event()
 
@@ -425,12 +427,58 @@ def test_none_overtakes_those_that_wait_for_room(open_server: OpenServer, run_so
                 if sent % 10 == 0:
                     await settle()
             turn.set()
-            for number in range(sent, sent + 20):  # as there is room again, now and then
-                await done.receive()
-                client.submit("note", f"{number:<60000}", done=done)
             for _ in range(sent):
                 await done.receive()
-            assert received == [str(number) for number in range(sent + 20)]
+            assert sorted(received, key=int) == [str(number) for number in range(sent)]
+            await settle()
+            assert tasks_of(client) == tasks
+            for number in range(sent, sent + 200):
+                client.submit("note", str(number), done=done)
+            assert tasks_of(client) == tasks
+            for _ in range(200):
+                await done.receive()
+            assert received[sent:] == [str(number) for number in range(sent, sent + 200)]
+
+    run_sockets(main)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_one_that_is_given_up_as_its_reply_is_read_is_told_once(
+    open_server: OpenServer, run_sockets: Run, fails: bool
+) -> None:
+    async def main() -> None:
+        async with at_the_desk(open_server) as (_, client, _):
+            requests: list[webwire.PendingRequest[Any]] = []
+
+            class GivingUp(webwire.Json):
+                def decode(self, payload: Payload) -> Any:
+                    for each in requests:
+                        each.cancel()
+                    if fails:
+                        raise ZeroDivisionError
+                    return super().decode(payload)
+
+            done: webwire.Done[Any] = webwire.Done()
+            requests += [client.submit("echo", "1", reply=GivingUp(), done=done) for _ in range(9)]
+            assert {await done.receive() for _ in requests} == set(requests)
+            await settle()
+            assert len(done) == 0
+            assert {repr(each) for each in requests} == {
+                "<webwire.PendingRequest 'echo', cancelled>"
+            }
+
+    run_sockets(main)
+
+
+def test_what_has_failed_holds_no_connection(open_server: OpenServer, run_sockets: Run) -> None:
+    async def main() -> None:
+        async with at_the_desk(open_server) as (_, client, _):
+            failed = client.submit("echo", "no JSON", reply=webwire.Json())
+            with pytest.raises(InvalidMessage):
+                await failed.wait()
+            error: Any = failed.outcome
+            assert error.__cause__ is not None
+            assert error.__cause__.__traceback__ is None
 
     run_sockets(main)
 

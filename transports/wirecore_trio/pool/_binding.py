@@ -200,10 +200,11 @@ class Binding:
                     continue
                 provider = slot.target
                 try:
-                    return await self._call_over(provider, request, deadline)
+                    last = attempts + 1 >= _MOST_ATTEMPTS
+                    return await self._call_over(provider, request, deadline, last=last)
                 except CallLost as error:
                     attempts += 1
-                    if attempts >= _MOST_ATTEMPTS or not self._may_run_again(request, error):
+                    if last or not self._may_run_again(request, error):
                         raise
                     lost = _more_doubtful(lost, error)
                 provider = None
@@ -256,21 +257,22 @@ class Binding:
         return errors.CallTimeout(f"{text}, after the one was lost that had it: {lost}")
 
     async def _call_over(
-        self, provider: ProviderConnection, request: Request, deadline: float
+        self, provider: ProviderConnection, request: Request, deadline: float, *, last: bool
     ) -> Any:
-        """One attempt, whose caller sees to its time."""
+        """One attempt, whose caller sees to its time. *last*: it isn't queued again after that."""
+        again = None if last else request
         method, argument, argument_type, result, _, _ = request
         try:
             waiter = self.ask(provider, method, argument, argument_type, result, own_time=True)
         except errors.NotConnected as error:
-            self.count_failure(provider, error, request, deadline)
+            self.count_failure(provider, error, again, deadline)
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             raise
         try:
             return await outcome_of(waiter)
         except BaseException as error:
-            self.count_failure(provider, error, request, deadline)
+            self.count_failure(provider, error, again, deadline)
             raise
 
     async def _wait(

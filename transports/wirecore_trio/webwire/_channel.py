@@ -177,7 +177,7 @@ class Channel(Submitting):
         *own_time*: the caller sees to its time, and the option ``request_timeout`` isn't for it.
         """
         pump = self._pump
-        if self._session.outbox.pending > self._options.high_water or pump.senders:
+        if self._session.outbox.pending > self._options.high_water:
             await (pump.drained() if own_time else self._wait_for_room())
         waiter = Waiter(self._callers)
         now = pump.now()
@@ -214,7 +214,7 @@ class Channel(Submitting):
         Submitting. Raises for what can't be sent, as :meth:`request`.
         """
         pump = self._pump
-        if self._session.outbox.pending > self._options.high_water or pump.senders:
+        if self._session.outbox.pending > self._options.high_water:
             return False
         now = pump.now()
         pending._begin(self._submitters, None, now, take)
