@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 import trio.testing
 
 from tests.transports.pump_story import ScriptedLink, Story
 from wirecore_trio import _amounts
+from wirecore_trio._company import Company
 from wirecore_trio._link import MAX_SEND
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
-    from wirecore.events import Buffer
 
 
 def test_the_first_write_of_a_pass_goes_at_once_and_the_rest_together(run: Run) -> None:
@@ -246,31 +247,43 @@ def test_many_messages_of_a_read_do_not_all_wait_for_its_end(run: Run) -> None:
     run(story)
 
 
-def test_a_peer_that_takes_this_core_is_not_woken_before_the_end_of_a_pass(
-    run: Run, clock: trio.testing.MockClock
+def test_a_peer_on_this_core_is_not_woken_before_the_end_of_a_pass(
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Preempted(ScriptedLink):
-        """The peer works while it is sent to."""
-
-        def try_send(self, data: Buffer) -> int:
-            clock.jump(2 * _amounts.PREEMPTED)
-            return super().try_send(data)
-
-    async def sends_of(link: ScriptedLink, chunks: int) -> int:
+    async def sends_of(link: ScriptedLink, *, alone: bool) -> int:
+        monkeypatch.setattr(Company, "is_alone", lambda _: alone)
         s = Story(link)
         s.pump.hold()
-        s.write(*[b"x"] * (chunks * _amounts.TOGETHER))
+        s.write(*[b"x"] * (10 * _amounts.TOGETHER))
         early = len(link.sent)
         await trio.testing.wait_all_tasks_blocked()
         s.pump.end(None)
         return early
 
+    class SocketLink(ScriptedLink):
+        """What isn't over a socket can't know."""
+
+        def backlog(self) -> int:
+            return 0
+
     async def story() -> None:
-        assert await sends_of(Preempted(), 1000) == 7  # fewer and fewer
-        assert await sends_of(ScriptedLink(), 1000) > 700  # it tries again
-        assert await sends_of(Preempted(), 17) == 3
+        assert await sends_of(SocketLink(), alone=True) == 10
+        assert await sends_of(SocketLink(), alone=False) == 0
+        assert await sends_of(ScriptedLink(), alone=False) == 10
 
     run(story)
+
+
+def test_who_is_preempted_now_and_then_has_company() -> None:
+    preempted = 100
+    company = Company(lambda: preempted)
+    for more, alone in ((3, True), (4, False), (100, False), (0, True)):
+        preempted += more
+        for _ in range(63):
+            company.is_alone()
+        assert company.is_alone() is alone
+    unknown = Company(None)
+    assert all(unknown.is_alone() for _ in range(100))
 
 
 def test_a_connection_that_is_lost_in_the_midst_of_a_pass(run: Run) -> None:

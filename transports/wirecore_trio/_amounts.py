@@ -27,10 +27,6 @@ PUSH_BUDGET: Final = 1024 * 1024
 #: this end makes the others. A send costs a third of a message, and that the peer wakes up more.
 TOGETHER: Final = 16
 
-#: Seconds of such a send that tell that the peer, which it woke, took this core: to wake one on
-#: another takes 10 us, seldom 40.
-PREEMPTED: Final = 0.00005
-
 #: Whoever finishes gets this long, in seconds, to have its last bytes taken by the peer.
 LAST_FLUSH: Final = 5.0
 

@@ -23,13 +23,13 @@ from ._amounts import (
     LAST_FLUSH,
     LAST_READS,
     LEFT_OUT,
-    PREEMPTED,
     PUSH_BUDGET,
     READS_IN_A_ROW,
     RECEIVE_BUFFER,
     TOGETHER,
 )
 from ._clock import Timer, current_clock
+from ._company import current_company
 from ._flusher import current_flusher
 from ._link import MAX_SEND, Link
 from ._of_run import shared_buffer
@@ -68,10 +68,12 @@ class Pump:
         "_broken",
         "_eager_wait",
         "_clock",
+        "_company",
         "_context",
         "_finishing",
         "_flusher",
         "_grown",
+        "_has_company",
         "_high_water",
         "_left_out",
         "_lingering",
@@ -155,6 +157,9 @@ class Pump:
         self._sent_in_pass = False
         #: Messages that wait for the end of a pass, or of a read.
         self.held = 0
+        self._company = current_company()
+        # What isn't over a socket has no peer elsewhere; and is to happen alike each time.
+        self._has_company = link.backlog() is not None
         #: Whether the flusher knows of this pump, and sends at the end of the pass.
         self.listed = False
         self._parked: trio.lowlevel.ParkingLot | None = None  # senders
@@ -348,15 +353,8 @@ class Pump:
     def push_early(self) -> None:
         """Send what is held, for the peer to begin with; not where it takes this core for that."""
         self.held = 0
-        early = self._rhythm.early
-        if not early.due():
-            return
-        began = self.now()
-        self.push()
-        if self.now() - began < PREEMPTED:
-            early.found += 1
-        else:
-            early.missed()
+        if not self._has_company or self._company.is_alone():
+            self.push()
 
     def push_late(self) -> None:
         """The flusher's turn: send what came together since this pass' first write."""

@@ -90,7 +90,7 @@ class Rhythm:
     The pump that has read is to set *pump* and *at*, and to count *close*; see there.
     """
 
-    __slots__ = ("_looking", "_waiting", "at", "close", "early", "left", "pump")
+    __slots__ = ("_looking", "_waiting", "at", "close", "left", "pump")
 
     def __init__(self) -> None:
         self.pump: Pump | None = None
@@ -103,9 +103,6 @@ class Rhythm:
         self.left = IN_A_ROW
         # A peer that is further away isn't seen by looking; one that sleeps itself now and then is.
         self._looking = _Trial(fewest=1, most=64, penalty=4, pay=4)
-        #: Sending before a pass is through, for a peer that has a core of its own: where it hasn't,
-        #: it takes this one's.
-        self.early = _Trial(fewest=1, most=256, penalty=4, pay=16)
 
     def pays(self) -> bool:
         """Whether *pump* may wait in place now."""
