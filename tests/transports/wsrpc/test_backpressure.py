@@ -211,7 +211,7 @@ def test_sending_the_request_may_show_that_the_connection_is_gone(
             raise AssertionError
 
         def backlog(self) -> None:
-            raise AssertionError
+            return None
 
         def close(self) -> None:
             pass
