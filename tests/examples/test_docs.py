@@ -61,7 +61,7 @@ PAGES = {
     "docs/tls.md": 2,
     "docs/websocket.md": 4,
     "docs/webwire-stores.md": 2,
-    "docs/webwire.md": 8,
+    "docs/webwire.md": 9,
     "docs/wsrpc.md": 5,
 }
 

@@ -19,7 +19,7 @@ DEFAULT: Any = object()
 class Submitting(Calling):
     """A :class:`Calling` that takes what was submitted, too.
 
-    Who submits does, in this order: ``begin`` with its ``_submitters``, the session's call, and
+    Who submits does, in this order: ``_begin`` with its ``_submitters``, the session's call, and
     :meth:`_submitted_now`.
     """
 
