@@ -122,9 +122,8 @@ class Waiter:
     def __call__(self, _: object) -> Any:
         """Its task was cancelled: what a scheduler calls then."""
         self.task = None
-        callers = self._callers
-        callers._forget(self)
-        return callers._given_up
+        self._callers._forget(self)
+        return self._callers._given_up
 
     def unwrap(self) -> Any:
         """The result; raises the call's error. A task that was woken has its turn with this."""

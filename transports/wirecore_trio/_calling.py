@@ -10,7 +10,6 @@ import trio
 
 from wirecore.errors import Execution
 
-from ._amounts import TOGETHER
 from ._changing import Changing
 from ._pump import Pump
 from ._waiter import Waiter, callers_of
@@ -51,12 +50,7 @@ class Calling(Changing[Any]):
         pump = self._pump
         if now + self._call_timeout < pump.armed:
             pump.arm()
-        if not pump.listed:
-            pump.write()
-        else:  # it leaves with the others of this pass, at the latest
-            pump.held += 1
-            if pump.held >= TOGETHER:
-                pump.push_early()
+        pump.write()
         if waiter.outcome is not None:
             return True  # sending the request showed that the connection is gone
         self._asked += 1

@@ -74,6 +74,7 @@ class Pump:
         "_flusher",
         "_grown",
         "_has_company",
+        "_held",
         "_high_water",
         "_left_out",
         "_lingering",
@@ -95,7 +96,6 @@ class Pump:
         "ended",
         "fed",
         "flooded",
-        "held",
         "link",
         "listed",
         "now",
@@ -155,8 +155,7 @@ class Pump:
         self._finishing = False
         self._broken: BaseException | None = None  # a send failed within a read
         self._sent_in_pass = False
-        #: Messages that wait for the end of a pass, or of a read.
-        self.held = 0
+        self._held = 0  # messages that wait for the end of a pass, or of a read
         self._company = current_company()
         # What isn't over a socket has no peer elsewhere; and is to happen alike each time.
         self._has_company = link.backlog() is not None
@@ -343,16 +342,16 @@ class Pump:
             if not (self.listed or self.reading):
                 self.listed = True
                 self._flusher.add(self)
-            self.held += 1
-            if self.held >= TOGETHER:
-                self.push_early()
+            self._held += 1
+            if self._held >= TOGETHER:
+                self._push_early()
             return
         self._sent_in_pass = True
         self.push()
 
-    def push_early(self) -> None:
+    def _push_early(self) -> None:
         """Send what is held, for the peer to begin with; not where it takes this core for that."""
-        self.held = 0
+        self._held = 0
         if not self._has_company or self._company.is_alone():
             self.push()
 

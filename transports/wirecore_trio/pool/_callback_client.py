@@ -147,8 +147,8 @@ class CallbackClient(Kept[CallingChannel]):
         own = keywords.get("timeout", DEFAULT)
         if own is not DEFAULT:
             check_timeout(own)
-        has_room = channel is not None and not (self._submitted or channel.crowded)
-        if channel is not None and has_room and not (self._in_tasks or "argument_type" in keywords):
+        wants_task = self._in_tasks or self._submitted or "argument_type" in keywords
+        if channel is not None and not (wants_task or channel.crowded):
             try:
                 channel.submit(pending, result, own)
             except Exception as error:  # noqa: BLE001 - raised to whoever waits

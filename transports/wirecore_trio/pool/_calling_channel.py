@@ -162,7 +162,7 @@ class CallingChannel(Submitting):
         pending._begin(self._submitters, result, now)
         self._queue(pending, pending._subject, pending._value, Any, now)
         self._submitted_now(pending, now, seconds)
-        if self.session.outbox.pending > self._options.high_water:
+        if self.crowded:
             self._owner._crowded(self)
 
     def _queue(

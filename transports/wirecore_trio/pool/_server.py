@@ -374,7 +374,7 @@ class PoolServer(ServesHealth, ServesMetrics):
             require_type("done", done, Done, hint="one that pool.Done() has made")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
         own = DEFAULT
-        if keywords and len(keywords) == 1 and "timeout" in keywords:
+        if len(keywords) == 1 and "timeout" in keywords:
             own = keywords["timeout"]
             check_timeout(own)
         if (
