@@ -179,6 +179,10 @@ func (s *server) upgrade(ctx context.Context, w http.ResponseWriter, r *http.Req
 	l := newLink(ws, key, false, s.options, s.report)
 	s.mu.Lock()
 	s.links[key] = l
+	// The client knows of the upgrade before this: a key may have gone meanwhile.
+	if raw, err := parseKeys(key); err != nil || !s.allowed.has(raw[0]) {
+		go l.close()
+	}
 	s.mu.Unlock()
 	l.run(ctx)
 }
