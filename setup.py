@@ -28,6 +28,7 @@ from setuptools.errors import BaseError, CCompilerError, SetupError
 MODES = ("auto", "require", "pure")
 CYTHON_NEEDED = (3, 3)
 PACKAGE = Path("wirecore")
+TWINS = Path("wirecore_py")
 RECORD = "_build_result.json"
 
 #: Programs that are read and run in the tree, and that `wirecore demo` runs where there is none.
@@ -48,6 +49,12 @@ def module_names() -> list[str]:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "MODULES" and node.value:
             return [f"_{name}" for name in ast.literal_eval(node.value)]
     sys.exit("error: wirecore/_backend.py has no list called MODULES")
+
+
+def source_of(name: str) -> Path:
+    """What is compiled as wirecore.*name*: a source of its own, else its pure twin as it stands."""
+    own = PACKAGE / f"{name}.pyx"
+    return own if own.exists() else TWINS / f"{name.removeprefix('_')}.py"
 
 
 def describe(error: BaseException) -> str:
@@ -193,8 +200,7 @@ class BuildWheel(bdist_wheel):
 wanted_mode()
 setup(
     ext_modules=[
-        Extension(f"wirecore.{name}", [(PACKAGE / f"{name}.pyx").as_posix()])
-        for name in module_names()
+        Extension(f"wirecore.{name}", [source_of(name).as_posix()]) for name in module_names()
     ],
     cmdclass={"build_ext": BuildExtensions, "build_py": BuildModules, "bdist_wheel": BuildWheel},
 )

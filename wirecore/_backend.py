@@ -28,8 +28,10 @@ MODULES: Final = (
     "json_reader",
     "json_writer",
     "mask",
+    "moving",
     "outbox",
     "pool_sender",
+    "rhythm",
     "stream",
     "utf8",
     "waiting",
@@ -54,8 +56,10 @@ if TYPE_CHECKING:
         json_reader,
         json_writer,
         mask,
+        moving,
         outbox,
         pool_sender,
+        rhythm,
         stream,
         utf8,
         waiting,
@@ -121,12 +125,19 @@ if TYPE_CHECKING:
     class _Mask:
         apply_mask = staticmethod(mask.apply_mask)
 
+    class _Moving:
+        Mover = moving.Mover
+
     class _Outbox:
         Outbox = outbox.Outbox
 
     class _PoolSender:
         AnswerSender = pool_sender.AnswerSender
         CallSender = pool_sender.CallSender
+
+    class _Rhythm:
+        Rhythm = rhythm.Rhythm
+        Trial = rhythm.Trial
 
     class _Stream:
         StreamDecoder = stream.StreamDecoder
@@ -178,8 +189,10 @@ class Backend:
         json_reader: _JsonReader
         json_writer: _JsonWriter
         mask: _Mask
+        moving: _Moving
         outbox: _Outbox
         pool_sender: _PoolSender
+        rhythm: _Rhythm
         stream: _Stream
         utf8: _Utf8
         waiting: _Waiting

@@ -41,6 +41,19 @@ Run: TypeAlias = Callable[[Story], None]
 _FOR_EVER = 1e6
 
 
+class Unread:
+    """A run's rhythm that counts how often somebody would read in place, and has nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = 0
+        for where in ("_done", "_pending"):
+            monkeypatch.setattr(f"wirecore_trio.{where}.current_rhythm", lambda: self)
+
+    def read_on(self) -> bool:
+        self.asked += 1
+        return False
+
+
 class Turns:
     """Counts the turns of a task that only ever lets others have theirs: start :meth:`run`."""
 

@@ -12,7 +12,8 @@ import pytest
 import trio
 import trio.testing
 
-from wirecore_trio._link import _LAST_WORD, MAX_SEND, SocketLink, StreamLink, link_for
+from wirecore.moving_rules import MAX_SEND
+from wirecore_trio._link import _LAST_WORD, SocketLink, StreamLink, link_for
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.transports.pump_story import ScriptedLink, Story
-from wirecore import errors
+from wirecore import errors, moving_rules
 from wirecore_trio import _amounts
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def test_a_read_that_fills_the_buffer_gives_others_their_turn(run: Run) -> None:
     """What a full one takes to handle is long enough."""
 
     async def story() -> None:
-        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * 20))
+        s = Story(ScriptedLink(*[bytes(moving_rules.RECEIVE_BUFFER)] * 20))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
@@ -42,8 +42,8 @@ def test_reads_within_one_large_message_cost_no_more_than_others(run: Run) -> No
 
     async def story() -> None:
         reads = 100
-        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * reads))
-        s.session.grows_by = _amounts.RECEIVE_BUFFER - 14  # behind the head of a fragment
+        s = Story(ScriptedLink(*[bytes(moving_rules.RECEIVE_BUFFER)] * reads))
+        s.session.grows_by = moving_rules.RECEIVE_BUFFER - 14  # behind the head of a fragment
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
@@ -59,9 +59,9 @@ def test_a_flood_within_a_large_message_gives_others_their_turn(run: Run) -> Non
     """Empty fragments are as much work as empty messages."""
 
     async def story() -> None:
-        s = Story(ScriptedLink(*[bytes(_amounts.RECEIVE_BUFFER)] * 20))
-        s.session.growing = 10 * _amounts.RECEIVE_BUFFER
-        s.session.grows_by = _amounts.RECEIVE_BUFFER // 3
+        s = Story(ScriptedLink(*[bytes(moving_rules.RECEIVE_BUFFER)] * 20))
+        s.session.growing = 10 * moving_rules.RECEIVE_BUFFER
+        s.session.grows_by = moving_rules.RECEIVE_BUFFER // 3
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.pump.run_reader)
             for _ in range(5):
@@ -127,7 +127,7 @@ def test_reads_that_most_likely_find_nothing_are_left_out(run: Run) -> None:
         assert not pump.read_if_likely()
         assert link.read_count == 1
         link.reads += [b"one", b"two", b"three"]
-        for _ in range(_amounts.LEFT_OUT):
+        for _ in range(moving_rules.LEFT_OUT):
             assert not pump.read_if_likely()
         assert link.read_count == 1
         assert pump.read_if_likely()  # now it is tried again, and for as long as it finds something
@@ -141,7 +141,7 @@ def test_what_the_session_or_the_link_holds_is_never_left_out(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink())
         assert not s.pump.read_if_likely()
-        s.link.reads += [bytes(_amounts.RECEIVE_BUFFER), b"rest", b"last"]
+        s.link.reads += [bytes(moving_rules.RECEIVE_BUFFER), b"rest", b"last"]
         assert s.pump.read()
         assert s.pump.read_if_likely()  # there was no room for more in the first
         assert not s.pump.read_if_likely()

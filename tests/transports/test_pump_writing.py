@@ -10,9 +10,9 @@ import trio
 import trio.testing
 
 from tests.transports.pump_story import ScriptedLink, Story
-from wirecore_trio import _amounts
+from wirecore import moving_rules
+from wirecore.moving_rules import MAX_SEND
 from wirecore_trio._company import Company
-from wirecore_trio._link import MAX_SEND
 
 if TYPE_CHECKING:
     from tests.transports.conftest import Run
@@ -78,7 +78,7 @@ def test_one_connection_sends_no_more_in_a_row_than_leaves_others_their_turn(run
         for _ in range(40):
             s.session.outbox.put(piece)
         s.pump.push()
-        assert sum(map(len, s.link.sent)) == _amounts.PUSH_BUDGET
+        assert sum(map(len, s.link.sent)) == moving_rules.PUSH_BUDGET
         await trio.testing.wait_all_tasks_blocked()
         assert sum(map(len, s.link.sent)) == 40 * len(piece)
         s.pump.end(None)
@@ -226,8 +226,8 @@ def test_many_messages_of_a_pass_do_not_all_wait_for_its_end(run: Run) -> None:
 
     async def story() -> None:
         s = Story(ScriptedLink())
-        together = b"x" * _amounts.TOGETHER
-        s.write(b"1", *[b"x"] * (2 * _amounts.TOGETHER + 1))
+        together = b"x" * moving_rules.TOGETHER
+        s.write(b"1", *[b"x"] * (2 * moving_rules.TOGETHER + 1))
         assert s.link.sent == [b"1", together, together]
         await trio.testing.wait_all_tasks_blocked()
         assert s.link.sent[3:] == [b"x"]
@@ -239,9 +239,9 @@ def test_many_messages_of_a_pass_do_not_all_wait_for_its_end(run: Run) -> None:
 def test_many_messages_of_a_read_do_not_all_wait_for_its_end(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink(b"echo x"))
-        s.react = lambda: s.write(*[b"y"] * (_amounts.TOGETHER + 1))
+        s.react = lambda: s.write(*[b"y"] * (moving_rules.TOGETHER + 1))
         s.pump.read()
-        assert s.link.sent == [b"x" + b"y" * _amounts.TOGETHER, b"y"]
+        assert s.link.sent == [b"x" + b"y" * moving_rules.TOGETHER, b"y"]
         s.pump.end(None)
 
     run(story)
@@ -254,7 +254,7 @@ def test_a_peer_on_this_core_is_not_woken_before_the_end_of_a_pass(
         monkeypatch.setattr(Company, "is_alone", lambda _: alone)
         s = Story(link)
         s.pump.hold()
-        s.write(*[b"x"] * (10 * _amounts.TOGETHER))
+        s.write(*[b"x"] * (10 * moving_rules.TOGETHER))
         early = len(link.sent)
         await trio.testing.wait_all_tasks_blocked()
         s.pump.end(None)
@@ -289,7 +289,7 @@ def test_who_is_preempted_now_and_then_has_company() -> None:
 def test_a_connection_that_is_lost_in_the_midst_of_a_pass(run: Run) -> None:
     async def story() -> None:
         s = Story(ScriptedLink())
-        s.write(b"1", *[b"x"] * (_amounts.TOGETHER - 1))
+        s.write(b"1", *[b"x"] * (moving_rules.TOGETHER - 1))
         s.link.send_error = trio.BrokenResourceError()
         s.write(b"x", b"nobody gets it")
         assert s.pump.ended

@@ -11,7 +11,8 @@ import trio
 import trio.testing
 
 from wirecore import errors
-from wirecore_trio._link import MAX_SEND, StreamLink
+from wirecore.moving_rules import MAX_SEND
+from wirecore_trio._link import StreamLink
 from wirecore_trio._ssl_engine import StdlibEngine
 from wirecore_trio._tls_link import TLSLink
 from wirecore_trio._upgrade import send_all

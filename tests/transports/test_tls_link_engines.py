@@ -10,7 +10,8 @@ import trio.testing
 
 from wirecore import errors
 from wirecore.events import Buffer
-from wirecore_trio._link import MAX_SEND, StreamLink
+from wirecore.moving_rules import MAX_SEND
+from wirecore_trio._link import StreamLink
 from wirecore_trio._tls_link import Engine, TLSLink
 
 if TYPE_CHECKING:

@@ -18,12 +18,9 @@ from typing import Any, Final, Protocol
 import trio
 
 from wirecore.events import Buffer
+from wirecore.moving_rules import MAX_SEND
 
 logger = logging.getLogger("wirecore.link")
-
-#: How much a link takes in one go: enough to fill a pipe, little enough that control frames
-#: put in behind it leave soon.
-MAX_SEND: Final = 64 * 1024
 
 #: Seconds that a stream gets to take what it was given last before it is closed.
 _LAST_WORD: Final = 1.0

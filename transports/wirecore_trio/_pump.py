@@ -11,30 +11,23 @@ import logging
 import math
 from collections.abc import Coroutine
 from contextvars import Context
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
 from wirecore import errors
-from wirecore.session import Session
+from wirecore._backend import default
+from wirecore.moving_rules import MAX_SEND, PUSH_BUDGET, RECEIVE_BUFFER
+from wirecore.session import Outbox, Session, Stage
 
-from ._amounts import (
-    HEADS,
-    LAST_FLUSH,
-    LAST_READS,
-    LEFT_OUT,
-    PUSH_BUDGET,
-    READS_IN_A_ROW,
-    RECEIVE_BUFFER,
-    TOGETHER,
-)
+from ._amounts import HEADS, LAST_FLUSH, LAST_READS, READS_IN_A_ROW
 from ._clock import Timer, current_clock
 from ._company import current_company
 from ._flusher import current_flusher
-from ._link import MAX_SEND, Link
+from ._link import Link
 from ._of_run import shared_buffer
 from ._owner import Owner
-from ._rhythm import CLOSE, IN_A_ROW, current_rhythm
+from ._rhythm import current_rhythm
 
 logger = logging.getLogger("wirecore.pump")
 
@@ -51,58 +44,61 @@ _DEFECT: Final = "a connection failed: its session or its owner raised, which is
 _shared_buffer = shared_buffer("buffer", RECEIVE_BUFFER)
 
 
-class Pump:
+if TYPE_CHECKING:
+    from wirecore_py.moving import Mover
+else:
+    Mover = default.moving.Mover
+
+
+class Ending(Protocol):
+    """What says whether a connection has begun to end."""
+
+    @property
+    def plain(self) -> bool:
+        """False once it has, and where somebody has to look closer."""
+
+
+class _Watched:
+    plain = False
+
+
+#: For a session whose own deadlines may come nearer where it sends something.
+WATCHED: Final[Ending] = _Watched()
+
+
+class Pump(Mover):
     """Moves bytes between *link* and *session*, keeps the session's deadlines, tells *owner*.
+
+    What it does for each message is its base's, the Mover of the process' backend.
 
     *write_timeout*: seconds that a peer may take nothing of what is owed to it, nor of what the
     system holds for it, before the connection counts as lost. *high_water*: bytes that may wait
     to be sent before ``drained`` makes senders wait. *eager_wait*: seconds that `read_in_place`
     may hold the thread. *vigilant*: look at the session's deadline after each read, which may
-    have brought it nearer; else the owner sees to that. *lingering*: look at it where a read had
-    the session send something: it may have been closed, and wait for the end of the stream.
+    have brought it nearer; else the owner sees to that. *lingering*: what says that no read can
+    have brought one; None: the owner sees to that, too.
     """
 
     __slots__ = (
-        "_at_eof",
         "_backlog",
-        "_broken",
-        "_eager_wait",
         "_clock",
-        "_company",
         "_context",
         "_finishing",
-        "_flusher",
         "_grown",
-        "_has_company",
-        "_held",
         "_high_water",
-        "_left_out",
-        "_lingering",
-        "_outbox",
         "_over",
-        "_owner",
-        "_parked",
-        "reading",
-        "_rhythm",
-        "_sent_in_pass",
-        "_stage",
         "_timer",
-        "_view",
-        "_vigilant",
         "_write_deadline",
         "_write_timeout",
-        "_writing",
         "armed",
-        "ended",
-        "fed",
-        "flooded",
-        "link",
-        "listed",
-        "now",
         "paused",
-        "session",
-        "woke",
     )
+
+    link: Link
+    session: Session[Any]
+    _outbox: Outbox
+    _parked: trio.lowlevel.ParkingLot | None
+    _stage: Stage
 
     def __init__(
         self,
@@ -114,118 +110,39 @@ class Pump:
         high_water: int,
         eager_wait: float = 0.0,
         vigilant: bool = False,
-        lingering: bool = False,
+        lingering: Ending | None = None,
     ) -> None:
-        self.link = link
-        self.session = session
-        self._outbox = session.outbox
-        self._stage = session.stage
-        self.ended = False
+        self._clock = current_clock()
+        super().__init__(
+            link,
+            session,
+            owner,
+            losses=_LOSS,
+            rhythm=current_rhythm(),
+            flusher=current_flusher(),
+            company=current_company(),
+            view=_shared_buffer(),
+            now=self._clock.now,
+            eager_wait=eager_wait,
+            vigilant=vigilant,
+            lingering=lingering,
+        )
         #: While there is one the reader waits for it, and TCP slows the peer down.
         self.paused: trio.Event | None = None
-        #: When something was read last, be it the end of the stream.
-        self.fed = -math.inf
-        #: Set by the owner that wakes a task, which is to have its turn next.
-        self.woke = False
-        #: Whether the last read filled the buffer: the peer sends faster than we read.
-        self.flooded = False
-        self._owner = owner
         self._write_timeout = write_timeout
         self._high_water = high_water
-        self._eager_wait = eager_wait
-        self._vigilant = vigilant
-        self._lingering = lingering
-        self._rhythm = current_rhythm()
         self._context: Context | None = None  # the reader's, in `run_reader`
-        self._view = _shared_buffer()
-        self._clock = current_clock()
-        self.now = self._clock.now
-        self._flusher = current_flusher()
         self._timer: Timer | None = None
         #: When it will look at its deadlines again; ``math.inf`` for never.
         self.armed = math.inf
         self._write_deadline = math.inf
         self._backlog: int | None = None
-        self._writing = False
-        #: Whether a read is under way: what is written meanwhile leaves at its end.
-        self.reading = False
-        self._left_out = 0
         self._grown = 0  # of a message, when a full buffer was judged last
-        self._at_eof = False
         self._finishing = False
-        self._broken: BaseException | None = None  # a send failed within a read
-        self._sent_in_pass = False
-        self._held = 0  # messages that wait for the end of a pass, or of a read
-        self._company = current_company()
-        # What isn't over a socket has no peer elsewhere; and is to happen alike each time.
-        self._has_company = link.backlog() is not None
-        #: Whether the flusher knows of this pump, and sends at the end of the pass.
-        self.listed = False
-        self._parked: trio.lowlevel.ParkingLot | None = None  # senders
         self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
         self.arm()
 
     # --- in ---------------------------------------------------------------------------
-
-    def read(self) -> bool:
-        """Read once without waiting; False when there was nothing to read."""
-        stage = self._stage
-        if stage.finished:
-            return False  # whatever else comes, nobody wants it
-        self.reading = True
-        try:
-            if stage.deferred:
-                self.feed(b"")
-            else:
-                size = self.link.try_recv_into(self._view)
-                if not size:
-                    if size is None or self._at_eof:
-                        return False
-                    self._at_eof = True
-                self.flooded = size == RECEIVE_BUFFER
-                self.feed(self._view[:size])
-        except _LOSS as error:
-            self.end(error)
-            return True
-        finally:
-            self.reading = False
-        if self._broken is not None:
-            self._read_the_rest()
-        return True
-
-    def feed(self, data: memoryview | bytes) -> None:
-        """Give *data* to the session as if read; empty at the end, and for what it has put off."""
-        self._sent_in_pass = False
-        now = self.now()
-        rhythm = self._rhythm
-        if rhythm.pump is self and now - rhythm.at < CLOSE:
-            rhythm.close += 1
-        else:
-            rhythm.pump = self
-            rhythm.close = 0
-        rhythm.at = self.fed = now
-        session = self.session
-        try:
-            if data or self._stage.deferred:
-                happened = session.receive(data, now)
-            else:
-                happened = session.receive_eof(now)
-            if happened:
-                self._owner.received(happened)
-            if self._outbox.pending or self.link.owes or self._stage.finished:
-                self._after(now)
-                if self._lingering:
-                    self.arm()
-            if self._vigilant:
-                self.arm()
-        except Exception as error:
-            logger.exception(_DEFECT)
-            self.end(error)
-
-    def _after(self, now: float) -> None:
-        self.push()
-        if self._stage.finished and not self.ended:
-            self._finish(now)
 
     def busy(self) -> bool:
         """Whether a full buffer was work: not where nearly all of it went into one large message.
@@ -237,36 +154,6 @@ class Pump:
             before = 0  # it is another message
         return self._grown - before < RECEIVE_BUFFER - HEADS
 
-    def read_if_likely(self) -> bool:
-        """Read once, unless that would most likely find nothing; False: wait first.
-
-        What links hold themselves is never left there: they give all that has come, as long as
-        there is room for it.
-        """
-        if self._left_out and not self.flooded and not self._stage.deferred:
-            self._left_out -= 1
-            return False
-        if self.read():
-            return True
-        self._left_out = LEFT_OUT
-        return False
-
-    def read_in_place(self) -> bool:
-        """Read, and wait for it in the thread where that pays; False: wait in trio's loop.
-
-        Only for who has woken nobody since it waited there last.
-        """
-        rhythm = self._rhythm
-        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
-            return False
-        if self._outbox.pending:
-            self.push()  # nothing comes for what the flusher would send later
-        if self._writing or self._at_eof or self._stage.finished:
-            return False  # the writer task is to have its turn, too; or nothing can come
-        if not rhythm.wait(self.link.readable_within, self._eager_wait):
-            return False
-        return self.read()
-
     # Ctrl-C waits until it is through: it would lose what others are waiting for.
     @trio.lowlevel.enable_ki_protection
     def read_for_reader(self) -> bool:
@@ -275,15 +162,7 @@ class Pump:
         As the reader reads: what doesn't block is handled in its context.
         """
         context = self._context
-        return context is not None and self.paused is None and context.run(self._read_through)
-
-    def _read_through(self) -> bool:
-        if not self.read_in_place():
-            return False
-        # The reader waits for bytes, and an end that was put off brings none.
-        while self._stage.deferred and not self.ended:
-            self.read()
-        return True
+        return context is not None and self.paused is None and context.run(self.read_through)
 
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
@@ -310,7 +189,7 @@ class Pump:
 
     def had_turn(self) -> None:
         """Trio's loop has had its turn, as `wait_readable` has returned."""
-        self._rhythm.left = IN_A_ROW
+        self._rhythm.had_turn()
 
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until there may be something to read, or the pump has ended.
@@ -327,34 +206,6 @@ class Pump:
 
     # --- out --------------------------------------------------------------------------
 
-    def hold(self) -> None:
-        """What a read brought will be answered by several writes: let them leave together."""
-        self._sent_in_pass = True
-
-    def write(self) -> None:
-        """The session has something to send: send it now, or with the others of this pass.
-
-        What is written while a read is being handled leaves at its end, at the latest.
-        """
-        if self._writing or self.ended:
-            return
-        if self._sent_in_pass or self.reading:
-            if not (self.listed or self.reading):
-                self.listed = True
-                self._flusher.add(self)
-            self._held += 1
-            if self._held >= TOGETHER:
-                self._push_early()
-            return
-        self._sent_in_pass = True
-        self.push()
-
-    def _push_early(self) -> None:
-        """Send what is held, for the peer to begin with; not where it takes this core for that."""
-        self._held = 0
-        if not self._has_company or self._company.is_alone():
-            self.push()
-
     def push_late(self) -> None:
         """The flusher's turn: send what came together since this pass' first write."""
         self._sent_in_pass = False
@@ -362,24 +213,11 @@ class Pump:
         if not self.ended:
             self.push()
 
-    def push(self) -> None:
-        """Send what the link takes now; a writer task sees to the rest."""
-        if self._writing or self.ended:
-            return
-        try:
-            self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
-        except _LOSS as error:
-            self._write_failed(error)
-            return
-        if self._parked is not None:
-            self._wake_parked()
-        if self._outbox.pending or self.link.owes:
-            self._writing = True
-            trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
-            self._took_some(self.now())
-            self.arm()
-        elif self._stage.finished and not self.reading:
-            self._finish(self.now())
+    def _write_on(self) -> None:
+        self._writing = True
+        trio.lowlevel.spawn_system_task(self._write_rest, name="wirecore writer")
+        self._took_some(self.now())
+        self.arm()
 
     def untaken(self) -> int:
         """Bytes of what was queued that the peer's system hasn't taken yet."""
@@ -388,7 +226,7 @@ class Pump:
     def closed(self) -> None:
         """The session may have finished by its user's doing: see to that, if no read does."""
         if not self.reading and not self.ended:
-            self._after(self.now())
+            self.settle(self.now())
 
     def push_last(self) -> None:
         """Send what the link takes, also past a writer that waits: the end comes next."""
@@ -485,9 +323,12 @@ class Pump:
             if self.session.next_deadline() <= now:
                 self._expire(now)
             self.arm()
-        except Exception as error:
-            logger.exception(_DEFECT)
-            self.end(error)
+        except Exception as error:  # noqa: BLE001 - whatever a defect of theirs raises
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        logger.error(_DEFECT, exc_info=error)
+        self.end(error)
 
     def _took_some(self, now: float) -> None:
         self._write_deadline = now + self._write_timeout
@@ -513,7 +354,7 @@ class Pump:
         if stuck and self._stage.finished:
             self.end(None)  # the time to wait for this peer was up, also for its last bytes
         else:
-            self._after(now)
+            self.settle(now)
 
     def _finish(self, now: float) -> None:
         if self._outbox.pending or self.link.owes:

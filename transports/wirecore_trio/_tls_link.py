@@ -13,8 +13,9 @@ import trio
 
 from wirecore import errors
 from wirecore.events import Buffer
+from wirecore.moving_rules import MAX_SEND
 
-from ._link import MAX_SEND, Link
+from ._link import Link
 from ._of_run import shared_buffer
 
 #: Ciphertext read in one go: several records of at most 16 KiB.

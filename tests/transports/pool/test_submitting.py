@@ -10,11 +10,10 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import Run, Turns
+from tests.transports.conftest import Run, Turns, Unread
 from tests.transports.pool.world import Echo, OpenPool, Worker, World
 from wirecore import errors
 from wirecore_trio import pool
-from wirecore_trio._rhythm import current_rhythm
 from wirecore_trio.pool._calling_channel import CallingChannel
 
 if TYPE_CHECKING:
@@ -487,21 +486,14 @@ def test_who_waits_for_one_at_a_time_reads_it_in_place(
 ) -> None:
     async def main() -> None:
         async with echoing(open_pool) as world:
-            asked: list[bool] = []
-            rhythm = current_rhythm()
-
-            def read_on(_: object) -> bool:
-                asked.append(True)
-                return False
-
-            monkeypatch.setattr(type(rhythm), "read_on", read_on)
+            rhythm = Unread(monkeypatch)
             done: pool.Done[str] = pool.Done()
             for number in range(3):
                 world.server.submit("Echo.Text", str(number), str, done=done)
                 assert (await done.receive()).result() == str(number)
-            assert len(asked) >= 3
-            asked.clear()
+            assert rhythm.asked >= 3
+            rhythm.asked = 0
             assert await world.server.submit("Echo.Text", "alone", str).wait() == "alone"
-            assert asked
+            assert rhythm.asked
 
     run_sockets(main)

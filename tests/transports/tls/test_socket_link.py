@@ -28,7 +28,8 @@ from tests.transports.tls.socket_story import (
 )
 from wirecore.constants import Opcode
 from wirecore.errors import InvalidState
-from wirecore_trio._link import MAX_SEND, SocketLink
+from wirecore.moving_rules import MAX_SEND
+from wirecore_trio._link import SocketLink
 from wirecore_trio._pump import Pump
 from wirecore_trio._tls_link import TLSLink
 from wirecore_trio._upgrade import send_all

@@ -23,7 +23,7 @@ from tests.transports.tls.socket_story import (
 )
 from tests.transports.tls.test_after_handshake import ALERT, DATA, HANDSHAKE, KEY_UPDATE
 from wirecore.errors import PeerRefused, ProtocolError
-from wirecore_trio._link import MAX_SEND
+from wirecore.moving_rules import MAX_SEND
 from wirecore_trio._upgrade import send_all
 from wirecore_trio.tls import ServerCredentials
 from wirecore_trio.tls.socket_link import PinnedSocketLink

@@ -14,7 +14,7 @@ import trio.testing
 
 from wirecore.constants import Opcode
 from wirecore.events import Ping
-from wirecore_trio._amounts import RECEIVE_BUFFER
+from wirecore.moving_rules import RECEIVE_BUFFER
 from wirecore_trio.websocket import ConnectionClosed, Options, WebSocket
 
 if TYPE_CHECKING:

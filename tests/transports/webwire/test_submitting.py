@@ -9,12 +9,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.transports.conftest import Run
+from tests.transports.conftest import Run, Unread
 from tests.transports.webwire.world import OpenServer, World, echo, lose_all, settle
 from wirecore.errors import InvalidMessage, InvalidOption, InvalidState, UnsendableMessage
 from wirecore_trio import webwire
 from wirecore_trio._clock import current_clock
-from wirecore_trio._rhythm import Rhythm
 from wirecore_trio.webwire import ClientOptions, Payload
 
 if TYPE_CHECKING:
@@ -488,20 +487,14 @@ def test_one_after_another_is_read_in_place(
 ) -> None:
     async def main() -> None:
         async with open_server(echo) as world, world.connect() as client:
-            asked: list[bool] = []
-
-            def read_on(_: object) -> bool:
-                asked.append(True)
-                return False
-
-            monkeypatch.setattr(Rhythm, "read_on", read_on)
+            rhythm = Unread(monkeypatch)
             done: webwire.Done[Payload] = webwire.Done()
             for number in range(3):
                 client.submit("echo", str(number), done=done)
                 assert (await done.receive()).result().text == str(number)
-            assert len(asked) >= 3
-            asked.clear()
+            assert rhythm.asked >= 3
+            rhythm.asked = 0
             assert (await client.submit("echo", "alone").wait()).text == "alone"
-            assert asked
+            assert rhythm.asked
 
     run_sockets(main)

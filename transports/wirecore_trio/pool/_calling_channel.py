@@ -107,7 +107,7 @@ class CallingChannel(Submitting):
             write_timeout=options.patience,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=True,
+            lingering=session.stage,
         )
 
         #: The time in seconds, as the run's clock has it.

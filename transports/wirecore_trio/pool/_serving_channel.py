@@ -95,7 +95,7 @@ class ServingChannel(Changing[Any]):
             write_timeout=options.patience,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=True,
+            lingering=session.stage,
         )
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ from .._changing import Changing
 from .._errors import NotConnected, closed_error
 from .._link import Link
 from .._pausing import pause, read_on
-from .._pump import Pump
+from .._pump import WATCHED, Pump
 
 if TYPE_CHECKING:
     from ._exchange import Exchange
@@ -113,7 +113,7 @@ class Channel(Changing[list[Happening]]):
             write_timeout=options.patience,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=True,
+            lingering=WATCHED,
         )
         self._pump.push()
 

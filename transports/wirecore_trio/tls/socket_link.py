@@ -17,8 +17,9 @@ from OpenSSL import SSL
 
 from wirecore.errors import HandshakeError, InvalidState, PeerRefused, ProtocolError
 from wirecore.events import Buffer
+from wirecore.moving_rules import MAX_SEND
 
-from .._link import MAX_SEND, SocketLink
+from .._link import SocketLink
 from .credentials import Credentials
 from .direct import reader, writer
 from .endpoint import Endpoint, forget_errors, read_on_by_itself

@@ -91,7 +91,7 @@ class WebSocket:
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=client,
+            lingering=self._connection if client else None,
         )
         if leftover:
             self._pump.feed(leftover)

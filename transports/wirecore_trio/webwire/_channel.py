@@ -107,7 +107,7 @@ class Channel(Submitting):
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=True,
+            lingering=session.stage,
         )
 
     async def run(self, leftover: bytes) -> None:

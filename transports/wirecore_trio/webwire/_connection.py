@@ -123,7 +123,7 @@ class Connection(Owner[Any]):
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
-            lingering=True,
+            lingering=session_state.stage,
         )
 
     def __repr__(self) -> str:

@@ -26,6 +26,11 @@ class BatchStage:
         return self._connection.finished
 
     @property
+    def plain(self) -> bool:
+        """See :class:`~wirecore.websocket.Connection`."""
+        return self._connection.plain
+
+    @property
     def deferred(self) -> bool:
         """See :class:`~wirecore.session.Stage`."""
         return self.held or self._connection.deferred

@@ -1,0 +1,38 @@
+# The types with which wirecore_py/rhythm.py is compiled.
+
+cimport cython
+
+cdef double _AWAKE, _CLOSE, _SLICE, _TURN
+cdef Py_ssize_t _CONTENDED, _FEWEST, _IN_A_ROW, _MOST_IN_A_ROW
+
+
+@cython.final
+cdef class Trial:
+    cdef Py_ssize_t _chances, _fewest, _most, _pay, _penalty
+    cdef public Py_ssize_t found, needed
+
+    cpdef bint due(self) except -1
+    cpdef missed(self)
+
+
+@cython.final
+cdef class Rhythm:
+    cdef object _clock, _give_way
+    cdef Py_ssize_t _in_a_row
+    cdef Trial _looking, _waiting
+    cdef double _since
+    cdef public double at
+    cdef public Py_ssize_t close
+    cdef public object pump
+
+    cpdef was_read(self, pump, double now)
+    cpdef had_turn(self)
+    cpdef bint pays(self) except -1
+    cpdef bint looks(self) except -1
+    cpdef give_way(self)
+    cpdef came(self)
+    @cython.locals(began=double)
+    cpdef bint wait(self, readable_within, double seconds) except -1
+    cpdef bint read_on(self) except -1
+    @cython.locals(looking=Trial, now=double)
+    cdef bint _sees(self, readable_within, double until) except -1

@@ -1,0 +1,306 @@
+# cython: annotation_typing=False, auto_pickle=False, nonecheck=True
+"""What moves bytes between a link and a session, without a task or a timer.
+
+``wirecore._moving`` is this file, compiled with the types that ``_moving.pxd`` declares.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wirecore import moving_rules as rules
+
+if TYPE_CHECKING:
+    # A module, as its class's name is that of a type already where this is compiled.
+    from wirecore_py import rhythm as rhythms
+
+_LEFT_OUT = rules.LEFT_OUT
+_MAX_SEND = rules.MAX_SEND
+_PUSH_BUDGET = rules.PUSH_BUDGET
+_RECEIVE_BUFFER = rules.RECEIVE_BUFFER
+_TOGETHER = rules.TOGETHER
+
+
+class Mover:
+    """What a pump does for each message; what it does seldom is for the class that derives.
+
+    *link*: what carries the bytes, with ``try_recv_into``, ``try_send``, ``readable_within``,
+    ``backlog`` and ``owes``, which raises one of *losses* when the connection is gone. *session*:
+    the protocol. *owner*: has ``received`` called with what that makes of the bytes. *view*: a
+    buffer that all connections of a run share. *now*: the run's clock, in seconds. *eager_wait*:
+    seconds that :meth:`read_in_place` may hold the thread. *vigilant*: look at the session's
+    deadline after each read, which may have brought it nearer; else the owner sees to that.
+    *lingering*: None, or what says by ``plain`` that the connection hasn't begun to end; else a
+    read that had the session send something may have brought a deadline.
+
+    Who derives has ``arm`` (look at the deadlines), ``end(error)``, ``_finish(now)``,
+    ``_fail(error)`` for defects, ``_write_on()`` where a link takes no more,
+    ``_write_failed(error)``, ``_read_the_rest()`` behind that, and ``_wake_parked()`` for
+    *_parked*, who wait for room.
+    """
+
+    __slots__ = (
+        "_at_eof",
+        "_broken",
+        "_company",
+        "_eager_wait",
+        "_flusher",
+        "_has_company",
+        "_held",
+        "_left_out",
+        "_lingering",
+        "_losses",
+        "_outbox",
+        "_owner",
+        "_parked",
+        "_rhythm",
+        "_sent_in_pass",
+        "_stage",
+        "_view",
+        "_vigilant",
+        "_writing",
+        "ended",
+        "fed",
+        "flooded",
+        "link",
+        "listed",
+        "now",
+        "reading",
+        "session",
+        "woke",
+    )
+
+    link: Any
+    session: Any
+    _owner: Any
+    _outbox: Any
+    _stage: Any
+    _parked: Any
+
+    def __init__(
+        self,
+        link: Any,
+        session: Any,
+        owner: Any,
+        *,
+        losses: tuple[type[BaseException], ...],
+        rhythm: rhythms.Rhythm,
+        flusher: Any,
+        company: Any,
+        view: memoryview,
+        now: Callable[[], float],
+        eager_wait: float,
+        vigilant: bool,
+        lingering: Any,
+    ) -> None:
+        self.link = link
+        self.session = session
+        self._outbox = session.outbox
+        self._stage = session.stage
+        self._owner = owner
+        self._losses = losses
+        self._rhythm = rhythm
+        self._flusher = flusher
+        self._company = company
+        self._view = view
+        self.now = now
+        self._eager_wait = eager_wait
+        self._vigilant = vigilant
+        self._lingering = lingering
+        self.ended = False
+        #: When something was read last, be it the end of the stream.
+        self.fed = -math.inf
+        #: Set by the owner that wakes a task, which is to have its turn next.
+        self.woke = False
+        #: Whether the last read filled the buffer: the peer sends faster than we read.
+        self.flooded = False
+        #: Whether a read is under way: what is written meanwhile leaves at its end.
+        self.reading = False
+        #: Whether the flusher knows of this pump, and sends at the end of the pass.
+        self.listed = False
+        self._at_eof = False
+        self._left_out = 0
+        self._writing = False
+        self._sent_in_pass = False
+        self._held = 0  # messages that wait for the end of a pass, or of a read
+        self._broken: BaseException | None = None  # a send failed within a read
+        # What isn't over a socket has no peer elsewhere; and is to happen alike each time.
+        self._has_company = link.backlog() is not None
+        self._parked = None
+
+    # --- in ---------------------------------------------------------------------------
+
+    def read(self) -> bool:
+        """Read once without waiting; False when there was nothing to read."""
+        stage = self._stage
+        if stage.finished:
+            return False  # whatever else comes, nobody wants it
+        self.reading = True
+        try:
+            if stage.deferred:
+                self.feed(b"")
+            else:
+                size = self.link.try_recv_into(self._view)
+                if not size:
+                    if size is None or self._at_eof:
+                        return False
+                    self._at_eof = True
+                self.flooded = size == _RECEIVE_BUFFER
+                self.feed(self._view[:size])
+        except self._losses as error:
+            self.end(error)
+            return True
+        finally:
+            self.reading = False
+        if self._broken is not None:
+            self._read_the_rest()
+        return True
+
+    def feed(self, data: memoryview | bytes) -> None:
+        """Give *data* to the session as if read; empty at the end, and for what it has put off."""
+        self._sent_in_pass = False
+        now = self.now()
+        self._rhythm.was_read(self, now)
+        self.fed = now
+        stage = self._stage
+        try:
+            if data or stage.deferred:
+                happened = self.session.receive(data, now)
+            else:
+                happened = self.session.receive_eof(now)
+            if happened:
+                self._owner.received(happened)
+            if self._outbox.pending or self.link.owes or stage.finished:
+                self.settle(now)
+                if self._lingering is not None and not self._lingering.plain:
+                    self.arm()
+            if self._vigilant:
+                self.arm()
+        except Exception as error:  # noqa: BLE001 - whatever a defect of theirs raises
+            self._fail(error)
+
+    def read_if_likely(self) -> bool:
+        """Read once, unless that would most likely find nothing; False: wait first.
+
+        What links hold themselves is never left there: they give all that has come, as long as
+        there is room for it.
+        """
+        if self._left_out and not self.flooded and not self._stage.deferred:
+            self._left_out -= 1
+            return False
+        if self.read():
+            return True
+        self._left_out = _LEFT_OUT
+        return False
+
+    def read_in_place(self) -> bool:
+        """Read, and wait for it in the thread where that pays; False: wait in the loop.
+
+        Only for who has woken nobody since it waited there last.
+        """
+        rhythm = self._rhythm
+        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
+            return False
+        if self._outbox.pending:
+            self.push()  # nothing comes for what the flusher would send later
+        if self._writing or self._at_eof or self._stage.finished:
+            return False  # the writer task is to have its turn, too; or nothing can come
+        readable_within = self.link.readable_within
+        if rhythm.looks():
+            # A peer on this core needs no more than that it is left to it once.
+            if not readable_within(0):
+                rhythm.give_way()
+            if self.read():
+                rhythm.came()
+                return True
+        return rhythm.wait(readable_within, self._eager_wait) and self.read()
+
+    def read_through(self) -> bool:
+        """As :meth:`read_in_place`, and what was put off then.
+
+        For another task while the reader waits for bytes: an end that was put off brings none.
+        """
+        if not self.read_in_place():
+            return False
+        while self._stage.deferred and not self.ended:
+            self.read()
+        return True
+
+    # --- out --------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """What a read brought will be answered by several writes: let them leave together."""
+        self._sent_in_pass = True
+
+    def write(self) -> None:
+        """The session has something to send: send it now, or with the others of this pass.
+
+        What is written while a read is being handled leaves at its end, at the latest.
+        """
+        if self._writing or self.ended:
+            return
+        if self._sent_in_pass or self.reading:
+            if not (self.listed or self.reading):
+                self.listed = True
+                self._flusher.add(self)
+            self._held += 1
+            if self._held >= _TOGETHER:
+                # For the peer to begin with; not where it takes this core for that.
+                self._held = 0
+                if not self._has_company or self._company.is_alone():
+                    self.push()
+            return
+        self._sent_in_pass = True
+        self.push()
+
+    def push(self) -> None:
+        """Send what the link takes now; a writer task sees to the rest."""
+        if self._writing or self.ended:
+            return
+        try:
+            self._outbox.offer(self.link.try_send, _MAX_SEND, _PUSH_BUDGET)
+        except self._losses as error:
+            self._write_failed(error)
+            return
+        if self._parked is not None:
+            self._wake_parked()
+        if self._outbox.pending or self.link.owes:
+            self._write_on()
+        elif not self.reading and self._stage.finished:
+            self._finish(self.now())
+
+    def settle(self, now: float) -> None:
+        """Send, and see to the end if the session has finished."""
+        self.push()
+        if self._stage.finished and not self.ended:
+            self._finish(now)
+
+    # --- seldom -----------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """See the class."""
+        raise NotImplementedError
+
+    def end(self, error: BaseException | None) -> None:
+        """See the class."""
+        raise NotImplementedError
+
+    def _fail(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _finish(self, now: float) -> None:
+        raise NotImplementedError
+
+    def _read_the_rest(self) -> None:
+        raise NotImplementedError
+
+    def _wake_parked(self) -> None:
+        raise NotImplementedError
+
+    def _write_failed(self, error: BaseException) -> None:
+        raise NotImplementedError
+
+    def _write_on(self) -> None:
+        raise NotImplementedError

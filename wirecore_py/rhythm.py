@@ -1,0 +1,171 @@
+# cython: annotation_typing=False, auto_pickle=False, nonecheck=True
+"""How fast messages come, and whether to wait for the next in place.
+
+``wirecore._rhythm`` is this file, compiled with the types that ``_rhythm.pxd`` declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wirecore import moving_rules as rules
+
+_AWAKE = rules.AWAKE
+_CLOSE = rules.CLOSE
+_CONTENDED = rules.CONTENDED
+_FEWEST = rules.FEWEST
+_IN_A_ROW = rules.IN_A_ROW
+_MOST_IN_A_ROW = rules.MOST_IN_A_ROW
+_SLICE = rules.SLICE
+_TURN = rules.TURN
+
+
+class Trial:
+    """Whether to try what may be in vain: how many chances in a row are *needed* before that.
+
+    At first *fewest*. After one in vain it takes *penalty* times as many, *most* at most, unless
+    *pay* of them weren't since the last that was. Who tries counts those in *found*.
+    """
+
+    __slots__ = ("_chances", "_fewest", "_most", "_pay", "_penalty", "found", "needed")
+
+    def __init__(self, *, fewest: int, most: int, penalty: int, pay: int) -> None:
+        self._fewest = fewest
+        self._most = most
+        self._penalty = penalty
+        self._pay = pay
+        self._chances = 0
+        self.needed = fewest
+        self.found = 0
+
+    def due(self) -> bool:
+        """There is a chance: whether to try."""
+        self._chances += 1
+        return self._chances >= self.needed
+
+    def missed(self) -> None:
+        """It was in vain."""
+        self._chances = 0
+        if self.found >= self._pay:
+            self.needed = self._fewest
+        else:
+            self.needed = min(self.needed * self._penalty, self._most)
+        self.found = 0
+
+
+class Rhythm:
+    """How fast messages come, in a whole run: *pump* read last, at *at*, *close* in a row so fast.
+
+    *clock*: seconds, of any monotonic clock; *at* is of the run's. *give_way*: lets other processes
+    have the core; None: nothing does here, and nobody looks without sleep.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_give_way",
+        "_in_a_row",
+        "_looking",
+        "_since",
+        "_waiting",
+        "at",
+        "close",
+        "pump",
+    )
+
+    def __init__(self, clock: Callable[[], float], give_way: Callable[[], object] | None) -> None:
+        self._clock = clock
+        self._give_way = give_way
+        self.pump: Any = None
+        self.at = 0.0
+        self.close = 0
+        self._in_a_row = 0
+        self._since = 0.0
+        # Where a task answers that another one has woken, messages come as fast, and to wait for
+        # them keeps it from its turn.
+        self._waiting = Trial(fewest=_FEWEST, most=2**20, penalty=8, pay=64)
+        # A peer that is further away isn't seen by looking; one that sleeps itself now and then is.
+        self._looking = Trial(fewest=1, most=64, penalty=4, pay=4)
+
+    def was_read(self, pump: Any, now: float) -> None:
+        """*pump* has read at *now*."""
+        if self.pump is pump and now - self.at < _CLOSE:
+            self.close += 1
+        else:
+            self.pump = pump
+            self.close = 0
+        self.at = now
+
+    def had_turn(self) -> None:
+        """The loop has had its turn: who was woken by it says so."""
+        self._in_a_row = 0
+
+    def pays(self) -> bool:
+        """Whether *pump* may wait in place now."""
+        if self.close < self._waiting.needed:
+            return False
+        if not self._in_a_row:
+            self._since = self.at
+        elif self._in_a_row >= _IN_A_ROW and (
+            self.at - self._since >= _TURN or self._in_a_row >= _MOST_IN_A_ROW
+        ):
+            return False  # until the loop has had its turn, whoever asks
+        self._in_a_row += 1
+        return True
+
+    def looks(self) -> bool:
+        """Whether a message that is waited for mostly is seen by looking."""
+        return self._give_way is not None and self._looking.needed <= 1
+
+    def give_way(self) -> None:
+        """Let other processes have the core, where it :meth:`looks`."""
+        assert self._give_way is not None
+        self._give_way()
+
+    def came(self) -> None:
+        """It was there without a :meth:`wait`."""
+        self._waiting.found += 1
+        self._looking.found += 1
+        if not self.close:  # some other process had the core meanwhile, and computes
+            self._looking.missed()
+            self._looking.needed = _CONTENDED
+
+    def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
+        """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
+        began = self._clock()
+        if self._sees(readable_within, began + min(seconds, _AWAKE)) or readable_within(
+            max(began + seconds - self._clock(), 0)
+        ):
+            self._waiting.found += 1
+            return True
+        self._waiting.missed()
+        self.close = 0
+        return False
+
+    def read_on(self) -> bool:
+        """Read in place, where that pays, for who would park else: whether it has.
+
+        Not where somebody was woken, who is to have his turn.
+        """
+        pump = self.pump
+        if self.close < _FEWEST or pump is None or pump.woke:
+            return False
+        found: bool = pump.read_for_reader()
+        return found
+
+    def _sees(self, readable_within: Callable[[float], bool | None], until: float) -> bool:
+        looking = self._looking
+        if self._give_way is None or not looking.due():
+            return False
+        while not (seen := readable_within(0)):
+            if seen is None:
+                return False
+            self._give_way()
+            now = self._clock()
+            if now >= until:
+                looking.missed()
+                if now >= until + _SLICE:
+                    looking.needed = _CONTENDED
+                return False
+        looking.found += 1
+        return True
