@@ -25,6 +25,7 @@ MODULES: Final = (
     "gob_reader",
     "gob_writer",
     "histogram",
+    "jobs",
     "json_reader",
     "json_writer",
     "mask",
@@ -36,6 +37,7 @@ MODULES: Final = (
     "utf8",
     "waiting",
     "webwire",
+    "webwire_order",
     "webwire_values",
     "webwire_writer",
 )
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         gob_reader,
         gob_writer,
         histogram,
+        jobs,
         json_reader,
         json_writer,
         mask,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
         utf8,
         waiting,
         webwire,
+        webwire_order,
         webwire_values,
         webwire_writer,
     )
@@ -115,6 +119,11 @@ if TYPE_CHECKING:
     class _Histogram:
         Counts = histogram.Counts
 
+    class _Jobs:
+        ENDED = jobs.ENDED
+        Jobs = jobs.Jobs
+        Run = jobs.Run
+
     class _JsonReader:
         JsonPlan = json_reader.JsonPlan
         JsonReader = json_reader.JsonReader
@@ -159,6 +168,10 @@ if TYPE_CHECKING:
         encode_request = staticmethod(webwire.encode_request)
         encode_signal = staticmethod(webwire.encode_signal)
 
+    class _WebwireOrder:
+        OWN = webwire_order.OWN
+        Order = webwire_order.Order
+
     class _WebwireValues:
         Payload = webwire_values.Payload
         Request = webwire_values.Request
@@ -186,6 +199,7 @@ class Backend:
         gob_reader: _GobReader
         gob_writer: _GobWriter
         histogram: _Histogram
+        jobs: _Jobs
         json_reader: _JsonReader
         json_writer: _JsonWriter
         mask: _Mask
@@ -197,6 +211,7 @@ class Backend:
         utf8: _Utf8
         waiting: _Waiting
         webwire: _Webwire
+        webwire_order: _WebwireOrder
         webwire_values: _WebwireValues
         webwire_writer: _WebwireWriter
 

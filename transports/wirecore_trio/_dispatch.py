@@ -13,14 +13,20 @@ there for the next.
 from __future__ import annotations
 
 import contextvars
-from collections import deque
-from collections.abc import Coroutine, Generator
-from typing import Any, Final, TypeAlias
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 import trio
 
+from wirecore._backend import default
+
 from ._rhythm import current_rhythm
+
+if TYPE_CHECKING:
+    from wirecore_py.jobs import Job, Jobs
+else:
+    Jobs = default.jobs.Jobs
 
 #: Workers that stay parked; more come and go with the load.
 _MAX_PARKED: Final = 256
@@ -30,9 +36,6 @@ _IN_A_ROW: Final = 64
 
 #: Threads that all handlers together may have, if not told.
 DEFAULT_THREADS: Final = 40
-
-#: One run of a handler, not begun. It raises nothing but cancellation: all else is its caller's.
-Job: TypeAlias = Coroutine[Any, Any, None]
 
 
 class Threads:
@@ -65,7 +68,7 @@ class Threads:
         self._own.release_on_behalf_of(borrower)
 
 
-class Workers:
+class Workers(Jobs):
     """Tasks of *nursery* that run jobs; it must be entered by the one who creates this.
 
     *threads*: how many of its jobs may run in worker threads at once. They are counted here, so
@@ -76,18 +79,14 @@ class Workers:
     def __init__(
         self, nursery: trio.Nursery, *, threads: int = DEFAULT_THREADS, share: int | None = None
     ) -> None:
+        super().__init__(contextvars.copy_context())
         self._threads = trio.CapacityLimiter(threads)
         self._share = threads if share is None else share
         # By peer and not by connection: who connects again has its old threads still.
         self._shares: WeakValueDictionary[bytes, Threads] = WeakValueDictionary()
         self._nursery = nursery
-        self._context = contextvars.copy_context()
-        self._jobs: deque[Job] = deque()
         self._parked: list[_Worker] = []
         self._rhythm = current_rhythm()
-        self._due = 0  # workers that were woken and haven't had their turn
-        self._reading = False  # a worker reads in place, and does what comes
-        self._waiting = False  # the last job to begin had to wait
 
     @property
     def everybody(self) -> trio.CapacityLimiter:
@@ -100,23 +99,6 @@ class Workers:
         if threads is None:
             threads = self._shares[peer] = Threads(self._threads, self._share)
         return threads
-
-    def start(self, job: Job) -> bool:
-        """Run *job* soon, in a task that is its own from when it first waits.
-
-        Jobs begin in the order in which they are started. True where a task waits for its turn
-        then; False where the one that has its turn goes on with *job*.
-        """
-        self._jobs.append(job)
-        if self._reading:
-            return False
-        if not self._due or self._waiting:
-            try:
-                self._wake()
-            except BaseException:
-                self._jobs.pop().close()
-                raise
-        return True
 
     def _read_on(self) -> bool:
         """Read in place, where that pays, for who would park else: whether it has brought jobs."""
@@ -161,11 +143,10 @@ class _Worker:
     async def run(self) -> None:
         """See to jobs until too many workers have none."""
         workers = self._workers
-        jobs, parked, context = workers._jobs, workers._parked, workers._context
+        jobs, parked = workers._jobs, workers._parked
         self.task = task = trio.lowlevel.current_task()
         clean = task.context
         job: Job | None
-        own: contextvars.Context | None
         rest: _Rest | None
         while True:
             workers._due -= 1
@@ -173,18 +154,12 @@ class _Worker:
             left = 1 if workers._due else _IN_A_ROW
             try:
                 while left and (jobs or workers._read_on()):
-                    left -= 1
-                    job = jobs.popleft()
-                    own = context.copy()
-                    task.context = own  # from when the task goes on, unless the job changes it
-                    try:
-                        rest = _Rest(job, own.run(job.send, None))
-                    except StopIteration:
-                        workers._waiting = False
-                        continue
-                    workers._waiting = True
-                    workers._wake_for_all()
-                    await rest
+                    left, job, trap = workers._begin(task, left)
+                    if job is not None:
+                        rest = _Rest(job, trap)
+                        trap = None  # what passes through isn't kept
+                        workers._wake_for_all()
+                        await rest
             except BaseException:
                 # The others are to come to their first checkpoint, too: they are cancelled there.
                 workers._wake_for_all()
@@ -194,7 +169,7 @@ class _Worker:
             if len(parked) >= _MAX_PARKED:
                 return
             # A parked worker keeps nothing of what its last job had.
-            job = own = rest = None
+            job = rest = None
             task.context = clean
             parked.append(self)
             await trio.lowlevel.wait_task_rescheduled(self)

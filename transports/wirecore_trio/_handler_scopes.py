@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 
 import trio
 
@@ -35,6 +36,15 @@ class HandlerScopes:
             if self._over:
                 scope.cancel()
         return scope
+
+    async def around(self, job: Awaitable[None]) -> None:
+        """A job that runs *job* in a scope of its own."""
+        scope = self.open()
+        try:
+            with scope:
+                await job
+        finally:
+            self.left(scope)
 
     def left(self, scope: trio.CancelScope) -> None:
         """A handler's scope was left."""

@@ -9,21 +9,19 @@ from opentelemetry.context import get_current
 
 from wirecore.protocols.webwire import ClientSession, RequestError
 
-from ..webwire import _handling
 from ..webwire._asking import Asking
 from ..webwire._client import Client
 from ..webwire._connection import Connection
-from ..webwire._handling import UNKNOWN_REQUEST
-from ..webwire._jobs import REQUEST
+from ..webwire._handling import REQUEST, UNKNOWN_REQUEST, Handling
 from ._carrying import carry
 from ._operations import Providers
 from ._patches import Patches
 from ._rpc import OTHER, Rpc, client_of, server_of
 
 if TYPE_CHECKING:
+    from wirecore_py.jobs import Job
     from wirecore_py.webwire import Message
 
-    from ..webwire._handling import Handling
     from ..webwire._pending import PendingRequest
     from ..webwire._routes import Route
 
@@ -77,8 +75,7 @@ def _submitting(original: Any, rpc: Rpc) -> Any:
 
 
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
-    patches.replace(_handling, "run_in_worker", _in_worker, rpc)
-    patches.replace(_handling, "run_inline", _inline, rpc)
+    patches.set(Handling, "_around", _Spans(rpc))
     patches.replace(Connection, "_fail", _failing, rpc)
     patches.replace(Connection, "_fail_internally", _failing, rpc)
 
@@ -103,28 +100,27 @@ def _fields(connection: Connection, request_id: int) -> Mapping[str, str]:
     return {} if fields is None else fields.take(request_id)
 
 
-def _in_worker(original: Any, rpc: Rpc) -> Any:
-    async def run_in_worker(
-        handling: Handling, connection: Connection, route: Route, message: Message
-    ) -> None:
+class _Spans:
+    """One around the handler of each request."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+
+    def inline(self, handling: Handling, route: Route, message: Message) -> None:
+        """See Around."""
         if message[0] < REQUEST:
-            await original(handling, connection, route, message)
+            handling.run_inline(route, message)
         else:
-            with _serve(rpc, connection, message):
-                await original(handling, connection, route, message)
+            with _serve(self._rpc, handling._connection, message):
+                handling.run_inline(route, message)
 
-    return run_in_worker
+    def job(self, handling: Handling, message: Message, job: Job) -> Job:
+        """See Around."""
+        return job if message[0] < REQUEST else self._run(handling._connection, message, job)
 
-
-def _inline(original: Any, rpc: Rpc) -> Any:
-    def run_inline(connection: Connection, route: Route, message: Message) -> None:
-        if message[0] < REQUEST:
-            original(connection, route, message)
-        else:
-            with _serve(rpc, connection, message):
-                original(connection, route, message)
-
-    return run_inline
+    async def _run(self, connection: Connection, message: Message, job: Job) -> None:
+        with _serve(self._rpc, connection, message):
+            await job
 
 
 def _failing(original: Any, rpc: Rpc) -> Any:

@@ -1,82 +1,90 @@
-"""One connection's handlers: in which order what came is handled, and how much of it at once."""
+"""One connection's handlers: how they run, what becomes of them, and what waits meanwhile."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
-from wirecore.protocols.webwire import RequestError
-from wirecore.webwire_rules import MessageType
+from wirecore._backend import default
+from wirecore.errors import ConnectionLost, InvalidMessage
+from wirecore.protocols.webwire import Payload, RequestError
+from wirecore.webwire_rules import Encoding, MessageType
 
 from .._handler_scopes import HandlerScopes
-from .._handlers import Mode
-from ._jobs import OWN, REQUEST, REQUEST_END, SIGNAL, SIGNAL_END, run_in_worker, run_inline, run_own
+from .._handlers import Mode, forgotten_await
+from ._messages import Request, Signal, delivery
+from ._routes import Route
 
 if TYPE_CHECKING:
+    from wirecore_py.jobs import Job, Run
     from wirecore_py.webwire import Message
+    from wirecore_py.webwire_order import OWN, Order
 
-    from .._dispatch import Job
     from ._connection import Connection
+else:
+    Run = default.jobs.Run
+    OWN = default.webwire_order.OWN
+    Order = default.webwire_order.Order
 
 logger = logging.getLogger("wirecore.webwire")
 
-#: Types that are handled at all; the rest is for clients, and ignored. Nothing that comes later
-#: overtakes what concerns the session: the original's reader itself does that.
-_HANDLED: Final = frozenset(
-    {
-        OWN,
-        int(MessageType.RESTORE_SESSION),
-        int(MessageType.CLOSE_SESSION),
-        *range(SIGNAL, SIGNAL_END),
-        *range(REQUEST, REQUEST_END),
-    }
-)
+#: As plain numbers: comparing members of an enum costs as much as a call.
+SIGNAL: Final = int(MessageType.SIGNAL)
+SIGNAL_END: Final = SIGNAL + len(Encoding)
+REQUEST: Final = int(MessageType.REQUEST)
+REQUEST_END: Final = REQUEST + len(Encoding)
 
-_INLINE: Final = Mode.INLINE
-
-#: What a client gets whose request nobody takes.
+#: What a client gets whose request nobody takes, and whose payload isn't what its route wants.
 UNKNOWN_REQUEST: Final = "UNKNOWN_REQUEST"
+INVALID_PAYLOAD: Final = "INVALID_PAYLOAD"
 
 
-class Handling:
+class _UnreadablePayload(RequestError):
+    """The client's fault, and no handler's."""
+
+
+class Around(Protocol):
+    """What has its own around each handler."""
+
+    def inline(self, handling: Handling, route: Route, message: Message) -> None:
+        """Call ``handling.run_inline(route, message)``."""
+
+    def job(self, handling: Handling, message: Message, job: Job) -> Job:
+        """What runs *job*, the handler's."""
+
+
+class Handling(Order):
     """The queue behind a reader that goes on, and the jobs that run.
 
     *limit*: jobs at once; with 1 they run one after another, in the order of arrival.
     """
 
-    __slots__ = (
-        "_barrier",
-        "_bytes",
-        "_changed",
-        "_connection",
-        "_deaf",
-        "_in_order",
-        "_limit",
-        "_running",
-        "_taking",
-        "_waiting",
-        "scopes",
-    )
+    __slots__ = ("_changed", "scopes")
+
+    #: Who watches all handlers; for a while.
+    _around: Around | None = None
+
+    _connection: Connection
 
     def __init__(self, connection: Connection, limit: int) -> None:
-        self._connection = connection
-        self._limit: float = math.inf if limit < 0 else limit or 1
-        self._in_order = self._limit == 1
-        #: The scopes that handlers run in.
-        self.scopes = HandlerScopes(
-            timeout=None, cancels=connection._options.on_disconnect == "cancel"
+        scopes = HandlerScopes(timeout=None, cancels=connection._options.on_disconnect == "cancel")
+        super().__init__(
+            connection,
+            limit,
+            connection._requests,
+            connection._signals,
+            deliver=delivery,
+            make_run=Run,
+            inline=Mode.INLINE,
+            thread=Mode.THREAD,
+            scoped=scopes.around if scopes.needed else None,
         )
-        self._running = 0
-        self._barrier = False  # what runs lets nothing later begin
-        self._taking = False  # an inline handler may be running
-        self._deaf = False  # nothing of the client's will begin any more
-        self._bytes = 0
-        self._waiting: deque[Message] = deque()
+        #: The scopes that handlers run in.
+        self.scopes = scopes
         self._changed: trio.Event | None = None
 
     @property
@@ -90,24 +98,6 @@ class Handling:
             if self._changed is None:
                 self._changed = trio.Event()
             await self._changed.wait()
-
-    def take(self, messages: list[Message]) -> None:
-        """Messages came: begin what may begin, keep the rest in order."""
-        waiting = self._waiting
-        was_taking, self._taking = self._taking, True
-        for message in messages:
-            if message[0] not in _HANDLED or (self._deaf and message[0] != OWN):
-                continue
-            if waiting or self._barrier or self._running >= self._limit:
-                waiting.append(message)
-                self._bytes += len(message[3])
-            else:
-                self._begin(message)
-        self._taking = was_taking
-        if waiting:
-            self._slow_down()
-        elif self._deaf and not self._running:
-            self._connection._rested()  # an inline handler has closed it
 
     def run_own(self, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run *job* of the connection's own in its turn; what comes later waits for it."""
@@ -130,59 +120,91 @@ class Handling:
         self._go_on()
         return [message for message in waiting if message[0] != OWN]
 
-    def ended(self, *, barrier: bool = False) -> None:
-        """A job that was started is through: others may begin."""
-        self._running -= 1
-        if barrier:
+    # --- how they run ---------------------------------------------------------------------------
+
+    def _run_own(self, message: Message) -> None:
+        kind, what, _, data = message
+        job = what if kind == OWN else partial(self._answer_client, kind, what, data)
+        self._start(self._run_alone(job))
+
+    async def _answer_client(self, kind: int, request_id: int, data: bytes) -> None:
+        await self._connection._answer_session_request(kind, request_id, data)
+
+    async def _run_alone(self, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """A hook, or what the client asks of its session. Raises nothing but cancellation."""
+        try:
+            await job()
+        except Exception:
+            logger.exception("a job of a connection's own failed")
+        finally:
             self._barrier = False
-        if self._waiting:
-            self._go_on()
-        if not self._running:
-            self._rest()
+            self.ended()
 
-    def _begin(self, message: Message) -> None:
-        kind, request_id, name, _ = message
-        connection = self._connection
-        if kind >= REQUEST:
-            requests = connection._requests
-            route = requests.by_name.get(name) or requests.rest
-        elif kind >= SIGNAL:
-            signals = connection._signals
-            route = signals.by_name.get(name) or signals.rest
-        else:
-            self._barrier = True
-            self._start(run_own(self, connection, message))
+    def _in_thread(self, route: Route, argument: Any) -> Coroutine[Any, Any, Any]:
+        # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
+        # from being left.
+        return trio.to_thread.run_sync(
+            route.handler,
+            argument,
+            abandon_on_cancel=True,
+            limiter=self._connection._thread_limit,  # type: ignore[arg-type]  # no more is asked
+        )
+
+    # --- what becomes of them -------------------------------------------------------------------
+
+    def _read(self, route: Route, made: Request[Any] | Signal[Any]) -> None:
+        """Have the route's codec read what came. Raises RequestError where it can't."""
+        assert route.codec is not None
+        try:
+            made.value = route.codec.decode(made.payload)
+        except InvalidMessage as error:
+            raise _UnreadablePayload(INVALID_PAYLOAD, str(error)) from error
+
+    def _finish(self, route: Route, message: Message, result: Any) -> None:
+        """Answer with a codec's reply, or complain. Raises what the codec raises."""
+        if message[0] < REQUEST:
+            hint = forgotten_await(result)
+            logger.error("the handler of the signal %r returned something%s", message[2], hint)
             return
-        if route is None:
-            logger.debug("a client sent %r, which nobody takes here", name[:100])
-            if kind >= REQUEST:
-                connection._fail(request_id, name, RequestError(UNKNOWN_REQUEST, "no such request"))
-        elif route.mode is _INLINE:
-            run_inline(connection, route, message)
-        else:
-            self._start(run_in_worker(self, connection, route, message))
+        assert route.reply is not None
+        if not isinstance(result, Payload):
+            result = route.reply.encode(result)
+        self._connection._reply(message[1], message[2], result)
 
-    def _start(self, job: Job) -> None:
-        self._running += 1
+    def fail(self, route: Route, message: Message, error: Exception) -> None:
+        """The handler raised *error*: only what was raised on purpose reaches the client."""
         connection = self._connection
-        if self._in_order:
-            connection._session_state.hold()
-        if connection._workers.start(job):
-            connection._pump.woke = True
+        kind, request_id, name, _ = message
+        is_request = kind >= REQUEST
+        if is_request and isinstance(error, RequestError):
+            connection._fail(request_id, name, error)
+        elif connection._ended and isinstance(error, ConnectionLost):
+            logger.debug("the handler of %r ended with its connection", name)
+        elif is_request:
+            connection._fail_internally(request_id, name, error)
+        elif isinstance(error, _UnreadablePayload):
+            logger.warning("a signal %r was dropped: %s", name[:100], error.message)
+        else:
+            logger.error("the handler of the signal %r failed", name, exc_info=error)
 
-    def _go_on(self) -> None:
-        waiting = self._waiting
-        was_taking, self._taking = self._taking, True
-        while waiting and not self._barrier and self._running < self._limit:
-            message = waiting.popleft()
-            self._bytes -= len(message[3])
-            self._begin(message)
-        self._taking = was_taking
+    def _unknown(self, message: Message) -> None:
+        kind, request_id, name, _ = message
+        logger.debug("a client sent %r, which nobody takes here", name[:100])
+        if kind >= REQUEST:
+            error = RequestError(UNKNOWN_REQUEST, "no such request")
+            self._connection._fail(request_id, name, error)
+
+    # --- the reader, meanwhile ------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        self._connection._session_state.hold()
+
+    def _has_room(self) -> None:
         connection = self._connection
         if connection._pump.paused is not None and not self._is_full(0.5):
             connection._read_on()
             if self._in_order and self._running:
-                connection._session_state.hold()
+                self._hold()
 
     def _rest(self) -> None:
         """Nothing runs."""
@@ -190,14 +212,17 @@ class Handling:
         if self._in_order and connection._pump.paused is None:
             connection._session_state.resume(connection._now())
         if self.idle:
-            connection._rested()
+            self._rested()
             if self._changed is not None:
                 self._changed.set()
                 self._changed = None
 
+    def _rested(self) -> None:
+        self._connection._rested()
+
     def _slow_down(self) -> None:
         if self._is_full(1):
-            self._connection._session_state.hold()
+            self._hold()
             self._connection._pause()
 
     def _is_full(self, part: float) -> bool:

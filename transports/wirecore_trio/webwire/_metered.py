@@ -8,8 +8,7 @@ from wirecore.protocols.webwire import MessageType, RequestError, Sendable
 
 from .._meter import OTHER, Meter, Tally
 from ._connection import Connection
-from ._handling import UNKNOWN_REQUEST
-from ._jobs import REQUEST, REQUEST_END
+from ._handling import REQUEST, REQUEST_END, UNKNOWN_REQUEST
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message

@@ -11,7 +11,7 @@ import trio
 from wirecore import _backend
 
 from .._companion import Companion
-from ._jobs import SIGNAL, SIGNAL_END
+from ._handling import SIGNAL, SIGNAL_END
 from ._rooms import ROOM_TOPIC, Room
 from ._sessions import CLOSED_TOPIC, Sessions
 from .stores._contract import SharedStore

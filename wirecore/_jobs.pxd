@@ -1,0 +1,14 @@
+cdef class Run:
+    cdef object _coroutine, _handlers, _message, _route
+
+    cpdef object step(self, value)
+    cdef object _returned(self, result)
+    cdef object _failed(self, error)
+
+
+cdef class Jobs:
+    cdef public object _context, _jobs
+    cdef public Py_ssize_t _due
+    cdef public bint _reading, _waiting
+
+    cpdef bint start(self, job) except -1

@@ -1,0 +1,201 @@
+# cython: language_level=3, auto_pickle=False
+"""Jobs, and how workers do one after another: twin of ``wirecore_py.jobs``.
+
+A job is a coroutine that nobody has begun, or a :class:`Run`, which is as one, and cheaper: no
+coroutine lies around the handler's, and a handler that never waits ends without an exception.
+"""
+
+from collections import deque
+
+from cpython.object cimport PyObject
+
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+
+    PySendResult PyIter_Send(object iterator, object value, PyObject** made) except PYGEN_ERROR
+    bint PyCoro_CheckExact(object coroutine)
+    object PyContext_Copy(object context)
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
+    void Py_DECREF(PyObject* made)
+
+
+#: Stands for what a job waits for, where that was its last step.
+ENDED = object()
+
+cdef object ended = ENDED
+
+
+async def _awaiting(awaitable):
+    return await awaitable
+
+
+cdef class Run:
+    """A handler's run, of *handlers*: that of *route*, with *message*."""
+
+    def __init__(self, handlers, route, message):
+        self._handlers = handlers
+        self._route = route
+        self._message = message
+
+    cpdef object step(self, value):
+        """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
+        cdef PyObject* made = NULL
+        cdef PySendResult how
+        try:
+            if self._coroutine is None:
+                called = self._handlers.call(self._route, self._message)
+                self._coroutine = called if PyCoro_CheckExact(called) else _awaiting(called)
+            how = PyIter_Send(self._coroutine, value, &made)
+            outcome = <object>made
+            Py_DECREF(made)
+        except Exception as error:
+            return self._failed(error)
+        except BaseException:
+            self._handlers.ended()
+            raise
+        return outcome if how == PYGEN_NEXT else self._returned(outcome)
+
+    def __await__(self):
+        """As a coroutine's: for who has something of his own around it."""
+        return self
+
+    def __iter__(self):
+        """See ``__await__``."""
+        return self
+
+    def __next__(self):
+        """See ``__await__``."""
+        return self.send(None)
+
+    def send(self, value):
+        """As a coroutine's."""
+        trap = self.step(value)
+        if trap is ended:
+            raise StopIteration
+        return trap
+
+    def throw(self, *error):
+        """As a coroutine's."""
+        try:
+            return self._coroutine.throw(*error)
+        except StopIteration as stop:
+            result = stop.value
+        except Exception as raised:
+            self._failed(raised)
+            raise StopIteration from None
+        except BaseException:
+            self._handlers.ended()
+            raise
+        self._returned(result)
+        raise StopIteration
+
+    def close(self):
+        """As a coroutine's: one that was never begun has nothing to end."""
+        if self._coroutine is not None:
+            try:
+                self._coroutine.close()
+            finally:
+                self._handlers.ended()
+
+    cdef object _returned(self, result):
+        try:
+            try:
+                self._handlers.answer(self._route, self._message, result)
+            except Exception as error:
+                self._handlers.fail(self._route, self._message, error)
+        finally:
+            self._handlers.ended()
+        return ended
+
+    cdef object _failed(self, error):
+        try:
+            self._handlers.fail(self._route, self._message, error)
+        finally:
+            self._handlers.ended()
+        return ended
+
+    # Who looks for a task's frames finds the handler's.
+
+    @property
+    def cr_frame(self):
+        """As a coroutine's."""
+        return None if self._coroutine is None else self._coroutine.cr_frame
+
+    @property
+    def cr_await(self):
+        """As a coroutine's."""
+        return None if self._coroutine is None else self._coroutine.cr_await
+
+
+cdef object first_step(job):
+    """What *job*, which nobody has begun, waits for, or *ended*."""
+    cdef PyObject* made = NULL
+    cdef PySendResult how
+    if type(job) is Run:
+        return (<Run>job).step(None)
+    how = PyIter_Send(job, None, &made)
+    outcome = <object>made
+    Py_DECREF(made)
+    return outcome if how == PYGEN_NEXT else ended
+
+
+cdef class Jobs:
+    """Jobs that wait for a worker. Each begins in a copy of *context*, as a new task would.
+
+    Who derives has ``_wake``, which has one worker more see to them, and counts it in *_due*.
+    """
+
+    def __init__(self, context):
+        self._context = context
+        self._jobs = deque()
+        self._due = 0  # workers that were woken and haven't had their turn
+        self._reading = False  # a worker reads in place, and does what comes
+        self._waiting = False  # the last job to begin had to wait
+
+    cpdef bint start(self, job) except -1:
+        """Run *job* soon, in a task that is its own from when it first waits.
+
+        Jobs begin in the order in which they are started. True where a task waits for its turn
+        then; False where the one that has its turn goes on with *job*.
+        """
+        self._jobs.append(job)
+        if self._reading:
+            return False
+        if not self._due or self._waiting:
+            try:
+                self._wake()
+            except BaseException:
+                self._jobs.pop().close()
+                raise
+        return True
+
+    def _begin(self, task, Py_ssize_t most):
+        """Do up to *most* jobs as *task*, one after another, until one has to wait.
+
+        Returned are how many more it might be, the one that waits, and what for; None: none does.
+        """
+        jobs = self._jobs
+        while most and jobs:
+            most -= 1
+            job = jobs.popleft()
+            context = PyContext_Copy(self._context)
+            task.context = context  # from when the task goes on, unless the job changes it
+            PyContext_Enter(context)
+            try:
+                trap = first_step(job)
+            finally:
+                PyContext_Exit(context)
+            if trap is not ended:
+                self._waiting = True
+                return most, job, trap
+            self._waiting = False
+        return most, None, None
+
+    def _wake(self):
+        """See the class."""
+        raise NotImplementedError

@@ -1,0 +1,28 @@
+# The types with which wirecore_py/webwire_order.py is compiled.
+
+cimport cython
+
+cdef Py_ssize_t _OWN, _SIGNAL, _SIGNAL_END, _REQUEST, _REQUEST_END, _RESTORE_SESSION, _CLOSE_SESSION
+
+cdef bint _is_handled(Py_ssize_t kind)
+
+
+cdef class Order:
+    cdef object _deliver, _inline, _make_run, _requests, _scoped, _signals, _thread
+    cdef public bint _barrier, _deaf, _in_order, _taking
+    cdef public double _limit
+    cdef public Py_ssize_t _bytes, _running
+    cdef public object _connection, _waiting
+
+    @cython.locals(kind=Py_ssize_t, was_taking=bint)
+    cpdef take(self, messages)
+    cpdef ended(self)
+    @cython.locals(kind=Py_ssize_t)
+    cdef _begin(self, message)
+    cdef _run(self, route, message)
+    cpdef _start(self, job)
+    @cython.locals(was_taking=bint)
+    cpdef _go_on(self)
+    cpdef run_inline(self, route, message)
+    cpdef answer(self, route, message, result)
+    cdef _argument(self, route, message)

@@ -1,0 +1,201 @@
+"""Jobs, and how workers do one after another: twin of ``wirecore._jobs``.
+
+A job is a coroutine that nobody has begun, or a :class:`Run`, which is as one, and cheaper: no
+coroutine lies around the handler's, and a handler that never waits ends without an exception.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Coroutine
+from contextvars import Context
+from types import CoroutineType
+from typing import Any, Final, Protocol, TypeAlias
+
+#: Stands for what a job waits for, where that was its last step.
+ENDED: Final = object()
+
+
+class Handlers(Protocol):
+    """What runs are of: it calls handlers, and is told what becomes of them."""
+
+    def call(self, route: Any, message: Any) -> Awaitable[Any]:
+        """Call *route*'s handler with *message*. What it raises is as what the handler raises."""
+
+    def answer(self, route: Any, message: Any, result: Any) -> None:
+        """The handler returned *result*. What this raises is as what the handler raises."""
+
+    def fail(self, route: Any, message: Any, error: Exception) -> None:
+        """The handler raised *error*."""
+
+    def ended(self) -> None:
+        """A run that had begun is through, whatever became of it."""
+
+
+async def _awaiting(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+class Run:
+    """A handler's run, of *handlers*: that of *route*, with *message*."""
+
+    __slots__ = ("_coroutine", "_handlers", "_message", "_route")
+
+    def __init__(self, handlers: Handlers, route: Any, message: Any) -> None:
+        self._handlers = handlers
+        self._route = route
+        self._message = message
+        self._coroutine: Any = None
+
+    def step(self, value: Any) -> Any:
+        """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
+        try:
+            if self._coroutine is None:
+                made = self._handlers.call(self._route, self._message)
+                self._coroutine = made if type(made) is CoroutineType else _awaiting(made)
+            try:
+                return self._coroutine.send(value)
+            except StopIteration as stop:
+                result = stop.value
+        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+            return self._failed(error)
+        except BaseException:
+            self._handlers.ended()
+            raise
+        return self._returned(result)
+
+    def __await__(self) -> Run:
+        """As a coroutine's: for who has something of his own around it."""
+        return self
+
+    def __iter__(self) -> Run:
+        """See ``__await__``."""
+        return self
+
+    def __next__(self) -> Any:
+        """See ``__await__``."""
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        """As a coroutine's."""
+        trap = self.step(value)
+        if trap is ENDED:
+            raise StopIteration
+        return trap
+
+    def throw(self, *error: Any) -> Any:
+        """As a coroutine's."""
+        try:
+            return self._coroutine.throw(*error)
+        except StopIteration as stop:
+            result = stop.value
+        except Exception as raised:  # noqa: BLE001 - whatever a user's handler raises
+            self._failed(raised)
+            raise StopIteration from None
+        except BaseException:
+            self._handlers.ended()
+            raise
+        self._returned(result)
+        raise StopIteration
+
+    def close(self) -> None:
+        """As a coroutine's: one that was never begun has nothing to end."""
+        if self._coroutine is not None:
+            try:
+                self._coroutine.close()
+            finally:
+                self._handlers.ended()
+
+    def _returned(self, result: Any) -> object:
+        try:
+            try:
+                self._handlers.answer(self._route, self._message, result)
+            except Exception as error:  # noqa: BLE001 - as what the handler raises
+                self._handlers.fail(self._route, self._message, error)
+        finally:
+            self._handlers.ended()
+        return ENDED
+
+    def _failed(self, error: Exception) -> object:
+        try:
+            self._handlers.fail(self._route, self._message, error)
+        finally:
+            self._handlers.ended()
+        return ENDED
+
+    # Who looks for a task's frames finds the handler's.
+
+    @property
+    def cr_frame(self) -> Any:
+        """As a coroutine's."""
+        return None if self._coroutine is None else self._coroutine.cr_frame
+
+    @property
+    def cr_await(self) -> Any:
+        """As a coroutine's."""
+        return None if self._coroutine is None else self._coroutine.cr_await
+
+
+#: Raises nothing but cancellation: all else is its caller's.
+Job: TypeAlias = Coroutine[Any, Any, None] | Run
+
+
+class Jobs:
+    """Jobs that wait for a worker. Each begins in a copy of *context*, as a new task would.
+
+    Who derives has ``_wake``, which has one worker more see to them, and counts it in *_due*.
+    """
+
+    __slots__ = ("_context", "_due", "_jobs", "_reading", "_waiting")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._jobs: deque[Job] = deque()
+        self._due = 0  # workers that were woken and haven't had their turn
+        self._reading = False  # a worker reads in place, and does what comes
+        self._waiting = False  # the last job to begin had to wait
+
+    def start(self, job: Job) -> bool:
+        """Run *job* soon, in a task that is its own from when it first waits.
+
+        Jobs begin in the order in which they are started. True where a task waits for its turn
+        then; False where the one that has its turn goes on with *job*.
+        """
+        self._jobs.append(job)
+        if self._reading:
+            return False
+        if not self._due or self._waiting:
+            try:
+                self._wake()
+            except BaseException:
+                self._jobs.pop().close()
+                raise
+        return True
+
+    def _begin(self, task: Any, most: int) -> tuple[int, Job | None, Any]:
+        """Do up to *most* jobs as *task*, one after another, until one has to wait.
+
+        Returned are how many more it might be, the one that waits, and what for; None: none does.
+        """
+        jobs = self._jobs
+        while most and jobs:
+            most -= 1
+            job = jobs.popleft()
+            context = self._context.copy()
+            task.context = context  # from when the task goes on, unless the job changes it
+            if type(job) is Run:
+                trap = context.run(job.step, None)
+            else:
+                try:
+                    trap = context.run(job.send, None)
+                except StopIteration:
+                    trap = ENDED
+            if trap is not ENDED:
+                self._waiting = True
+                return most, job, trap
+            self._waiting = False
+        return most, None, None
+
+    def _wake(self) -> None:
+        """See the class."""
+        raise NotImplementedError
