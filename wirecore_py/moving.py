@@ -35,13 +35,15 @@ class Mover:
     *lingering*: None, or what says by ``plain`` that the connection hasn't begun to end; else a
     read that had the session send something may have brought a deadline.
 
-    Who derives has ``arm`` (look at the deadlines), ``end(error)``, ``_finish(now)``,
+    Who derives has ``arm`` (look at the deadlines), ``read_for_reader`` (:meth:`read_through`, as
+    the reader reads; False where none waits), ``end(error)``, ``_finish(now)``,
     ``_fail(error)`` for defects, ``_write_on()`` where a link takes no more,
     ``_write_failed(error)``, ``_read_the_rest()`` behind that, and ``_wake_parked()`` for
     *_parked*, who wait for room.
     """
 
     __slots__ = (
+        "_asked",
         "_at_eof",
         "_broken",
         "_company",
@@ -61,6 +63,7 @@ class Mover:
         "_view",
         "_vigilant",
         "_writing",
+        "armed",
         "ended",
         "fed",
         "flooded",
@@ -110,6 +113,8 @@ class Mover:
         self._vigilant = vigilant
         self._lingering = lingering
         self.ended = False
+        #: When it will look at its deadlines again; ``math.inf`` for never.
+        self.armed = math.inf
         #: When something was read last, be it the end of the stream.
         self.fed = -math.inf
         #: Set by the owner that wakes a task, which is to have its turn next.
@@ -120,6 +125,7 @@ class Mover:
         self.reading = False
         #: Whether the flusher knows of this pump, and sends at the end of the pass.
         self.listed = False
+        self._asked = 0  # calls since something came
         self._at_eof = False
         self._left_out = 0
         self._writing = False
@@ -171,6 +177,7 @@ class Mover:
             else:
                 happened = self.session.receive_eof(now)
             if happened:
+                self._asked = 0
                 self._owner.received(happened)
             if self._outbox.pending or self.link.owes or stage.finished:
                 self.settle(now)
@@ -271,6 +278,24 @@ class Mover:
         elif not self.reading and self._stage.finished:
             self._finish(self.now())
 
+    def asked(self, waiter: Any, deadline: float, callers: Any) -> bool:
+        """*waiter*'s call is queued: send it. True where its outcome is there already.
+
+        *deadline*: when its time is up. *callers*: whose caller waits, and does nothing else
+        meanwhile; None: he goes on.
+        """
+        if deadline < self.armed:
+            self.arm()
+        self.write()
+        if waiter.outcome is not None:
+            return True  # sending the request showed that the connection is gone
+        self._asked += 1
+        if callers is None or self._asked > 1 or callers.woken:
+            return False
+        # Nobody else calls: read the answer here, where it comes fast enough.
+        self.read_for_reader()
+        return waiter.outcome is not None
+
     def settle(self, now: float) -> None:
         """Send, and see to the end if the session has finished."""
         self.push()
@@ -284,6 +309,10 @@ class Mover:
         raise NotImplementedError
 
     def end(self, error: BaseException | None) -> None:
+        """See the class."""
+        raise NotImplementedError
+
+    def read_for_reader(self) -> bool:
         """See the class."""
         raise NotImplementedError
 

@@ -25,40 +25,21 @@ Lost: TypeAlias = tuple[Waiter, Execution]
 class Calling(Changing[Any]):
     """The owner of a connection whose tasks wait for answers; its base, with what all need.
 
-    A caller does, in this order: a :class:`Waiter` of its ``_callers``, the session's call,
-    :meth:`_asked_now`, and where that is false, ``waiter.task = ...`` and
+    A caller does, in this order: a :class:`Waiter` of its ``_callers``, the session's call, the
+    pump's ``asked``, and where that is false, ``waiter.task = ...`` and
     ``wait_task_rescheduled(waiter)``. No coroutine of its own lies between a caller and its
     answer: each would cost at every call. *forget*: the session's.
     """
 
-    __slots__ = ("_asked", "_call_timeout", "_callers", "_forget", "_pump")
+    __slots__ = ("_call_timeout", "_callers", "_forget", "_pump")
 
     _pump: Pump
 
     def __init__(self, call_timeout: float | None, forget: Callable[[Any], object]) -> None:
         super().__init__()
         self._call_timeout = math.inf if call_timeout is None else call_timeout
-        self._asked = 0  # calls since something came
         self._forget = forget
         self._callers = callers_of(self.forget)
-
-    def _asked_now(self, waiter: Waiter, now: float, *, waits: bool = True) -> bool:
-        """*waiter*'s call is queued: send it. True where its outcome is there already.
-
-        *waits*: its caller does nothing else meanwhile.
-        """
-        pump = self._pump
-        if now + self._call_timeout < pump.armed:
-            pump.arm()
-        pump.write()
-        if waiter.outcome is not None:
-            return True  # sending the request showed that the connection is gone
-        self._asked += 1
-        if waits and self._asked == 1 and not self._callers.woken:
-            # Nobody else calls: read the answer here, where it comes fast enough.
-            pump.read_for_reader()
-            return waiter.outcome is not None
-        return False
 
     def forget(self, waiter: Waiter) -> None:
         """Nobody waits for *waiter*'s answer any longer."""

@@ -90,7 +90,6 @@ class Pump(Mover):
         "_timer",
         "_write_deadline",
         "_write_timeout",
-        "armed",
         "paused",
     )
 
@@ -133,8 +132,6 @@ class Pump(Mover):
         self._high_water = high_water
         self._context: Context | None = None  # the reader's, in `run_reader`
         self._timer: Timer | None = None
-        #: When it will look at its deadlines again; ``math.inf`` for never.
-        self.armed = math.inf
         self._write_deadline = math.inf
         self._backlog: int | None = None
         self._grown = 0  # of a message, when a full buffer was judged last
@@ -350,6 +347,7 @@ class Pump(Mover):
         stuck = self._writing
         happened = self.session.expire(now)
         if happened:
+            self._asked = 0
             self._owner.received(happened)
         if stuck and self._stage.finished:
             self.end(None)  # the time to wait for this peer was up, also for its last bytes

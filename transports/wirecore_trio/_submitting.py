@@ -31,14 +31,18 @@ class Submitting(Calling):
 
     def _submitted_now(self, pending: Pending[Any], now: float, seconds: Any = DEFAULT) -> None:
         """*pending*'s call is queued: send it. *seconds*: the time that it has; None: any."""
-        self._pump.hold()  # who submits one will submit more
-        self._asked_now(pending, now, waits=False)
+        pump = self._pump
+        pump.hold()  # who submits one will submit more
+        pump.asked(pending, now + self._call_timeout, None)
         if seconds is not DEFAULT:
-            pending._seconds = seconds
-            pending.started = math.inf
-            if seconds is not None and not pending.done:
-                late = partial(self._time_is_up, pending)
-                pending._way = current_clock().call_at(now + seconds, late)
+            self._give_time(pending, now, seconds)
+
+    def _give_time(self, pending: Pending[Any], now: float, seconds: float | None) -> None:
+        pending._seconds = seconds
+        pending.started = math.inf
+        if seconds is not None and not pending.done:
+            late = partial(self._time_is_up, pending)
+            pending._way = current_clock().call_at(now + seconds, late)
 
     def _time_is_up(self, pending: Pending[Any], _: float) -> None:
         self.forget(pending)

@@ -142,13 +142,14 @@ class CallingChannel(Submitting):
         *own_time*: the caller sees to its time, and the option ``call_timeout`` isn't for it.
         Raises NotConnected, and a LocalError for what can't be sent.
         """
-        now = self.now()
+        pump = self._pump
+        now = pump.now()
         waiter = Waiter(self._callers, result, now)
         self._queue(waiter, method, argument, argument_type, now)
         if own_time:
             waiter.started = math.inf
-        self._asked_now(waiter, now)
-        if self.crowded:
+        pump.asked(waiter, now + self._call_timeout, self._callers)
+        if self.session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
         return waiter
 
@@ -158,11 +159,11 @@ class CallingChannel(Submitting):
         *seconds*: its time, see Submitting. Where it has no result, the owner's ``_failed`` is
         told. Raises as :meth:`ask`.
         """
-        now = self.now()
+        now = self._pump.now()
         pending._begin(self._submitters, result, now)
         self._queue(pending, pending._subject, pending._value, Any, now)
         self._submitted_now(pending, now, seconds)
-        if self.crowded:
+        if self.session.outbox.pending > self._options.high_water:
             self._owner._crowded(self)
 
     def _queue(
@@ -240,7 +241,6 @@ class CallingChannel(Submitting):
         """See the pump's Owner."""
         if len(happened) > 1:
             self._pump.hold()  # their callers may call again
-        self._asked = 0
         callers, now = self._callers, self._pump.fed
         durations, others = callers.deliver(happened, now)
         answered = len(durations)

@@ -374,15 +374,13 @@ class PoolServer(ServesHealth, ServesMetrics):
             require_type("done", done, Done, hint="one that pool.Done() has made")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
         own = DEFAULT
-        if len(keywords) == 1 and "timeout" in keywords:
-            own = keywords["timeout"]
-            check_timeout(own)
-        if (
-            (own is not DEFAULT or not keywords)
-            and not (self._submitted or self._in_tasks)
-            and self._calls is not None
-            and type(method) is str
-        ):
+        is_usual = type(method) is str and not (self._submitted or self._in_tasks)
+        if keywords and is_usual:
+            is_usual = len(keywords) == 1 and "timeout" in keywords
+            if is_usual:
+                own = keywords["timeout"]
+                check_timeout(own)
+        if is_usual and self._calls is not None:
             usual = self._usual.get(method)
             slot = None if usual is None else usual.dispatcher.take()
             if slot is not None:

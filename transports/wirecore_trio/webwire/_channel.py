@@ -191,7 +191,7 @@ class Channel(Submitting):
             if own_time:
                 raise NotOpen("not connected", execution="not_sent") from None
             return await self._listener._ask_again(name, data, encoding)
-        if self._asked_now(waiter, now):
+        if pump.asked(waiter, now + self._call_timeout, self._callers):
             if isinstance(waiter.outcome, Exception):
                 await trio.lowlevel.checkpoint()
             return waiter.unwrap()  # type: ignore[no-any-return]
@@ -263,7 +263,7 @@ class Channel(Submitting):
             self.read_on()  # the reply
         except errors.NotConnected:
             raise Disconnected("not connected", execution="not_sent") from None
-        if self._asked_now(waiter, now):
+        if self._pump.asked(waiter, now + self._call_timeout, self._callers):
             return waiter.unwrap()  # type: ignore[no-any-return]
         waiter.task = trio.lowlevel.current_task()
         return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
@@ -295,7 +295,6 @@ class Channel(Submitting):
         """See the pump's Owner."""
         if len(happened) > 1:
             self._pump.hold()  # their callers may request again
-        self._asked = 0
         for kind, call, name, data in happened:
             if kind >= _REPLY:
                 call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))

@@ -175,7 +175,7 @@ class Channel(Calling, Peer):
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             raise NotConnected from None
-        if self._asked_now(waiter, now):
+        if pump.asked(waiter, now + self._call_timeout, self._callers):
             if isinstance(waiter.outcome, Exception):  # who tries again lets others run
                 await trio.lowlevel.checkpoint()
             return waiter.unwrap()  # type: ignore[no-any-return]
@@ -198,7 +198,6 @@ class Channel(Calling, Peer):
         answers, requests, timed_out = received
         if len(answers) + len(requests) > 1:
             self._pump.hold()  # their callers may call again, their handlers will answer
-        self._asked = 0
         for waiter, payload, text in answers:
             waiter.finish(error_from_text(text) if text else payload)
         for waiter in timed_out:

@@ -34,7 +34,7 @@ class Order(Protocol):
         """*slot*, which is here, has *count* calls less."""
 
     def turn(self) -> Slot[Any] | None:
-        """The best of all, which gets one call more, as in :meth:`taken`; None: there is none."""
+        """The best of all, with one call more, and dropped if it has all it may; None: none is."""
 
     def first(self) -> Slot[Any] | None:
         """The best of all; None where there is none."""
@@ -70,9 +70,15 @@ class LongestWaiting:
         """It waits as before."""
 
     def turn(self) -> Slot[Any] | None:
-        for slot in self._slots:
-            self._turns = slot.since = self._turns + 1
-            self._slots.move_to_end(slot)
+        slots = self._slots
+        for slot in slots:
+            slot.outstanding = count = slot.outstanding + 1
+            if count == slot.capacity:
+                slot.ready = False
+                del slots[slot]
+            else:
+                self._turns = slot.since = self._turns + 1
+                slots.move_to_end(slot)
             return slot
         return None
 
@@ -126,7 +132,12 @@ class LeastOutstanding:
     def turn(self) -> Slot[Any] | None:
         slot = self.first()
         if slot is not None:
-            self.taken(slot)
+            if slot.outstanding + 1 == slot.capacity:
+                slot.ready = False
+                self.drop(slot)
+            else:
+                self.taken(slot)
+            slot.outstanding += 1
         return slot
 
     def first(self) -> Slot[Any] | None:

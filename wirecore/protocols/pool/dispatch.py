@@ -92,14 +92,7 @@ class Dispatcher(Generic[T, K]):
     def take(self, wish: Wish = ANY) -> Slot[T] | None:
         """A slot for a call, which it then has outstanding; None where the call has to wait."""
         if wish is ANY:
-            # As below, in one step: nearly all calls are such.
-            slot = self._order.turn()
-            if slot is not None:
-                slot.outstanding += 1
-                if slot.outstanding == slot.capacity:
-                    slot.ready = False
-                    self._order.drop(slot)
-            return slot
+            return self._order.turn()  # as below, in one step: nearly all calls are such
         slot = self._find(wish)
         if slot is not None:
             self._give(slot)
