@@ -34,6 +34,8 @@ MODULES: Final = (
     "pool_sender",
     "rhythm",
     "stream",
+    "submitting",
+    "turns",
     "utf8",
     "waiting",
     "webwire",
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
         pool_sender,
         rhythm,
         stream,
+        submitting,
+        turns,
         utf8,
         waiting,
         webwire,
@@ -151,6 +155,13 @@ if TYPE_CHECKING:
     class _Stream:
         StreamDecoder = stream.StreamDecoder
 
+    class _Submitting:
+        Submitter = submitting.Submitter
+
+    class _Turns:
+        LongestWaiting = turns.LongestWaiting
+        Slot = turns.Slot
+
     class _Utf8:
         Utf8Validator = utf8.Utf8Validator
 
@@ -158,6 +169,7 @@ if TYPE_CHECKING:
         ANSWERED = waiting.ANSWERED
         Callers = waiting.Callers
         Submitted = waiting.Submitted
+        Told = waiting.Told
         Waiter = waiting.Waiter
 
     class _Webwire:
@@ -208,6 +220,8 @@ class Backend:
         pool_sender: _PoolSender
         rhythm: _Rhythm
         stream: _Stream
+        submitting: _Submitting
+        turns: _Turns
         utf8: _Utf8
         waiting: _Waiting
         webwire: _Webwire

@@ -1,6 +1,8 @@
 # cython: language_level=3, nonecheck=True
 """Calls that tasks wait for, and what becomes of them: twin of ``wirecore_py.waiting``."""
 
+from collections import deque
+
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
 ANSWERED = object()
 
@@ -115,6 +117,31 @@ cdef class Waiter:
         return answered
 
 
+cdef class Told:
+    """Where what was submitted is told that has ended, in that order, for the task that takes it.
+
+    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does.
+    """
+
+    cdef object _wake
+    cdef public object _ended
+    cdef public object _task
+
+    def __init__(self, wake):
+        self._wake = wake
+        self._ended = deque()
+
+    cdef object add(self, pending):
+        self._ended.append(pending)
+        if self._task is not None:
+            task, self._task = self._task, None
+            self._wake(task)
+
+    def _add(self, pending):
+        """*pending* has ended."""
+        self.add(pending)
+
+
 cdef class Submitted(Waiter):
     """A call that no task waits for: it is settled where a task would be woken, and kept then.
 
@@ -180,7 +207,10 @@ cdef class Submitted(Waiter):
         self._callers = None
         if way is not None:
             way.cancel()
-        if self._told is not None:
-            self._told._add(self)
+        told = self._told
+        if isinstance(told, Told):
+            (<Told>told).add(self)
+        elif told is not None:
+            told._add(self)
         if self._ended is not None:
             self._ended.set()

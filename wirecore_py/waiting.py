@@ -6,6 +6,7 @@ goes on with are one object: three for each call cost a third of a call.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -154,6 +155,27 @@ class Waiter:
         except Exception as error:  # noqa: BLE001 - raised to who asked
             return error
         return ANSWERED
+
+
+class Told:
+    """Where what was submitted is told that has ended, in that order, for the task that takes it.
+
+    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does.
+    """
+
+    __slots__ = ("_ended", "_task", "_wake")
+
+    def __init__(self, wake: Callable[[Any], object]) -> None:
+        self._wake = wake
+        self._ended: deque[Any] = deque()
+        self._task: Any = None
+
+    def _add(self, pending: Any) -> None:
+        """*pending* has ended."""
+        self._ended.append(pending)
+        if self._task is not None:
+            task, self._task = self._task, None
+            self._wake(task)
 
 
 class Submitted(Waiter):

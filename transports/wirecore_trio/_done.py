@@ -10,6 +10,7 @@ import trio
 from ._flusher import current_flusher
 from ._pending import Pending
 from ._rhythm import current_rhythm
+from ._waiter import Told
 
 AnyPending = TypeVar("AnyPending", bound=Pending[Any])
 
@@ -17,14 +18,15 @@ AnyPending = TypeVar("AnyPending", bound=Pending[Any])
 _CREDIT: Final = 64
 
 
-class Done(Generic[AnyPending]):
+class Done(Told, Generic[AnyPending]):
     """What has ended, in the order in which it did, for the one task that takes it."""
 
-    __slots__ = ("_credit", "_ended", "_task")
+    __slots__ = ("_credit",)
+
+    _ended: deque[AnyPending]
 
     def __init__(self) -> None:
-        self._ended: deque[AnyPending] = deque()
-        self._task: trio.lowlevel.Task | None = None
+        super().__init__(trio.lowlevel.reschedule)
         self._credit = _CREDIT
 
     def __len__(self) -> int:
@@ -87,10 +89,3 @@ class Done(Generic[AnyPending]):
     def is_awaited(self) -> bool:
         """Whether a task waits for the next to end."""
         return self._task is not None
-
-    def _add(self, pending: AnyPending) -> None:
-        """*pending* has ended."""
-        self._ended.append(pending)
-        task, self._task = self._task, None
-        if task is not None:
-            trio.lowlevel.reschedule(task)

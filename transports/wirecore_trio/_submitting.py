@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from wirecore._backend import default
 
 from ._calling import Calling
 from ._clock import current_clock
 from ._pending import Pending
 from ._waiter import Callers
+
+if TYPE_CHECKING:
+    from wirecore_py.submitting import Submitter
+else:
+    Submitter = default.submitting.Submitter
 
 #: Stands for the time that the options give to each.
 DEFAULT: Any = object()
@@ -19,25 +26,26 @@ DEFAULT: Any = object()
 class Submitting(Calling):
     """A :class:`Calling` that takes what was submitted, too.
 
-    Who submits does, in this order: ``_begin`` with its ``_submitters``, the session's call, and
-    :meth:`_submitted_now`.
+    Who derives calls :meth:`_submits_by`. Who submits does, in this order: the submitter's
+    ``queue`` and ``send``, and :meth:`_has_time` for what has a time of its own.
     """
 
-    __slots__ = ("_submitters",)
+    __slots__ = ("_submitter", "_submitters")
+
+    _submitter: Submitter
 
     def __init__(self, call_timeout: float | None, forget: Callable[[Any], object]) -> None:
         super().__init__(call_timeout, forget)
         self._submitters = Callers(self.failed, self.forget, None)
 
-    def _submitted_now(self, pending: Pending[Any], now: float, seconds: Any = DEFAULT) -> None:
-        """*pending*'s call is queued: send it. *seconds*: the time that it has; None: any."""
-        pump = self._pump
-        pump.hold()  # who submits one will submit more
-        pump.asked(pending, now + self._call_timeout, None)
-        if seconds is not DEFAULT:
-            self._give_time(pending, now, seconds)
+    def _submits_by(self, queue: Callable[..., object], high_water: int) -> None:
+        """What is submitted goes to *queue*, over the pump that is there; see Submitter."""
+        self._submitter = Submitter(
+            self._pump, self._submitters, queue, self._call_timeout, high_water
+        )
 
-    def _give_time(self, pending: Pending[Any], now: float, seconds: float | None) -> None:
+    def _has_time(self, pending: Pending[Any], now: float, seconds: float | None) -> None:
+        """*pending*, sent at *now*, has so many *seconds*, None for any number."""
         pending._seconds = seconds
         pending.started = math.inf
         if seconds is not None and not pending.done:

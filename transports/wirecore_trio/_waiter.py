@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,15 @@ if TYPE_CHECKING:
         def finish(self, outcome: object) -> None:
             """See the backend's."""
 
+    class Told:
+        """Where what was submitted is told that has ended. See ``wirecore_py.waiting``."""
+
+        _ended: deque[Any]
+        _task: trio.lowlevel.Task | None
+
+        def __init__(self, wake: Callable[[Any], object]) -> None:
+            """See the backend's."""
+
     class Submitted(Waiter):
         """A pending call that has no task. See ``wirecore_py.waiting``."""
 
@@ -77,6 +87,7 @@ else:
     ANSWERED = default.waiting.ANSWERED
     Callers = default.waiting.Callers
     Submitted = default.waiting.Submitted
+    Told = default.waiting.Told
     Waiter = default.waiting.Waiter
 
 
@@ -98,4 +109,4 @@ async def outcome_of(waiter: Waiter) -> Any:
     return waiter.unwrap()
 
 
-__all__ = ["ANSWERED", "Callers", "Submitted", "Waiter", "callers_of", "outcome_of"]
+__all__ = ["ANSWERED", "Callers", "Submitted", "Told", "Waiter", "callers_of", "outcome_of"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import trio
 
 from wirecore import errors
 from wirecore.constants import CloseCode
 from wirecore.protocols.pool.calling import TIMED_OUT, Answers, CallingSession
-from wirecore.session import Call
 
 from .._errors import CallLost, ConnectionClosed, NotConnected, closed_error
 from .._link import Link
@@ -109,7 +108,7 @@ class CallingChannel(Submitting):
             eager_wait=options.eager_wait,
             lingering=session.stage,
         )
-
+        self._submits_by(session.call, options.high_water)
         #: The time in seconds, as the run's clock has it.
         self.now = self._pump.now
 
@@ -145,7 +144,12 @@ class CallingChannel(Submitting):
         pump = self._pump
         now = pump.now()
         waiter = Waiter(self._callers, result, now)
-        self._queue(waiter, method, argument, argument_type, now)
+        try:
+            if self._ended:
+                raise errors.NotConnected
+            self.session.call(waiter, method, argument, argument_type, now)
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            self._not_queued(error, now)
         if own_time:
             waiter.started = math.inf
         pump.asked(waiter, now + self._call_timeout, self._callers)
@@ -159,26 +163,22 @@ class CallingChannel(Submitting):
         *seconds*: its time, see Submitting. Where it has no result, the owner's ``_failed`` is
         told. Raises as :meth:`ask`.
         """
-        now = self._pump.now()
-        pending._begin(self._submitters, result, now)
-        self._queue(pending, pending._subject, pending._value, Any, now)
-        self._submitted_now(pending, now, seconds)
-        if self.session.outbox.pending > self._options.high_water:
-            self._owner._crowded(self)
-
-    def _queue(
-        self, waiter: Call, method: str, argument: Any, argument_type: Any, now: float
-    ) -> None:
-        """Queue *waiter*'s call. Raises as :meth:`ask`; the owner is told that it has one less."""
+        submitter = self._submitter
         try:
-            if self._ended:
-                raise errors.NotConnected
-            self.session.call(waiter, method, argument, argument_type, now)
-        except BaseException as error:
-            self._owner._answered(self, (), 0, 1, now)
-            if isinstance(error, errors.NotConnected):
-                raise NotConnected(f"the connection to {self.peer} has ended") from None
-            raise
+            now = submitter.queue(pending, result, None, pending._subject, pending._value, Any)
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            self._not_queued(error, pending.begun)
+        if submitter.send(pending, now):
+            self._owner._crowded(self)
+        if seconds is not DEFAULT:
+            self._has_time(pending, now, seconds)
+
+    def _not_queued(self, error: BaseException, now: float) -> NoReturn:
+        """Raise *error*, as :meth:`ask` does; the owner is told that it has one call less."""
+        self._owner._answered(self, (), 0, 1, now)
+        if isinstance(error, errors.NotConnected):
+            raise NotConnected(f"the connection to {self.peer} has ended") from None
+        raise error
 
     async def call(
         self,

@@ -29,14 +29,13 @@ from .._errors import closed_error
 from .._link import Link
 from .._pausing import pause, read_on
 from .._pump import Pump
-from .._submitting import Submitting
+from .._submitting import DEFAULT, Submitting
 from .._waiter import Waiter
 from ._errors import Disconnected, NotOpen, TransmissionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wirecore.session import Call
     from wirecore_py.webwire import Message
 
     from .._pending import Pending
@@ -109,6 +108,7 @@ class Channel(Submitting):
             eager_wait=options.eager_wait,
             lingering=session.stage,
         )
+        self._submits_by(session.request, options.high_water)
 
     async def run(self, leftover: bytes) -> None:
         """Read and wake until the connection has ended."""
@@ -182,7 +182,9 @@ class Channel(Submitting):
         waiter = Waiter(self._callers)
         now = pump.now()
         try:
-            self._queue(waiter, name, data, encoding, now)
+            if self._ended:
+                raise errors.NotConnected
+            self._session.request(waiter, name, data, encoding, now)
             if own_time:
                 waiter.started = math.inf
         except errors.NotConnected:
@@ -191,6 +193,8 @@ class Channel(Submitting):
             if own_time:
                 raise NotOpen("not connected", execution="not_sent") from None
             return await self._listener._ask_again(name, data, encoding)
+        if pump.paused is not None:
+            self.read_on()  # the reply
         if pump.asked(waiter, now + self._call_timeout, self._callers):
             if isinstance(waiter.outcome, Exception):
                 await trio.lowlevel.checkpoint()
@@ -213,28 +217,22 @@ class Channel(Submitting):
         *pending* is told what *take* makes of the reply; None: the reply. *seconds*: its time, see
         Submitting. Raises for what can't be sent, as :meth:`request`.
         """
-        pump = self._pump
-        if self._session.outbox.pending > self._options.high_water:
+        submitter = self._submitter
+        if submitter.crowded:
             return False
-        now = pump.now()
-        pending._begin(self._submitters, None, now, take)
         try:
-            self._queue(pending, name, data, encoding, now)
+            now = submitter.queue(pending, None, take, name, data, encoding)
         except errors.NotConnected:
             return False
-        self._submitted_now(pending, now, seconds)
+        if self._pump.paused is not None:
+            self.read_on()  # the reply
+        submitter.send(pending, now)
+        if seconds is not DEFAULT:
+            self._has_time(pending, now, seconds)
         return True
 
     def _too_late(self, pending: Pending[Any]) -> DeadlineExceeded:
         return DeadlineExceeded(f"no reply within {pending._seconds:g} s")
-
-    def _queue(self, waiter: Call, name: str, data: bytes, encoding: int, now: float) -> None:
-        """Queue *waiter*'s request. Raises NotConnected, and what the session's does."""
-        if self._ended:
-            raise errors.NotConnected
-        self._session.request(waiter, name, data, encoding, now)
-        if self._pump.paused is not None:
-            self.read_on()  # the reply
 
     async def restore_session(self, key: bytes, take: Callable[[Payload], T]) -> T:
         """Ask for the session of *key*: what *take*, called once, makes of the reply, its JSON.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from wirecore._backend import default
 from wirecore.errors import InvalidOption
 from wirecore.protocols.pool.slots import Slot
 
@@ -45,53 +46,8 @@ class Order(Protocol):
     def __iter__(self) -> Iterator[Slot[Any]]: ...
 
 
-class LongestWaiting:
-    """In the order in which they began to wait."""
-
-    __slots__ = ("_slots", "_turns")
-
-    def __init__(self) -> None:
-        # Not a dict: to find the first one passes over all that were taken out before it.
-        self._slots: OrderedDict[Slot[Any], None] = OrderedDict()
-        self._turns = 0
-
-    def put(self, slot: Slot[Any]) -> None:
-        self._turns = slot.since = self._turns + 1
-        self._slots[slot] = None
-
-    def drop(self, slot: Slot[Any]) -> None:
-        del self._slots[slot]
-
-    def taken(self, slot: Slot[Any]) -> None:
-        self._turns = slot.since = self._turns + 1
-        self._slots.move_to_end(slot)
-
-    def released(self, slot: Slot[Any], count: int) -> None:
-        """It waits as before."""
-
-    def turn(self) -> Slot[Any] | None:
-        slots = self._slots
-        for slot in slots:
-            slot.outstanding = count = slot.outstanding + 1
-            if count == slot.capacity:
-                slot.ready = False
-                del slots[slot]
-            else:
-                self._turns = slot.since = self._turns + 1
-                slots.move_to_end(slot)
-            return slot
-        return None
-
-    def first(self) -> Slot[Any] | None:
-        for slot in self._slots:
-            return slot
-        return None
-
-    def best(self, slots: Iterable[Slot[Any]]) -> Slot[Any] | None:
-        return min(slots, key=_since, default=None)
-
-    def __iter__(self) -> Iterator[Slot[Any]]:
-        return iter(self._slots)
+#: In the order in which they began to wait.
+LongestWaiting: Final[Any] = default.turns.LongestWaiting
 
 
 class LeastOutstanding:
@@ -162,15 +118,11 @@ class LeastOutstanding:
         level[slot] = None
 
 
-def _since(slot: Slot[Any]) -> int:
-    return slot.since
-
-
 def _load(slot: Slot[Any]) -> tuple[int, int]:
     return slot.outstanding, slot.since
 
 
-_ORDERS: Final[dict[str, type[LongestWaiting] | type[LeastOutstanding]]] = {
+_ORDERS: Final[dict[str, Callable[[], Order]]] = {
     "longest_waiting": LongestWaiting,
     "least_outstanding": LeastOutstanding,
 }

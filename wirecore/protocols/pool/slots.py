@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
+from wirecore._backend import default
 from wirecore.session.limits import check_at_least
+
+if TYPE_CHECKING:
+    from wirecore_py.turns import Slot as _Slot
+else:
+    _Slot = default.turns.Slot
 
 T = TypeVar("T")
 
@@ -25,7 +31,7 @@ class Wish(NamedTuple):
 ANY: Final = Wish()
 
 
-class Slot(Generic[T]):
+class Slot(_Slot, Generic[T]):
     """A connection of a provider; a slot belongs to one dispatcher.
 
     *target*: the connection itself. *identity*: whose it is; None for one that didn't say.
@@ -37,17 +43,12 @@ class Slot(Generic[T]):
     Raises :class:`~wirecore.errors.InvalidOption` for a capacity below 1.
     """
 
-    __slots__ = (
-        "target",
-        "identity",
-        "labels",
-        "capacity",
-        "outstanding",
-        "leaving",
-        "blocked",
-        "ready",
-        "since",
-    )
+    __slots__ = ()
+
+    target: T
+    identity: str | None
+    labels: frozenset[str]
+    capacity: int | None
 
     def __init__(
         self,
@@ -58,12 +59,4 @@ class Slot(Generic[T]):
     ) -> None:
         if capacity is not None:
             check_at_least("capacity", capacity, 1)
-        self.target = target
-        self.identity = identity
-        self.labels = labels
-        self.capacity = capacity
-        self.outstanding = 0
-        self.leaving = False
-        self.blocked = False
-        self.ready = False
-        self.since = 0  # a number that grows: of slots that are else equal the smallest is first
+        super().__init__(target, identity, labels, capacity)

@@ -1,0 +1,18 @@
+# The types with which wirecore_py/submitting.py is compiled.
+
+cimport cython
+
+from wirecore._moving cimport Mover
+
+
+@cython.final
+cdef class Submitter:
+    cdef Mover _mover
+    cdef object _callers, _outbox, _queue
+    cdef double _seconds
+    cdef Py_ssize_t _high_water
+
+    @cython.locals(mover=Mover)
+    cpdef queue(self, pending, annotation, take, what, value, kind)
+    @cython.locals(mover=Mover, waits=Py_ssize_t)
+    cpdef bint send(self, pending, double now) except -1

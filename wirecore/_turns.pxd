@@ -1,0 +1,23 @@
+# The types with which wirecore_py/turns.py is compiled.
+
+cimport cython
+
+
+cdef class Slot:
+    cdef Py_ssize_t _most
+    cdef public bint blocked, leaving, ready
+    cdef public Py_ssize_t outstanding, since
+    cdef public object capacity, identity, labels, target
+
+
+@cython.final
+cdef class LongestWaiting:
+    cdef object _slots
+    cdef Py_ssize_t _turns
+
+    cpdef put(self, Slot slot)
+    cpdef drop(self, Slot slot)
+    cpdef taken(self, Slot slot)
+    cpdef released(self, Slot slot, count)
+    @cython.locals(slot=Slot)
+    cpdef turn(self)

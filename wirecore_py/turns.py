@@ -1,0 +1,102 @@
+# cython: annotation_typing=False, auto_pickle=False
+"""Connections that calls are given to, and whose turn it is where all take turns.
+
+``wirecore._turns`` is this file, compiled with the types that ``_turns.pxd`` declares.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+class Slot:
+    """What a dispatcher knows of a connection; see ``wirecore.protocols.pool.slots``."""
+
+    __slots__ = (
+        "_most",
+        "blocked",
+        "capacity",
+        "identity",
+        "labels",
+        "leaving",
+        "outstanding",
+        "ready",
+        "since",
+        "target",
+    )
+
+    def __init__(
+        self, target: Any, identity: str | None, labels: frozenset[str], capacity: int | None
+    ) -> None:
+        self.target = target
+        self.identity = identity
+        self.labels = labels
+        self.capacity = capacity
+        self._most = 0 if capacity is None else capacity  # 0, which no count comes to: no bound
+        self.outstanding = 0
+        self.leaving = False
+        self.blocked = False
+        self.ready = False
+        self.since = 0  # a number that grows: of slots that are else equal the smallest is first
+
+
+class LongestWaiting:
+    """Slots in the order in which they began to wait."""
+
+    __slots__ = ("_slots", "_turns")
+
+    def __init__(self) -> None:
+        # Not a dict: to find the first one passes over all that were taken out before it.
+        self._slots: OrderedDict[Slot, None] = OrderedDict()
+        self._turns = 0
+
+    def put(self, slot: Slot) -> None:
+        """See Order."""
+        self._turns += 1
+        slot.since = self._turns
+        self._slots[slot] = None
+
+    def drop(self, slot: Slot) -> None:
+        """See Order."""
+        del self._slots[slot]
+
+    def taken(self, slot: Slot) -> None:
+        """See Order."""
+        self._turns += 1
+        slot.since = self._turns
+        self._slots.move_to_end(slot)
+
+    def released(self, slot: Slot, count: int) -> None:
+        """It waits as before."""
+
+    def turn(self) -> Slot | None:
+        """See Order."""
+        for slot in self._slots:
+            slot.outstanding += 1
+            if slot.outstanding == slot._most:
+                slot.ready = False
+                del self._slots[slot]
+            else:
+                self.taken(slot)
+            return slot
+        return None
+
+    def first(self) -> Slot | None:
+        """See Order."""
+        for slot in self._slots:
+            return slot
+        return None
+
+    def best(self, slots: Iterable[Slot]) -> Slot | None:
+        """See Order."""
+        return min(slots, key=since_when, default=None)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
+
+def since_when(slot: Slot) -> int:
+    """Since when it waits."""
+    return slot.since
