@@ -16,7 +16,7 @@ cdef class Order:
 
     @cython.locals(kind=Py_ssize_t, was_taking=bint)
     cpdef take(self, messages)
-    cpdef ended(self)
+    cpdef ended(self, message=*)
     @cython.locals(kind=Py_ssize_t)
     cdef _begin(self, message)
     cdef _run(self, route, message)

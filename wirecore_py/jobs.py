@@ -28,7 +28,7 @@ class Handlers(Protocol):
     def fail(self, route: Any, message: Any, error: Exception) -> None:
         """The handler raised *error*."""
 
-    def ended(self) -> None:
+    def ended(self, message: Any) -> None:
         """A run that had begun is through, whatever became of it."""
 
 
@@ -60,7 +60,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
             return self._failed(error)
         except BaseException:
-            self._handlers.ended()
+            self._handlers.ended(self._message)
             raise
         return self._returned(result)
 
@@ -93,7 +93,7 @@ class Run:
             self._failed(raised)
             raise StopIteration from None
         except BaseException:
-            self._handlers.ended()
+            self._handlers.ended(self._message)
             raise
         self._returned(result)
         raise StopIteration
@@ -104,7 +104,7 @@ class Run:
             try:
                 self._coroutine.close()
             finally:
-                self._handlers.ended()
+                self._handlers.ended(self._message)
 
     def _returned(self, result: Any) -> object:
         try:
@@ -113,14 +113,14 @@ class Run:
             except Exception as error:  # noqa: BLE001 - as what the handler raises
                 self._handlers.fail(self._route, self._message, error)
         finally:
-            self._handlers.ended()
+            self._handlers.ended(self._message)
         return ENDED
 
     def _failed(self, error: Exception) -> object:
         try:
             self._handlers.fail(self._route, self._message, error)
         finally:
-            self._handlers.ended()
+            self._handlers.ended(self._message)
         return ENDED
 
     # Who looks for a task's frames finds the handler's.

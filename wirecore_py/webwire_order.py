@@ -47,8 +47,8 @@ class Order:
 
     *connection*: whose messages they are; it has ``_reply``, ``_pump`` and ``_workers``. *deliver*:
     makes of a message what handlers are called with. *make_run*: the backend's Run. *inline*,
-    *thread*: the modes of routes whose handlers run here and now, and in threads. *scoped*: gives
-    a run a scope of its own; None: none needs one.
+    *thread*: the modes of routes whose handlers run here and now, and in threads. *scoped*: runs
+    what a handler returns in a scope of its own; None: none needs one.
 
     Who derives has ``_around`` (None, or what has its own around each handler), ``_in_thread``,
     ``_read`` for a route's codec, ``_finish`` for what isn't answered as it is, ``fail``,
@@ -127,7 +127,7 @@ class Order:
         elif self._deaf and not self._running:
             self._rested()  # an inline handler has closed it
 
-    def ended(self) -> None:
+    def ended(self, message: Message | None = None) -> None:
         """A job that was started is through: others may begin."""
         self._running -= 1
         if self._waiting:
@@ -160,9 +160,6 @@ class Order:
                 around.inline(self, route, message)
             return
         job = self._make_run(self, route, message)
-        scoped = self._scoped
-        if scoped is not None:
-            job = scoped(job)
         if around is not None:
             job = around.job(self, message, job)
         self._start(job)
@@ -202,8 +199,11 @@ class Order:
         """See :class:`~wirecore_py.jobs.Handlers`."""
         argument = self._argument(route, message)
         if route.mode is self._thread:
-            return self._in_thread(route, argument)
-        return route.handler(argument)
+            called = self._in_thread(route, argument)
+        else:
+            called = route.handler(argument)
+        scoped = self._scoped
+        return called if scoped is None else scoped(called)
 
     def answer(self, route: Any, message: Message, result: Any) -> None:
         """See :class:`~wirecore_py.jobs.Handlers`. A signal's handler returns nothing."""

@@ -47,7 +47,8 @@ class Told:
         if self.failing is not None:
             raise self.failing
 
-    def ended(self) -> None:
+    def ended(self, message: Any) -> None:
+        assert message == "message"
         self.seen.append("ended")
 
 
@@ -406,6 +407,9 @@ def test_runs_and_coroutines_begin_in_their_order(backend: Backend) -> None:
     class Named(Told):
         def call(self, route: Any, message: Any) -> Any:
             return wait(message)
+
+        def ended(self, message: Any) -> None:
+            """It waits for ever."""
 
     waiting = backend.jobs.Run(Named(note), None, "0")
     coroutine = wait("1")

@@ -41,7 +41,16 @@ class Admission:
     *total*: that of all connections, which has a bound of its own.
     """
 
-    __slots__ = ("_logger", "_options", "_refusing", "_size", "_total", "_who", "handling")
+    __slots__ = (
+        "_logger",
+        "_most",
+        "_most_bytes",
+        "_refusing",
+        "_size",
+        "_total",
+        "_who",
+        "handling",
+    )
 
     def __init__(
         self,
@@ -50,7 +59,8 @@ class Admission:
         logger: logging.Logger,
         total: Total | None = None,
     ) -> None:
-        self._options = options
+        self._most = options.max_handlers
+        self._most_bytes = options.max_handler_bytes
         self._who = who
         self._logger = logger
         self._size = 0
@@ -61,19 +71,19 @@ class Admission:
 
     def enter(self, size: int) -> Excess | None:
         """A request of *size* bytes came: None lets it in. One is always let in, of any size."""
-        options = self._options
-        if self.handling >= options.max_handlers:
-            return self._refuse(Excess("max_handlers", options.max_handlers))
-        if self._size + size > options.max_handler_bytes and self.handling:
-            return self._refuse(Excess("max_handler_bytes", options.max_handler_bytes))
+        handling, size = self.handling, self._size + size
+        if handling >= self._most:
+            return self._refuse(Excess("max_handlers", self._most))
+        if size > self._most_bytes and handling:
+            return self._refuse(Excess("max_handler_bytes", self._most_bytes))
         total = self._total
         if total is not None:
             # Handlers may outlive their connections, so that bounds of these don't do.
             if total.handling >= total.most:
                 return self._refuse(Excess("max_total_handlers", total.most))
             total.handling += 1
-        self.handling += 1
-        self._size += size
+        self.handling = handling + 1
+        self._size = size
         return None
 
     def leave(self, size: int) -> None:
@@ -82,7 +92,7 @@ class Admission:
         self._size -= size
         if self._total is not None:
             self._total.handling -= 1
-        if self.handling * 2 < self._options.max_handlers:
+        if self._refusing and self.handling * 2 < self._most:
             self._refusing = False
 
     def _refuse(self, excess: Excess) -> Excess:

@@ -29,3 +29,8 @@ def failure_text(error: Exception, name: str, *, ended: bool, logger: logging.Lo
         exc_info=error,
     )
     return f"internal error {number}"
+
+
+def took_too_long() -> errors.RpcError:
+    """What the caller is told whose handler was cut off."""
+    return errors.RpcError("the handler took too long")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 
@@ -37,14 +38,15 @@ class HandlerScopes:
                 scope.cancel()
         return scope
 
-    async def around(self, job: Awaitable[None]) -> None:
-        """A job that runs *job* in a scope of its own."""
+    async def within(self, handler: Awaitable[Any], cut_off: Callable[[], Exception]) -> Any:
+        """What *handler* returns, in a scope of its own; raises *cut_off* where it is cancelled."""
         scope = self.open()
         try:
             with scope:
-                await job
+                return await handler
         finally:
             self.left(scope)
+        raise cut_off()
 
     def left(self, scope: trio.CancelScope) -> None:
         """A handler's scope was left."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from wirecore.protocols.wsrpc import Session
 
 from .._handlers import Mode
-from ..wsrpc import _channel, _request
 from ..wsrpc._channel import Channel
 from ..wsrpc._client import Client
-from ..wsrpc._request import Request
+from ..wsrpc._request import Handling, Request
 from ..wsrpc._server import ClientPeer
 from ._carrying import carry
 from ._operations import Attributes, Providers
@@ -19,6 +18,8 @@ from ._patches import Patches
 from ._rpc import OTHER, Rpc
 
 if TYPE_CHECKING:
+    from wirecore_py.jobs import Job
+
     from ..wsrpc._service import Method
 
 SYSTEM: Final = "wsrpc"
@@ -78,36 +79,40 @@ def _of_peer(original: Any, rpc: Rpc) -> Any:
 
 
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
-    patches.replace(Request, "run", _of_request, rpc)
-    patches.replace(_channel, "run_inline", _inline, rpc)
-    patches.replace(_request, "_fail", _failing, rpc)
+    patches.set(Handling, "_around", _Spans(rpc))
+    patches.replace(Handling, "fail", _failing, rpc)
     patches.replace(Channel, "_unsendable", _unsendable, rpc)
     patches.replace(Channel, "_handle", _handling, rpc)
 
 
-def _of_request(original: Any, rpc: Rpc) -> Any:
-    async def run(self: Request) -> None:
-        channel, call_id = self._channel, self._call_id
-        fields = _fields(channel, call_id)
-        with rpc.serve(SYSTEM, self._method.name, (channel, call_id), fields=fields):
-            await original(self)
+class _Spans:
+    """One around the handler of each request."""
 
-    return run
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
 
+    def inline(self, handling: Handling, method: Method, request: Request) -> None:
+        """See Around."""
+        with self._serve(handling._channel, method, request):
+            handling.run_inline(method, request)
 
-def _inline(original: Any, rpc: Rpc) -> Any:
-    def run_inline(channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
-        fields = _fields(channel, call_id)
-        with rpc.serve(SYSTEM, method.name, (channel, call_id), fields=fields):
-            original(channel, method, call_id, payload)
+    def job(self, handling: Handling, method: Method, request: Request, job: Job) -> Job:
+        """See Around."""
+        return self._run(handling._channel, method, request, job)
 
-    return run_inline
+    async def _run(self, channel: Channel, method: Method, request: Request, job: Job) -> None:
+        with self._serve(channel, method, request):
+            await job
+
+    def _serve(self, channel: Channel, method: Method, request: Request) -> Any:
+        fields = _fields(channel, request[1])
+        return self._rpc.serve(SYSTEM, method.name, (channel, request[1]), fields=fields)
 
 
 def _failing(original: Any, rpc: Rpc) -> Any:
-    def fail(channel: Channel, method: Method, call_id: str, error: Exception) -> None:
-        rpc.note((channel, call_id), error)
-        original(channel, method, call_id, error)
+    def fail(self: Handling, method: Method, request: Request, error: Exception) -> None:
+        rpc.note((self._channel, request[1]), error)
+        original(self, method, request, error)
 
     return fail
 
@@ -121,10 +126,11 @@ def _unsendable(original: Any, rpc: Rpc) -> Any:
 
 
 def _handling(original: Any, rpc: Rpc) -> Any:
-    def handle(self: Channel, name: str, call_id: str, payload: bytes) -> None:
+    def handle(self: Channel, request: Request) -> None:
+        name, call_id, _ = request
         method = self._registry.find(name)
         handling = self._admission.handling
-        original(self, name, call_id, payload)
+        original(self, request)
         if self._stopping:
             _refuse(rpc, self, call_id, OTHER if method is None else name, "stopping")
         elif method is None:

@@ -16,6 +16,7 @@ from wirecore.webwire_rules import Encoding, MessageType
 
 from .._handler_scopes import HandlerScopes
 from .._handlers import Mode, forgotten_await
+from ._errors import Disconnected
 from ._messages import Request, Signal, delivery
 from ._routes import Route
 
@@ -57,6 +58,10 @@ class Around(Protocol):
         """What runs *job*, the handler's."""
 
 
+def _client_has_gone() -> Disconnected:
+    return Disconnected("the client has gone", execution="maybe_executed")
+
+
 class Handling(Order):
     """The queue behind a reader that goes on, and the jobs that run.
 
@@ -81,7 +86,7 @@ class Handling(Order):
             make_run=Run,
             inline=Mode.INLINE,
             thread=Mode.THREAD,
-            scoped=scopes.around if scopes.needed else None,
+            scoped=partial(scopes.within, cut_off=_client_has_gone) if scopes.needed else None,
         )
         #: The scopes that handlers run in.
         self.scopes = scopes

@@ -23,7 +23,7 @@ from .._pump import Pump
 from .._waiter import Waiter
 from ._peer import Peer, check_call
 from ._registry import Registry
-from ._request import Request, run_inline
+from ._request import Handling, Request
 from ._texts import error_from_text, overloaded_text, stopping_text, unknown_method_text
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Channel(Calling, Peer):
     __slots__ = (
         "_admission",
         "_closed_here",
+        "_handling",
         "_options",
         "_pongs",
         "_public_key",
@@ -53,9 +54,7 @@ class Channel(Calling, Peer):
         "_session",
         "_stopping",
         "_threads",
-        "_workers",
         "error",
-        "scopes",
     )
 
     def __init__(
@@ -72,16 +71,15 @@ class Channel(Calling, Peer):
         self._session = session
         self._public_key = public_key
         self._registry = registry
-        self._workers = workers
         self._threads = workers.threads_of(public_key)
         self._options = options
         self._admission = Admission(options, public_key, logger)
         self._stopping = False
         self._pongs = 0  # answers to pings that somebody waits for
-        #: The scopes that handlers run in.
-        self.scopes = HandlerScopes(
+        scopes = HandlerScopes(
             timeout=options.handler_timeout, cancels=options.on_disconnect == "cancel"
         )
+        self._handling = Handling(self, workers, scopes)
         self._closed_here = ""  # why, once it is
         #: Why the connection ended; None while it is open, and where this end closed it.
         self.error: ConnectionClosed | None = None
@@ -204,8 +202,8 @@ class Channel(Calling, Peer):
             waiter.finish(self._timed_out("no answer"))
         if self._callers.woken:
             self._pump.woke = True
-        for method, call_id, payload in requests:
-            self._handle(method, call_id, payload)
+        for request in requests:
+            self._handle(request)
 
     def on_finish(self) -> None:
         """See the pump's Owner."""
@@ -217,7 +215,7 @@ class Channel(Calling, Peer):
         self.tell_change()
         self._end_calls(error)
         self._session.outbox.clear()
-        self.scopes.end()
+        self._handling.scopes.end()
 
     def _end_calls(self, error: BaseException | None = None) -> None:
         """No answer will come any more: fail what waits for one."""
@@ -233,7 +231,8 @@ class Channel(Calling, Peer):
 
     # --- serving ------------------------------------------------------------------------
 
-    def _handle(self, name: str, call_id: str, payload: bytes) -> None:
+    def _handle(self, request: Request) -> None:
+        name, call_id, payload = request
         if self._stopping:
             self.reply_error(call_id, stopping_text())
             return
@@ -244,18 +243,22 @@ class Channel(Calling, Peer):
             self.reply_error(call_id, unknown_method_text(name))
             return
         if method.mode is _INLINE:
-            run_inline(self, method, call_id, payload)
+            handling = self._handling
+            if handling._around is None:
+                handling.run_inline(method, request)
+            else:
+                handling._around.inline(handling, method, request)
             return
         excess = self._admission.enter(len(payload))
         if excess is None:
-            if self._workers.start(Request(self, method, call_id, payload).run()):
+            if self._handling.start(method, request):
                 self._pump.woke = True
         else:
             self.reply_error(call_id, overloaded_text(*excess))
 
     def finished(self, request: Request) -> None:
         """A request that was started is through."""
-        self._admission.leave(len(request.payload))
+        self._admission.leave(len(request[2]))
         if not self._admission.handling:
             self.tell_change()
 

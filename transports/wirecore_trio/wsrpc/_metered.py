@@ -58,14 +58,15 @@ class MeteredChannel(Channel):
         finally:
             tally.end(method, outcome, begun)
 
-    def _handle(self, name: str, call_id: str, payload: bytes) -> None:
+    def _handle(self, request: Request) -> None:
+        name, call_id, _ = request
         method = self._registry.find(name)
         # A peer that gives an id twice loses the first one.
         self._over(call_id, "lost")
         self._begun[call_id] = OTHER if method is None else name, self._meter.served.begin()
         is_inline = method is not None and method.mode is Mode.INLINE
         self._no_handler_yet = self._stopping or not is_inline
-        super()._handle(name, call_id, payload)
+        super()._handle(request)
         self._no_handler_yet = False
         if is_inline:
             self._over(call_id, "lost")
@@ -85,7 +86,7 @@ class MeteredChannel(Channel):
     def finished(self, request: Request) -> None:
         """See Channel."""
         super().finished(request)
-        self._over(request._call_id, "lost")
+        self._over(request[1], "lost")
 
     def _over(self, call_id: str, outcome: str) -> None:
         found = self._begun.pop(call_id, None)

@@ -1,83 +1,113 @@
-"""One request that came: decode it, run its handler, answer."""
+"""Requests that came: decode them, run their handlers, answer."""
 
 from __future__ import annotations
 
 import contextvars
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import trio
 
 from wirecore import errors
+from wirecore._backend import default
 
-from .._failing import failure_text
+from .._failing import failure_text, took_too_long
 from .._handlers import Mode
 from ._service import Method
 
 if TYPE_CHECKING:
+    from wirecore_py.jobs import Job, Run
+
+    from .._dispatch import Workers
+    from .._handler_scopes import HandlerScopes
     from ._channel import Channel
+else:
+    Run = default.jobs.Run
 
 logger = logging.getLogger("wirecore.wsrpc")
 
 
-class Request:
-    """A request for a handler in a task or a thread; :meth:`run` is a job for workers."""
+#: A request as it came: method, call id, payload.
+Request: TypeAlias = tuple[str, str, bytes]
 
-    __slots__ = ("_call_id", "_channel", "_method", "payload")
 
-    def __init__(self, channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
+class Around(Protocol):
+    """What has its own around each handler."""
+
+    def inline(self, handling: Handling, method: Method, request: Request) -> None:
+        """Call ``handling.run_inline(method, request)``."""
+
+    def job(self, handling: Handling, method: Method, request: Request, job: Job) -> Job:
+        """What runs *job*, the handler's."""
+
+
+class Handling:
+    """The handlers of one channel's requests; see ``wirecore_py.jobs.Handlers``."""
+
+    __slots__ = ("_channel", "_workers", "scopes")
+
+    #: Who watches all handlers; for a while.
+    _around: Around | None = None
+
+    def __init__(self, channel: Channel, workers: Workers, scopes: HandlerScopes) -> None:
         self._channel = channel
-        self._method = method
-        self._call_id = call_id
-        self.payload = payload
+        self._workers = workers
+        #: The scopes that handlers run in.
+        self.scopes = scopes
 
-    async def run(self) -> None:
-        """Run the handler in a task or a thread. Raises nothing but cancellation."""
+    def run_inline(self, method: Method, request: Request) -> None:
+        """Run a handler that never blocks, here and now, and answer."""
+        _, call_id, payload = request
         channel = self._channel
-        scope = channel.scopes.open() if channel.scopes.needed else None
         try:
-            if scope is None:
-                reply = await self._run()
-            else:
-                with scope:
-                    reply = await self._run()
-                if scope.cancelled_caught:
-                    raise errors.RpcError("the handler took too long")
-            channel.reply(self._call_id, reply)
+            argument = payload if method.request is None else _decode(method, payload)
+            # In a context of its own: what one handler puts into a contextvar isn't the next one's.
+            reply = contextvars.copy_context().run(method.handler, argument, channel)
+            channel.reply(call_id, method.encode(reply))
         except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
-            _fail(channel, self._method, self._call_id, error)
-        finally:
-            channel.finished(self)
-            if scope is not None:
-                channel.scopes.left(scope)
+            self.fail(method, request, error)
 
-    async def _run(self) -> bytes:
-        method = self._method
-        argument = _decode(method, self.payload)
+    def start(self, method: Method, request: Request) -> bool:
+        """Run a handler in a task or a thread; whether a task waits for its turn now."""
+        job: Job = Run(self, method, request)
+        if self._around is not None:
+            job = self._around.job(self, method, request, job)
+        return self._workers.start(job)
+
+    def call(self, method: Method, request: Request) -> Awaitable[Any]:
+        """See Handlers."""
+        channel = self._channel
+        argument = _decode(method, request[2])
+        called: Awaitable[Any]
         if method.mode is Mode.THREAD:
             # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
             # from being left.
-            reply = await trio.to_thread.run_sync(
+            called = trio.to_thread.run_sync(
                 method.run_in_thread,
                 argument,
-                self._channel,
+                channel,
                 abandon_on_cancel=True,
-                limiter=self._channel.threads,  # type: ignore[arg-type]  # trio asks no more of it
+                limiter=channel.threads,  # type: ignore[arg-type]  # trio asks no more of it
             )
         else:
-            reply = await method.handler(argument, self._channel)
-        return method.encode(reply)
+            called = method.handler(argument, channel)
+        return self.scopes.within(called, took_too_long) if self.scopes.needed else called
 
+    def answer(self, method: Method, request: Request, reply: Any) -> None:
+        """See Handlers."""
+        self._channel.reply(request[1], method.encode(reply))
 
-def run_inline(channel: Channel, method: Method, call_id: str, payload: bytes) -> None:
-    """Run a handler that never blocks, here and now, and answer."""
-    try:
-        argument = payload if method.request is None else _decode(method, payload)
-        # In a context of its own: what one handler puts into a contextvar isn't the next one's.
-        reply = contextvars.copy_context().run(method.handler, argument, channel)
-        channel.reply(call_id, method.encode(reply))
-    except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
-        _fail(channel, method, call_id, error)
+    def fail(self, method: Method, request: Request, error: Exception) -> None:
+        """See Handlers."""
+        channel = self._channel
+        text = failure_text(error, method.name, ended=channel.ended, logger=logger)
+        if text is not None:
+            channel.reply_error(request[1], text)
+
+    def ended(self, request: Request) -> None:
+        """See Handlers."""
+        self._channel.finished(request)
 
 
 def _decode(method: Method, payload: bytes) -> Any:
@@ -85,9 +115,3 @@ def _decode(method: Method, payload: bytes) -> Any:
         return method.decode(payload)
     except errors.InvalidMessage as error:
         raise errors.RpcError(f"the request can't be decoded: {error}") from error
-
-
-def _fail(channel: Channel, method: Method, call_id: str, error: Exception) -> None:
-    text = failure_text(error, method.name, ended=channel.ended, logger=logger)
-    if text is not None:
-        channel.reply_error(call_id, text)
