@@ -24,6 +24,7 @@ from wirecore.protocols.pool import (
     CallingCodec,
     GobCalling,
     GobServing,
+    Incoming,
     JsonCalling,
     JsonServing,
     Request,
@@ -32,7 +33,7 @@ from wirecore.protocols.pool import (
 from wirecore_trio._dispatch import Threads, Workers
 from wirecore_trio._handler_scopes import HandlerScopes
 from wirecore_trio._handlers import Mode
-from wirecore_trio.pool._invoking import Invocation, run_inline
+from wirecore_trio.pool._invoking import Invoking
 from wirecore_trio.pool._registry import Registry
 
 
@@ -102,11 +103,12 @@ class Line:
             self.reply_error(request, method)
             return
         argument = self._serving.argument(method.argument)
+        incoming = Incoming(request, method, argument, 100)
         if method.mode is Mode.INLINE:
-            run_inline(self, method, request, argument)
+            Invoking(self).run(incoming)
         else:
             self.handling += 1
-            self.workers.start(Invocation(self, method, request, argument, 100).run())
+            self.workers.start(Invoking(self).job(incoming))
 
     def reply(self, request: Request, value: Any, annotation: Any) -> None:
         if not self.ended:
@@ -130,8 +132,8 @@ class Line:
             answer.outcome = RpcError(response.error)
         answer.come.set()
 
-    def finished(self, invocation: Invocation) -> None:
-        assert invocation.size == 100
+    def finished(self, incoming: Incoming) -> None:
+        assert incoming.size == 100
         self.handling -= 1
 
     def end(self) -> None:

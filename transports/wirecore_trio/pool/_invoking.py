@@ -1,4 +1,4 @@
-"""One call that came: run its handler, and answer."""
+"""Calls that came: run their handlers, and answer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from wirecore.errors import LocalError, RpcError
-from wirecore.protocols.pool import Request
+from wirecore._backend import default
+from wirecore.errors import LocalError
+from wirecore.protocols.pool import Incoming, Request
 
-from .._failing import failure_text
+from .._failing import failure_text, took_too_long
 from .._handlers import Mode
 from ._context import running
 from ._service import NOTHING, Method, Nothing
 
 if TYPE_CHECKING:
+    from wirecore_py.jobs import Job, Run
+
     from .._dispatch import Threads
     from .._handler_scopes import HandlerScopes
+
+else:
+    Run = default.jobs.Run
 
 logger = logging.getLogger("wirecore.pool")
 
@@ -56,104 +62,110 @@ class Replies(Protocol):
     def reply_error(self, request: Request, text: str) -> None:
         """Send an answer that is an error, if there is still somebody. Never raises."""
 
-    def finished(self, invocation: Invocation) -> None:
-        """One that was started is through."""
+    def finished(self, incoming: Incoming) -> None:
+        """One that was started in a task or a thread is through."""
 
 
-class Invocation:
-    """A handler in a task or a thread; :meth:`run` is a job for workers.
+class Around(Protocol):
+    """What has its own around each handler."""
 
-    *size*: of the request in bytes, for who counts them.
+    def inline(self, invoking: Invoking, incoming: Incoming) -> None:
+        """Call ``invoking.run_inline(incoming)``."""
+
+    def job(self, invoking: Invoking, incoming: Incoming, job: Job) -> Job:
+        """What runs *job*, the handler's."""
+
+
+class Invoking:
+    """The handlers of the calls that came on a connection; see ``wirecore_py.jobs.Handlers``.
+
+    The target of each call is a Method.
     """
 
-    __slots__ = ("_argument", "_method", "_replies", "_request", "size")
+    __slots__ = ("_replies",)
 
-    def __init__(
-        self, replies: Replies, method: Method, request: Request, argument: Any, size: int
-    ) -> None:
+    #: Who watches all handlers; for a while.
+    _around: Around | None = None
+
+    def __init__(self, replies: Replies) -> None:
         self._replies = replies
-        self._method = method
-        self._request = request
-        self._argument = argument
-        self.size = size
 
-    async def run(self) -> None:
-        """Run the handler and answer. Raises nothing but cancellation."""
-        replies, method = self._replies, self._method
-        scope = None
-        running.set((method.name, replies))
+    def run(self, incoming: Incoming) -> None:
+        """Run a handler that never blocks, here and now, and answer."""
+        if self._around is None:
+            self.run_inline(incoming)
+        else:
+            self._around.inline(self, incoming)
+
+    def run_inline(self, incoming: Incoming) -> None:
+        """As :meth:`run`, whoever watches."""
+        _, method, argument, _ = incoming
         try:
-            scope = replies.scopes.open() if replies.scopes.needed else None
-            if scope is None:
-                value = await self._run()
-            else:
-                with scope:
-                    value = await self._run()
-                if scope.cancelled_caught:
-                    raise RpcError("the handler took too long")
-            _answer(replies, method, self._request, value)
+            # In a context of its own: what one handler puts into a contextvar isn't the next one's.
+            value = contextvars.copy_context().run(self._call, method, argument)
+            self.answer(method, incoming, value)
         except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            _fail(replies, method, self._request, error)
-        finally:
-            replies.finished(self)
-            if scope is not None:
-                replies.scopes.left(scope)
+            self.fail(method, incoming, error)
 
-    async def _run(self) -> Any:
-        method = self._method
+    def job(self, incoming: Incoming) -> Job:
+        """A job that runs a handler in a task or a thread, and answers."""
+        job: Job = Run(self, incoming.target, incoming)
+        return job if self._around is None else self._around.job(self, incoming, job)
+
+    def _call(self, method: Method, argument: Any) -> Any:
+        running.set((method.name, self._replies))
+        return method.handler(argument)
+
+    def call(self, method: Method, incoming: Incoming) -> Awaitable[Any]:
+        """See Handlers."""
+        replies = self._replies
+        called: Awaitable[Any]
         if method.mode is Mode.THREAD:
+            running.set((method.name, replies))
             # Abandoned where it is cancelled: a thread that blocks for ever would keep a server
             # from being left.
-            return await trio.to_thread.run_sync(
+            called = trio.to_thread.run_sync(
                 method.run_in_thread,
-                self._argument,
+                incoming.argument,
                 abandon_on_cancel=True,
-                limiter=self._replies.threads,  # type: ignore[arg-type]  # trio asks no more of it
+                limiter=replies.threads,  # type: ignore[arg-type]  # trio asks no more of it
             )
-        return await method.handler(self._argument)
+        else:
+            called = self._call(method, incoming.argument)
+        return replies.scopes.within(called, took_too_long) if replies.scopes.needed else called
 
+    def answer(self, method: Method, incoming: Incoming, value: Any) -> None:
+        """See Handlers."""
+        replies, request = self._replies, incoming.request
+        annotation = method.result
+        if annotation is Any or annotation is Nothing:
+            if value is None:
+                value = NOTHING
+                annotation = Nothing
+            elif annotation is Nothing:
+                raise method.wrong_result(value)
+        try:
+            replies.reply(request, value, annotation)
+        except LocalError as error:
+            if isinstance(value, Awaitable):
+                raise method.wrong_result(value) from None
+            # The original closes the connection, and so loses all other calls on it.
+            logger.error(
+                "the reply of %s (%s) can't be sent, and %s was told so: %s",
+                method.name,
+                method.where,
+                replies.peer,
+                error,
+            )
+            replies.reply_error(request, f"the reply of {method.name} can't be sent: {error}")
 
-def run_inline(replies: Replies, method: Method, request: Request, argument: Any) -> None:
-    """Run a handler that never blocks, here and now, and answer."""
-    try:
-        # In a context of its own: what one handler puts into a contextvar isn't the next one's.
-        value = contextvars.copy_context().run(_call, replies, method, argument)
-        _answer(replies, method, request, value)
-    except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-        _fail(replies, method, request, error)
+    def fail(self, method: Method, incoming: Incoming, error: Exception) -> None:
+        """See Handlers."""
+        replies = self._replies
+        text = failure_text(error, method.name, ended=replies.ended, logger=logger)
+        if text is not None:
+            replies.reply_error(incoming.request, text)
 
-
-def _call(replies: Replies, method: Method, argument: Any) -> Any:
-    running.set((method.name, replies))
-    return method.handler(argument)
-
-
-def _answer(replies: Replies, method: Method, request: Request, value: Any) -> None:
-    """The handler returned *value*."""
-    annotation = method.result
-    if annotation is Any or annotation is Nothing:
-        if value is None:
-            value = NOTHING
-            annotation = Nothing
-        elif annotation is Nothing:
-            raise method.wrong_result(value)
-    try:
-        replies.reply(request, value, annotation)
-    except LocalError as error:
-        if isinstance(value, Awaitable):
-            raise method.wrong_result(value) from None
-        # The original closes the connection, and so loses all other calls on it.
-        logger.error(
-            "the reply of %s (%s) can't be sent, and %s was told so: %s",
-            method.name,
-            method.where,
-            replies.peer,
-            error,
-        )
-        replies.reply_error(request, f"the reply of {method.name} can't be sent: {error}")
-
-
-def _fail(replies: Replies, method: Method, request: Request, error: Exception) -> None:
-    text = failure_text(error, method.name, ended=replies.ended, logger=logger)
-    if text is not None:
-        replies.reply_error(request, text)
+    def ended(self, incoming: Incoming) -> None:
+        """See Handlers."""
+        self._replies.finished(incoming)

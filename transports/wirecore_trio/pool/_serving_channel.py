@@ -21,8 +21,7 @@ from .._handlers import Mode
 from .._link import Link
 from .._pump import Pump
 from ._calling_channel import ANOTHER_CODEC
-from ._invoking import Invocation, run_inline
-from ._service import Method
+from ._invoking import Invoking
 
 if TYPE_CHECKING:
     from ._options import Options
@@ -48,6 +47,7 @@ class ServingChannel(Changing[Any]):
         "_closed_here",
         "_connection",
         "_heard",
+        "_invoking",
         "_options",
         "_pump",
         "_session",
@@ -73,6 +73,7 @@ class ServingChannel(Changing[Any]):
         super().__init__()
         self._session = session
         self._workers = workers
+        self._invoking = Invoking(self)
         self._options = options
         self.peer = peer
         self._connection = connection
@@ -155,9 +156,9 @@ class ServingChannel(Changing[Any]):
         logger.warning("a peer that doesn't read its answers is cut: %s", error)
         self._pump.end(trio.BrokenResourceError(f"the peer doesn't read its answers: {error}"))
 
-    def finished(self, invocation: Invocation) -> None:
+    def finished(self, incoming: Incoming) -> None:
         """A call that was started is through."""
-        self._admission.leave(invocation.size)
+        self._admission.leave(incoming.size)
         if not self._admission.handling:
             self.tell_change()
 
@@ -209,21 +210,21 @@ class ServingChannel(Changing[Any]):
         self._heard = True
         if len(happened) > 1:
             self._pump.hold()  # their handlers will answer
-        for request, method, argument, size in happened:
+        for incoming in happened:
             if self._stopping:
-                self.reply_error(request, _STOPPING)
-            elif method.mode is _INLINE:
-                run_inline(self, method, request, argument)
+                self.reply_error(incoming.request, _STOPPING)
+            elif incoming.target.mode is _INLINE:
+                self._invoking.run(incoming)
             else:
-                self._start(method, request, argument, size)
+                self._start(incoming)
 
-    def _start(self, method: Method, request: Request, argument: Any, size: int) -> None:
-        excess = self._admission.enter(size)
+    def _start(self, incoming: Incoming) -> None:
+        excess = self._admission.enter(incoming.size)
         if excess is None:
-            if self._workers.start(Invocation(self, method, request, argument, size).run()):
+            if self._workers.start(self._invoking.job(incoming)):
                 self._pump.woke = True
         else:
-            self.reply_error(request, f"too many calls: {excess.limit} is {excess.bound}")
+            self.reply_error(incoming.request, f"too many calls: {excess.limit} is {excess.bound}")
 
     def on_end(self, error: BaseException | None) -> None:
         """See the pump's Owner."""

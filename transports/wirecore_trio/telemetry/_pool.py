@@ -10,9 +10,8 @@ from opentelemetry.context import Context, attach, detach, get_current
 
 from wirecore.protocols.pool import CallingSession, JsonServing
 
-from ..pool import _invoking, _serving_channel
 from ..pool._callback_client import CallbackClient
-from ..pool._invoking import Invocation
+from ..pool._invoking import Invoking
 from ..pool._node import LocalNode
 from ..pool._server import PoolServer
 from ..pool._serving_channel import ServingChannel
@@ -23,8 +22,10 @@ from ._patches import Patches
 from ._rpc import Rpc, client_of, server_of
 
 if TYPE_CHECKING:
-    from wirecore.protocols.pool import Request
+    from wirecore.protocols.pool import Incoming, Request
+    from wirecore_py.jobs import Job
 
+    from ..pool._invoking import Replies
     from ..pool._service import Method
 
 #: What each codec is called by the conventions, or for want of a name there.
@@ -136,9 +137,8 @@ def _executing(original: Any, _: None) -> Any:
 
 
 def _instrument_handlers(patches: Patches, rpc: Rpc) -> None:
-    patches.replace(Invocation, "run", _of_invocation, rpc)
-    patches.replace(_serving_channel, "run_inline", _inline, rpc)
-    patches.replace(_invoking, "_fail", _failing, rpc)
+    patches.set(Invoking, "_around", _Spans(rpc))
+    patches.replace(Invoking, "fail", _failing, rpc)
     patches.replace(ServingChannel, "reply", _replying, rpc)
     patches.replace(ServingChannel, "_start", _starting, rpc)
 
@@ -153,26 +153,30 @@ def _serve(rpc: Rpc, replies: Any, method: str, request: Request) -> Any:
     )
 
 
-def _of_invocation(original: Any, rpc: Rpc) -> Any:
-    async def run(self: Invocation) -> None:
-        with _serve(rpc, self._replies, self._method.name, self._request):
-            await original(self)
+class _Spans:
+    """One around the handler of each call."""
 
-    return run
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
 
+    def inline(self, invoking: Invoking, incoming: Incoming) -> None:
+        """See Around."""
+        with _serve(self._rpc, invoking._replies, incoming.target.name, incoming.request):
+            invoking.run_inline(incoming)
 
-def _inline(original: Any, rpc: Rpc) -> Any:
-    def run_inline(replies: Any, method: Method, request: Request, argument: Any) -> None:
-        with _serve(rpc, replies, method.name, request):
-            original(replies, method, request, argument)
+    def job(self, invoking: Invoking, incoming: Incoming, job: Job) -> Job:
+        """See Around."""
+        return self._run(invoking._replies, incoming, job)
 
-    return run_inline
+    async def _run(self, replies: Replies, incoming: Incoming, job: Job) -> None:
+        with _serve(self._rpc, replies, incoming.target.name, incoming.request):
+            await job
 
 
 def _failing(original: Any, rpc: Rpc) -> Any:
-    def fail(replies: Any, method: Method, request: Request, error: Exception) -> None:
-        rpc.note(_key(replies, request), error)
-        original(replies, method, request, error)
+    def fail(self: Invoking, method: Method, incoming: Incoming, error: Exception) -> None:
+        rpc.note(_key(self._replies, incoming.request), error)
+        original(self, method, incoming, error)
 
     return fail
 
@@ -189,18 +193,16 @@ def _replying(original: Any, rpc: Rpc) -> Any:
 
 
 def _starting(original: Any, rpc: Rpc) -> Any:
-    def start(
-        self: ServingChannel, method: Method, request: Request, argument: Any, size: int
-    ) -> None:
+    def start(self: ServingChannel, incoming: Incoming) -> None:
         handling = self._admission.handling
-        original(self, method, request, argument, size)
+        original(self, incoming)
         if self._admission.handling == handling:
             rpc.refuse(
                 _system(self),
-                method.name,
+                incoming.target.name,
                 "Overloaded",
                 _client(self),
-                fields=self._session.fields_of(request),
+                fields=self._session.fields_of(incoming.request),
             )
 
     return start
