@@ -110,16 +110,25 @@ class BuildExtensions(build_ext):
         if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < CYTHON_NEEDED:
             needed = ".".join(map(str, CYTHON_NEEDED))
             raise SetupError(f"Cython {needed} or newer is needed, this is {found}")
+        folder = Path(self.build_temp, "cython")
+        self._forget_old_types(folder / TWINS)
         try:
             translated = cythonize(
                 self.extensions,
-                build_dir=str(Path(self.build_temp, "cython")),
+                build_dir=str(folder),
                 compiler_directives={"language_level": "3"},
             )
         except (CompileError, ValueError) as error:
             raise SetupError(f"Cython could not translate the modules: {error}") from error
         for extension, made in zip(self.extensions, translated, strict=True):
             extension.sources = made.sources
+
+    def _forget_old_types(self, folder: Path) -> None:
+        """Has twins compiled anew where types have changed: Cython looks for these beside them."""
+        changed = max(types.stat().st_mtime for types in PACKAGE.glob("*.pxd"))
+        for made in folder.glob("*.c"):
+            if made.stat().st_mtime < changed:
+                made.unlink()
 
     def build_extensions(self) -> None:
         if self.compiler.compiler_type == "msvc":

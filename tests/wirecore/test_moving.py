@@ -1,0 +1,524 @@
+"""A pump's hot half, between a link, a session and an owner that do as they are told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wirecore.errors import NotConnected
+from wirecore.moving_rules import LEFT_OUT, RECEIVE_BUFFER, TOGETHER
+
+if TYPE_CHECKING:
+    from wirecore._backend import Backend
+
+
+class Lost(Exception):
+    """The link is gone."""
+
+
+class Link:
+    owes = False
+
+    def __init__(self) -> None:
+        self.reads: list[bytes | Exception] = []
+        self.sent: list[bytes] = []
+        self.room = 1_000_000
+        self.fails = False
+        self.looks: list[float] = []
+
+    def try_recv_into(self, buffer: memoryview) -> int | None:
+        if not self.reads:
+            return None
+        data = self.reads.pop(0)
+        if isinstance(data, Exception):
+            raise data
+        buffer[: len(data)] = data
+        return len(data)
+
+    def try_send(self, data: Any) -> int:
+        if self.fails:
+            raise Lost
+        taken = bytes(data)[: self.room]
+        self.room -= len(taken)
+        self.sent += [taken] if taken else []
+        return len(taken)
+
+    def readable_within(self, seconds: float) -> bool:
+        self.looks.append(seconds)
+        return bool(self.reads)
+
+    def backlog(self) -> int | None:
+        return None
+
+
+class Session:
+    """Its own stage, too; what came is what happened."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.outbox = backend.outbox.Outbox()
+        self.stage = self
+        self.finished = self.deferred = False
+        self.plain = True
+        self.error: Exception | None = None
+        self.ends = 0
+
+    def receive(self, data: Any, now: float) -> list[bytes]:
+        if self.error is not None:
+            raise self.error
+        self.deferred = False
+        return [bytes(data)] if data else []
+
+    def receive_eof(self, now: float) -> None:
+        self.ends += 1
+
+
+class Flusher:
+    def __init__(self) -> None:
+        self.added: list[Any] = []
+
+    def add(self, mover: Any) -> None:
+        self.added.append(mover)
+
+
+class Company:
+    def is_alone(self) -> bool:
+        return True
+
+
+class World:
+    """A mover and all that it knows; *seen*: what it had its seldom half do, and its owner."""
+
+    def __init__(self, backend: Backend, **more: Any) -> None:
+        self.now = 1.0
+        self.seen: list[Any] = []
+        self.link = Link()
+        self.session = Session(backend)
+        self.flusher = Flusher()
+        self.react: Callable[[], object] = lambda: None
+        self.rhythm = backend.rhythm.Rhythm(lambda: self.now, self._give_way)
+        world = self
+
+        class Mover(backend.moving.Mover):  # type: ignore[name-defined, misc]
+            def arm(self) -> None:
+                world.seen.append("armed")
+
+            def end(self, error: BaseException | None) -> None:
+                self.ended = True
+                world.seen.append(("ended", error))
+
+            def read_for_reader(self) -> bool:
+                world.seen.append("read for the reader")
+                found: bool = self.read_through()
+                return found
+
+            def _fail(self, error: Exception) -> None:
+                world.seen.append(("failed", error))
+
+            def _finish(self, now: float) -> None:
+                world.seen.append(("finished", now))
+                self.ended = True
+
+            def _read_the_rest(self) -> None:
+                world.seen.append("read the rest")
+
+            def _wake_parked(self) -> None:
+                world.seen.append("woke who parked")
+
+            def _write_failed(self, error: BaseException) -> None:
+                world.seen.append("write failed")
+                self._writing = True
+                self._broken = error
+
+            def _write_on(self) -> None:
+                world.seen.append("wrote on")
+                self._writing = True
+
+        options: dict[str, Any] = {"eager_wait": 0.0002, "vigilant": False, "lingering": None}
+        self.mover = Mover(
+            self.link,
+            self.session,
+            self,
+            losses=(Lost,),
+            rhythm=self.rhythm,
+            flusher=self.flusher,
+            company=Company(),
+            view=memoryview(bytearray(RECEIVE_BUFFER)),
+            now=lambda: self.now,
+            **options | more,
+        )
+
+    def _give_way(self) -> None:
+        self.seen.append("gave way")
+        self.now += 0.00003
+
+    def received(self, happened: list[bytes]) -> None:
+        self.seen += happened
+        self.react()
+
+    def put(self, *frames: bytes) -> None:
+        for frame in frames:
+            self.session.outbox.put(frame)
+            self.mover.write()
+
+
+# --- in ---------------------------------------------------------------------------------------
+
+
+def test_what_is_there_is_read_once(backend: Backend) -> None:
+    w = World(backend)
+    assert not w.mover.read()
+    w.link.reads = [b"one", b"two"]
+    assert w.mover.read()
+    assert w.seen == [b"one"]
+    assert (w.mover.fed, w.mover.flooded, w.mover.reading) == (1.0, False, False)
+    w.link.reads = [bytes(RECEIVE_BUFFER)]
+    w.now = 2
+    assert w.mover.read()
+    assert (w.mover.fed, w.mover.flooded) == (2, True)
+
+
+def test_the_end_of_the_stream_is_read_once(backend: Backend) -> None:
+    w = World(backend)
+    w.link.reads = [b"", b""]
+    assert w.mover.read()
+    assert not w.mover.read()
+    assert w.session.ends == 1
+    w.session.finished = True
+    w.link.reads = [b"x"]
+    assert not w.mover.read()  # whatever else comes, nobody wants it
+
+
+def test_what_was_put_off_comes_before_more_is_read(backend: Backend) -> None:
+    w = World(backend)
+    w.session.deferred = True
+    w.link.reads = [b"behind"]
+    assert w.mover.read()
+    assert not w.session.deferred
+    assert w.link.reads == [b"behind"]
+    assert w.session.ends == 0
+
+
+def test_a_link_that_is_gone_ends_it_and_a_defect_is_told(backend: Backend) -> None:
+    w = World(backend)
+    w.link.reads = [loss := Lost()]
+    assert w.mover.read()
+    assert w.seen == [("ended", loss)]
+    w = World(backend)
+    w.session.error = ValueError("a defect")
+    w.link.reads = [b"x"]
+    assert w.mover.read()
+    assert w.seen == [("failed", w.session.error)]
+    w.link.reads = [ValueError("the link's")]
+    with pytest.raises(ValueError, match="the link's"):
+        w.mover.read()
+    assert not w.mover.reading
+
+
+def test_after_a_read_for_nothing_many_are_left_out(backend: Backend) -> None:
+    w = World(backend)
+    assert not w.mover.read_if_likely()
+    w.link.reads = [b"x"]
+    assert [w.mover.read_if_likely() for _ in range(LEFT_OUT + 1)] == [False] * LEFT_OUT + [True]
+    assert not w.mover.read_if_likely()
+    w.session.deferred = True
+    assert w.mover.read_if_likely()  # that is no question of likelihood
+
+
+@pytest.mark.parametrize("vigilant", [False, True])
+def test_deadlines_are_looked_at_where_they_may_have_come_nearer(
+    backend: Backend, vigilant: bool
+) -> None:
+    w = World(backend, vigilant=vigilant)
+    w.link.reads = [b"x"]
+    w.mover.read()
+    assert w.seen == [b"x", *["armed"] * vigilant]
+    w = World(backend)
+    w = World(backend, vigilant=vigilant, lingering=w.session)
+    w.react = lambda: w.session.outbox.put(b"answer")
+    w.link.reads = [b"x"]
+    w.mover.read()
+    assert w.seen == [b"x", *["armed"] * vigilant]
+
+
+def test_one_that_lingers_is_looked_at_once_it_isnt_plain(backend: Backend) -> None:
+    end = World(backend).session
+    w = World(backend, lingering=end)
+    end.plain = False
+    w.link.reads = [b"x", b"y"]
+    w.mover.read()
+    assert w.seen == [b"x"]  # nothing was sent
+    w.react = lambda: w.session.outbox.put(b"answer")
+    w.mover.read()
+    assert w.seen == [b"x", b"y", "armed"]
+
+
+# --- in place ---------------------------------------------------------------------------------
+
+
+def close(w: World) -> None:
+    """As if it alone had read, and fast."""
+    w.rhythm.pump, w.rhythm.close, w.rhythm.at = w.mover, 100, w.now
+
+
+def test_in_place_is_read_what_comes_while_others_have_the_core(backend: Backend) -> None:
+    w = World(backend)
+    w.link.reads = [b"never"]
+    assert not w.mover.read_in_place()  # too few reads were close
+    w = World(backend)
+    close(w)
+    assert not w.mover.read_in_place()
+    assert w.seen[0] == "gave way"
+    w = World(backend)
+    close(w)
+    w.link.reads = [b"there"]
+    assert w.mover.read_in_place()
+    assert w.seen == [b"there"]
+    assert w.link.looks == [0]
+    w.session.deferred = True
+    w.link.reads = [b"more"]
+    assert w.mover.read_through()
+    assert not w.session.deferred
+
+
+@pytest.mark.parametrize("why", ["writing", "at the end", "finished", "not asked for", "another"])
+def test_in_place_isnt_waited_for_what_cant_come(backend: Backend, why: str) -> None:
+    w = World(backend, eager_wait=0.0 if why == "not asked for" else 0.0002)
+    if why == "at the end":
+        w.link.reads = [b""]
+        w.mover.read()
+    close(w)
+    w.mover._writing = why == "writing"
+    w.session.finished = why == "finished"
+    if why == "another":
+        w.rhythm.pump = object()
+    w.link.reads = [b"x"]
+    assert not w.mover.read_in_place()
+    assert w.link.looks == []
+
+
+# --- out --------------------------------------------------------------------------------------
+
+
+def test_the_first_of_a_pass_leaves_at_once_and_sixteen_more_together(backend: Backend) -> None:
+    w = World(backend)
+    w.put(b"1", b"2")
+    assert w.link.sent == [b"1"]
+    assert w.flusher.added == [w.mover]
+    assert w.mover.listed
+    w.put(*[b"x"] * (TOGETHER - 1))
+    assert w.link.sent == [b"1", b"2" + b"x" * (TOGETHER - 1)]
+    w.mover.hold()
+    w.put(b"held")
+    assert len(w.link.sent) == 2
+
+
+def test_what_is_written_within_a_read_leaves_at_its_end(backend: Backend) -> None:
+    w = World(backend)
+    w.react = lambda: w.put(b"a", b"b", b"c")
+    w.link.reads = [b"x"]
+    w.mover.read()
+    assert w.link.sent == [b"abc"]
+    assert w.flusher.added == []
+
+
+def test_a_link_that_is_full_or_gone_is_for_the_seldom_half(backend: Backend) -> None:
+    w = World(backend)
+    w.link.room = 2
+    w.put(b"1234")
+    assert (w.link.sent, w.seen) == ([b"12"], ["wrote on"])
+    w.put(b"5")
+    w.mover.push()
+    assert w.link.sent == [b"12"]
+    w = World(backend)
+    w.mover._parked = object()
+    w.put(b"1")
+    assert w.seen == ["woke who parked"]
+    w = World(backend)
+    w.link.fails = True
+    w.react = lambda: w.put(b"answer")
+    w.link.reads = [b"x"]
+    assert w.mover.read()
+    assert w.seen == [b"x", "write failed", "read the rest"]
+
+
+def test_a_session_that_has_finished_is_seen_to_the_end_once(backend: Backend) -> None:
+    w = World(backend)
+
+    def bye() -> None:
+        w.session.outbox.put(b"bye")
+        w.session.finished = True
+
+    w.react = bye
+    w.link.reads = [b"x"]
+    w.mover.read()
+    assert w.link.sent == [b"bye"]
+    assert w.seen == [b"x", ("finished", 1.0)]
+    w = World(backend)
+    bye()
+    w.mover.push()
+    assert w.seen == [("finished", 1.0)]
+    w.mover.settle(2.0)
+    assert w.seen == [("finished", 1.0)]
+
+
+# --- calls ------------------------------------------------------------------------------------
+
+
+class Waiter:
+    outcome: object = None
+
+
+class Callers:
+    woken = 0
+
+
+def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
+    w = World(backend)
+    close(w)
+    waiter = Waiter()
+
+    def answer() -> None:
+        waiter.outcome = "answered"
+
+    w.react = answer
+    w.link.reads = [b"x"]
+    w.session.outbox.put(b"call")
+    w.mover.armed = 9.0
+    assert w.mover.asked(waiter, 10.0, Callers()) is True
+    assert w.link.sent == [b"call"]
+    assert w.seen == ["read for the reader", b"x"]
+
+
+def test_a_call_among_others_isnt_waited_for_in_place(backend: Backend) -> None:
+    w = World(backend)
+    close(w)
+    w.link.reads = [b"x", b"y"]
+    busy = Callers()
+    busy.woken = 1
+    assert w.mover.asked(Waiter(), math.inf, busy) is False  # who was woken may call, too
+    assert w.mover.asked(Waiter(), math.inf, Callers()) is False  # the second
+    w.mover.read()
+    assert w.seen == [b"x"]
+    assert w.mover.asked(Waiter(), math.inf, None) is False  # who called goes on
+    w.mover.read()
+    assert w.mover.asked(Waiter(), math.inf, Callers()) is False
+    assert w.seen[:4] == [b"x", b"y", "read for the reader", "gave way"]
+    assert w.mover.asked(Waiter(), 5.0, None) is False
+    assert w.seen[-1] == "armed"  # that is nearer than what it was armed for
+
+
+def test_a_call_whose_sending_ends_the_connection_has_its_outcome(backend: Backend) -> None:
+    w = World(backend)
+    waiter = Waiter()
+    waiter.outcome = Lost()
+    assert w.mover.asked(waiter, math.inf, Callers()) is True
+    assert w.seen == []
+
+
+def test_who_derives_has_the_seldom_half(backend: Backend) -> None:
+    w = World(backend)
+    bare = backend.moving.Mover(
+        w.link,
+        w.session,
+        w,
+        losses=(Lost,),
+        rhythm=w.rhythm,
+        flusher=w.flusher,
+        company=Company(),
+        view=memoryview(bytearray(8)),
+        now=lambda: 1.0,
+        eager_wait=0,
+        vigilant=False,
+        lingering=None,
+    )
+    for method, arguments in (
+        ("arm", ()),
+        ("end", (None,)),
+        ("read_for_reader", ()),
+        ("_fail", (ValueError(),)),
+        ("_finish", (1.0,)),
+        ("_read_the_rest", ()),
+        ("_wake_parked", ()),
+        ("_write_failed", (Lost(),)),
+        ("_write_on", ()),
+    ):
+        with pytest.raises(NotImplementedError):
+            getattr(bare, method)(*arguments)
+
+
+# --- what is submitted ------------------------------------------------------------------------
+
+
+class Told:
+    def __init__(self) -> None:
+        self.ended: list[Any] = []
+        self._task = None
+
+    def _add(self, pending: Any) -> None:
+        self.ended.append(pending)
+
+
+def submitter_of(
+    w: World, backend: Backend, queue: Callable[..., object], high_water: int = 10
+) -> Any:
+    callers = backend.waiting.Callers(lambda *_: None, lambda *_: None, None)
+    return backend.submitting.Submitter(w.mover, callers, queue, 5.0, high_water)
+
+
+def test_what_is_submitted_is_queued_and_then_sent(backend: Backend) -> None:
+    w = World(backend)
+    asked: list[Any] = []
+
+    def queue(*what: Any) -> None:
+        asked.append(what)
+        w.session.outbox.put(b"call")
+
+    submitter = submitter_of(w, backend, queue)
+    pending = backend.waiting.Submitted("Echo", "value", None)
+    now = submitter.queue(pending, int, str, "Echo", "value", None)
+    assert now == 1.0
+    assert asked == [(pending, "Echo", "value", None, 1.0)]
+    assert (pending.begun, pending.annotation, pending.take) == (1.0, int, str)
+    assert w.link.sent == []
+    w.mover.armed = 5.0
+    assert submitter.send(pending, now) is False
+    assert w.flusher.added == [w.mover]  # who submits one will submit more
+    assert w.seen == []
+    assert submitter.send(pending, -1.0) is False
+    assert w.seen == ["armed"]
+    w.session.outbox.put(bytes(20))
+    assert submitter.crowded
+    assert submitter.send(pending, now) is True
+
+
+def test_what_cant_be_queued_is_raised(backend: Backend) -> None:
+    w = World(backend)
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("unsendable")
+
+    submitter = submitter_of(w, backend, refuse)
+    pending = backend.waiting.Submitted("Echo", "value", None)
+    with pytest.raises(ValueError, match="unsendable"):
+        submitter.queue(pending, None, None, "Echo", "value", None)
+    w.mover.ended = True
+    with pytest.raises(NotConnected):
+        submitter.queue(pending, None, None, "Echo", "value", None)
+
+
+def test_a_task_that_waits_for_what_ends_is_woken_once(backend: Backend) -> None:
+    woken: list[Any] = []
+    told = backend.waiting.Told(woken.append)
+    told._task = "task"
+    for number in range(3):
+        pending = backend.waiting.Submitted("Echo", number, told)
+        pending._settle(number)
+    assert woken == ["task"]
+    assert [pending._value for pending in told._ended] == [0, 1, 2]
+    other = Told()
+    pending = backend.waiting.Submitted("Echo", 3, other)
+    pending._settle(3)
+    assert other.ended == [pending]
