@@ -171,7 +171,11 @@ def test_imports_of_cython_are_read(text: str, expected: set[str]) -> None:
 
 
 def test_every_compiled_source_is_in_the_list_that_the_build_reads() -> None:
-    assert {path.stem for path in SOURCES.glob("_*.pyx")} == {f"_{n}" for n in _backend.MODULES}
+    own = {path.stem for path in SOURCES.glob("_*.pyx")}
+    assert own <= {f"_{name}" for name in _backend.MODULES}
+    # The others are their twins as they stand, compiled with types.
+    for name in _backend.MODULES:
+        assert f"_{name}" in own or (SOURCES / f"_{name}.pxd").exists(), name
 
 
 def test_every_compiled_name_has_a_pure_twin() -> None:
