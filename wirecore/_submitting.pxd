@@ -9,8 +9,7 @@ from wirecore._moving cimport Mover
 cdef class Submitter:
     cdef Mover _mover
     cdef object _callers, _outbox, _queue
-    cdef double _seconds
-    cdef Py_ssize_t _high_water
+    cdef double _high_water, _seconds  # whatever an option may be
 
     @cython.locals(mover=Mover)
     cpdef queue(self, pending, annotation, take, what, value, kind)

@@ -4,7 +4,7 @@ cimport cython
 
 
 cdef class Slot:
-    cdef Py_ssize_t _most
+    cdef double _most  # whatever an option may be
     cdef public bint blocked, leaving, ready
     cdef public Py_ssize_t outstanding, since
     cdef public object capacity, identity, labels, target

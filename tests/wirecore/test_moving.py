@@ -494,6 +494,13 @@ def test_what_is_submitted_is_queued_and_then_sent(backend: Backend) -> None:
     assert submitter.send(pending, now) is True
 
 
+def test_a_mark_may_be_any_number(backend: Backend) -> None:
+    w = World(backend)
+    submitter = submitter_of(w, backend, lambda *_: None, high_water=10**30)
+    w.session.outbox.put(bytes(20))
+    assert not submitter.crowded
+
+
 def test_what_cant_be_queued_is_raised(backend: Backend) -> None:
     w = World(backend)
 

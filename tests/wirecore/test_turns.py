@@ -33,6 +33,14 @@ def test_who_has_waited_longest_is_next(backend: Backend) -> None:
     assert list(order) == [a, b]
 
 
+def test_a_bound_may_be_any_number(backend: Backend) -> None:
+    order: Any = backend.turns.LongestWaiting()
+    slot = slot_of(backend, "one", 10**30)
+    order.put(slot)
+    assert [order.turn() for _ in range(3)] == [slot] * 3
+    assert slot.capacity == 10**30
+
+
 def test_one_that_has_all_it_may_is_dropped(backend: Backend) -> None:
     order: Any = backend.turns.LongestWaiting()
     one, other = slot_of(backend, "one", 2), slot_of(backend, "other")
