@@ -20,7 +20,7 @@ cdef class Rhythm:
     cdef object _clock, _give_way
     cdef Py_ssize_t _in_a_row
     cdef Trial _looking, _waiting
-    cdef double _since
+    cdef double _left_at, _since
     cdef public double at
     cdef public Py_ssize_t close
     cdef public object pump
@@ -30,6 +30,7 @@ cdef class Rhythm:
     cpdef bint pays(self) except -1
     cpdef bint looks(self) except -1
     cpdef give_way(self)
+    @cython.locals(left_at=double)
     cpdef came(self)
     @cython.locals(began=double)
     cpdef bint wait(self, readable_within, double seconds) except -1

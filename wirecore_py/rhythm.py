@@ -65,6 +65,7 @@ class Rhythm:
         "_clock",
         "_give_way",
         "_in_a_row",
+        "_left_at",
         "_looking",
         "_since",
         "_waiting",
@@ -81,6 +82,7 @@ class Rhythm:
         self.close = 0
         self._in_a_row = 0
         self._since = 0.0
+        self._left_at = 0.0  # when the core was left to others; 0.0: nobody came since
         # Where a task answers that another one has woken, messages come as fast, and to wait for
         # them keeps it from its turn.
         self._waiting = Trial(fewest=_FEWEST, most=2**20, penalty=8, pay=64)
@@ -120,13 +122,17 @@ class Rhythm:
     def give_way(self) -> None:
         """Let other processes have the core, where it :meth:`looks`."""
         assert self._give_way is not None
+        self._left_at = self._clock()
         self._give_way()
 
     def came(self) -> None:
-        """It was there without a :meth:`wait`."""
+        """It was there without a :meth:`wait`, or when the core was ours again."""
         self._waiting.found += 1
         self._looking.found += 1
-        if not self.close:  # some other process had the core meanwhile, and computes
+        left_at = self._left_at
+        self._left_at = 0.0
+        # The clock is asked again only where reads were so far apart that something was amiss.
+        if not self.close and left_at and self._clock() - left_at >= _SLICE:
             self._looking.missed()
             self._looking.needed = _CONTENDED
 

@@ -244,13 +244,27 @@ def test_what_is_there_when_others_had_the_core_is_as_good_as_seen(
     assert rhythm.looks()
 
 
-def test_who_gives_way_to_one_that_computes_looks_no_more_for_a_while(rhythm: Rhythm) -> None:
+def test_who_gives_way_to_one_that_computes_looks_no_more_for_a_while(
+    rhythm: Rhythm, ticks: Ticks
+) -> None:
     pump = object()
-    rhythm.was_read(pump, 1.0)
-    rhythm.was_read(pump, 1.0001)
+    ticks.now = 1.0
+    rhythm.was_read(pump, ticks.now)
+    rhythm.give_way()
+    rhythm.was_read(pump, ticks.now)
     rhythm.came()
     assert rhythm.looks()
-    rhythm.was_read(pump, 1.004)  # so long did the other one have the core
+    ticks.now += 0.004  # a handler of ours took so long
+    rhythm.was_read(pump, ticks.now)
+    rhythm.came()
+    ticks.now += 0.004
+    rhythm.give_way()
+    rhythm.was_read(pump, ticks.now)
+    rhythm.came()
+    assert rhythm.looks()
+    ticks.step = 0.004  # so long did somebody else have the core
+    rhythm.give_way()
+    rhythm.was_read(pump, ticks.now)
     rhythm.came()
     assert not rhythm.looks()
     for number in range(1, 257):
