@@ -56,7 +56,7 @@ cdef class Run:
         except Exception as error:
             return self._failed(error)
         except BaseException:
-            self._handlers.ended(self._message)
+            self._handlers.cancelled(self._message)
             raise
         return outcome if how == PYGEN_NEXT else self._returned(outcome)
 
@@ -89,7 +89,7 @@ cdef class Run:
             self._failed(raised)
             raise StopIteration from None
         except BaseException:
-            self._handlers.ended(self._message)
+            self._handlers.cancelled(self._message)
             raise
         self._returned(result)
         raise StopIteration
@@ -100,7 +100,7 @@ cdef class Run:
             try:
                 self._coroutine.close()
             finally:
-                self._handlers.ended(self._message)
+                self._handlers.cancelled(self._message)
 
     cdef object _returned(self, result):
         try:

@@ -29,7 +29,10 @@ class Handlers(Protocol):
         """The handler raised *error*."""
 
     def ended(self, message: Any) -> None:
-        """A run that had begun is through, whatever became of it."""
+        """A run that had begun is through: its handler was answered, or failed."""
+
+    def cancelled(self, message: Any) -> None:
+        """A run that had begun is through, as its task was cancelled, and all others will be."""
 
 
 async def _awaiting(awaitable: Awaitable[Any]) -> Any:
@@ -60,7 +63,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
             return self._failed(error)
         except BaseException:
-            self._handlers.ended(self._message)
+            self._handlers.cancelled(self._message)
             raise
         return self._returned(result)
 
@@ -93,7 +96,7 @@ class Run:
             self._failed(raised)
             raise StopIteration from None
         except BaseException:
-            self._handlers.ended(self._message)
+            self._handlers.cancelled(self._message)
             raise
         self._returned(result)
         raise StopIteration
@@ -104,7 +107,7 @@ class Run:
             try:
                 self._coroutine.close()
             finally:
-                self._handlers.ended(self._message)
+                self._handlers.cancelled(self._message)
 
     def _returned(self, result: Any) -> object:
         try:

@@ -85,7 +85,7 @@ class Order:
         signals: Any,
         *,
         deliver: Callable[[Any, Message], Any],
-        make_run: Callable[[Order, Any, Message], Any],
+        make_run: Callable[[Any, Any, Message], Any],
         inline: object,
         thread: object,
         scoped: Callable[[Any], Any] | None,

@@ -51,6 +51,10 @@ class Told:
         assert message == "message"
         self.seen.append("ended")
 
+    def cancelled(self, message: Any) -> None:
+        assert message == "message"
+        self.seen.append("cancelled")
+
 
 CALLED = ("call", "route", "message")
 
@@ -164,7 +168,7 @@ def test_cancellation_goes_through_and_is_nobodys_answer(backend: Backend, waits
         run.step(None)
     with pytest.raises(KeyboardInterrupt):
         run.step(None)
-    assert told.seen == [CALLED, "ended"]
+    assert told.seen == [CALLED, "cancelled"]
 
 
 def test_what_is_thrown_at_it_is_thrown_at_the_handler(backend: Backend) -> None:
@@ -183,7 +187,7 @@ def test_what_is_thrown_at_it_is_thrown_at_the_handler(backend: Backend) -> None
     assert isinstance(run.throw(KeyError("two")), Trap)
     with pytest.raises(KeyboardInterrupt):
         run.throw(KeyboardInterrupt())
-    assert told.seen == [CALLED, "ended"]
+    assert told.seen == [CALLED, "cancelled"]
 
     run, told = run_of(backend, handle)
     run.step(None)
@@ -225,7 +229,7 @@ def test_closed_it_has_ended_if_it_had_begun(backend: Backend) -> None:
     assert (told.seen, closed) == ([], [])
     run.step(None)
     run.close()
-    assert (told.seen, closed) == ([CALLED, "ended"], ["message"])
+    assert (told.seen, closed) == ([CALLED, "cancelled"], ["message"])
 
 
 class Awaitable:
@@ -408,7 +412,7 @@ def test_runs_and_coroutines_begin_in_their_order(backend: Backend) -> None:
         def call(self, route: Any, message: Any) -> Any:
             return wait(message)
 
-        def ended(self, message: Any) -> None:
+        def cancelled(self, message: Any) -> None:
             """It waits for ever."""
 
     waiting = backend.jobs.Run(Named(note), None, "0")

@@ -162,8 +162,8 @@ class _Call:
             with self._scope:
                 outcome = await self._handle()
             if self._scope.cancelled_caught:
-                # The words that wsrpc has for it; where the client has gone, nobody hears them.
-                raise errors.RpcError("the handler took too long")
+                # Much as wsrpc has it; where the client has gone, nobody hears it.
+                raise errors.RpcError(f"the handler took longer than handler_timeout, {timeout} s")
         except Exception as error:  # noqa: BLE001 - whatever a user's handler or message raises
             outcome = self._failure(error)
         finally:

@@ -31,6 +31,12 @@ def failure_text(error: Exception, name: str, *, ended: bool, logger: logging.Lo
     return f"internal error {number}"
 
 
-def took_too_long() -> errors.RpcError:
-    """What the caller is told whose handler was cut off."""
-    return errors.RpcError("the handler took too long")
+def cut_off(name: str, seconds: float, *, ended: bool, logger: logging.Logger) -> errors.RpcError:
+    """What the caller of *name* is told whose handler was cut off after so many *seconds*.
+
+    Where the connection has *ended* it was for that, and nobody is told.
+    """
+    text = f"the handler of {name} took longer than handler_timeout, {seconds:g} s"
+    if not ended:
+        logger.warning("%s: it was cancelled, and the peer told so", text)
+    return errors.RpcError(text)

@@ -16,10 +16,10 @@ class HandlerScopes:
     run are cancelled when the connection ends.
     """
 
-    __slots__ = ("_cancels", "_open", "_over", "_timeout", "needed")
+    __slots__ = ("_cancels", "_open", "_over", "needed", "timeout")
 
     def __init__(self, *, timeout: float | None, cancels: bool) -> None:
-        self._timeout = math.inf if timeout is None else timeout
+        self.timeout = math.inf if timeout is None else timeout
         self._cancels = cancels
         #: Whether handlers need one at all: most don't, and are spared the question.
         self.needed = cancels or timeout is not None
@@ -28,7 +28,7 @@ class HandlerScopes:
 
     def open(self) -> trio.CancelScope:
         """The scope to run a handler in, where one is *needed*; :meth:`left` follows."""
-        timeout = self._timeout
+        timeout = self.timeout
         scope = trio.CancelScope(
             deadline=math.inf if timeout == math.inf else trio.current_time() + timeout
         )

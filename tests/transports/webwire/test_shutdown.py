@@ -265,6 +265,32 @@ def test_clients_that_dont_read_their_refusals_dont_stop_the_shutdown(
     run_sockets(main)
 
 
+def test_where_serve_is_cancelled_nothing_that_waits_begins(run_sockets: Run) -> None:
+    begun: list[str] = []
+
+    async def wait(request: webwire.Request[Payload]) -> None:
+        begun.append(request.text)
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        server = webwire.Server()
+        server.request("wait")(wait)
+        async with trio.open_nursery() as serving:
+            listening = await serving.start(server.serve, "127.0.0.1", 0)
+            url = f"ws://127.0.0.1:{listening.port}/"
+            async with webwire.connect(url, autoconnect=False, wait=True) as client:
+                pending = [client.submit("wait", str(number)) for number in range(20)]
+                await trio.sleep(1)
+                serving.cancel_scope.cancel()
+                for each in pending:
+                    with trio.CancelScope(shield=True), pytest.raises(webwire.Disconnected) as lost:
+                        await each.wait()
+                    assert lost.value.execution == "maybe_executed"
+        assert begun == ["0"]
+
+    run_sockets(main)
+
+
 # --- one connection -----------------------------------------------------------------------------
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 from wirecore._backend import default
-from wirecore.errors import LocalError
+from wirecore.errors import LocalError, RpcError
 from wirecore.protocols.pool import Incoming, Request
 
-from .._failing import failure_text, took_too_long
+from .._failing import cut_off, failure_text
 from .._handlers import Mode
 from ._context import running
 from ._service import NOTHING, Method, Nothing
@@ -132,7 +133,13 @@ class Invoking:
             )
         else:
             called = self._call(method, incoming.argument)
-        return replies.scopes.within(called, took_too_long) if replies.scopes.needed else called
+        if replies.scopes.needed:
+            return replies.scopes.within(called, partial(self._cut_off, method))
+        return called
+
+    def _cut_off(self, method: Method) -> RpcError:
+        replies = self._replies
+        return cut_off(method.name, replies.scopes.timeout, ended=replies.ended, logger=logger)
 
     def answer(self, method: Method, incoming: Incoming, value: Any) -> None:
         """See Handlers."""
@@ -169,3 +176,7 @@ class Invoking:
     def ended(self, incoming: Incoming) -> None:
         """See Handlers."""
         self._replies.finished(incoming)
+
+    def cancelled(self, incoming: Incoming) -> None:
+        """See Handlers."""
+        self.ended(incoming)

@@ -234,6 +234,7 @@ class Connection(Owner[Any]):
             await self._pump.run_reader()
             await self._handling.wait_idle()
         finally:
+            self._handling.stop_taking()  # cancelled, nothing begins any more
             self._abort()
             self._handling.scopes.end()
             await self._see_off()

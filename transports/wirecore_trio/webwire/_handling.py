@@ -141,6 +141,9 @@ class Handling(Order):
             await job()
         except Exception:
             logger.exception("a job of a connection's own failed")
+        except BaseException:
+            self.stop_taking()
+            raise
         finally:
             self._barrier = False
             self.ended()
@@ -191,6 +194,11 @@ class Handling(Order):
             logger.warning("a signal %r was dropped: %s", name[:100], error.message)
         else:
             logger.error("the handler of the signal %r failed", name, exc_info=error)
+
+    def cancelled(self, message: Message) -> None:
+        """See Handlers: where the server is cancelled, nothing that waits begins."""
+        self.stop_taking()
+        self.ended(message)
 
     def _unknown(self, message: Message) -> None:
         kind, request_id, name, _ = message

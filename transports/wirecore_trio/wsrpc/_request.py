@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import trio
@@ -12,7 +13,7 @@ import trio
 from wirecore import errors
 from wirecore._backend import default
 
-from .._failing import failure_text, took_too_long
+from .._failing import cut_off, failure_text
 from .._handlers import Mode
 from ._service import Method
 
@@ -92,7 +93,13 @@ class Handling:
             )
         else:
             called = method.handler(argument, channel)
-        return self.scopes.within(called, took_too_long) if self.scopes.needed else called
+        if self.scopes.needed:
+            return self.scopes.within(called, partial(self._cut_off, method))
+        return called
+
+    def _cut_off(self, method: Method) -> errors.RpcError:
+        seconds = self.scopes.timeout
+        return cut_off(method.name, seconds, ended=self._channel.ended, logger=logger)
 
     def answer(self, method: Method, request: Request, reply: Any) -> None:
         """See Handlers."""
@@ -108,6 +115,10 @@ class Handling:
     def ended(self, request: Request) -> None:
         """See Handlers."""
         self._channel.finished(request)
+
+    def cancelled(self, request: Request) -> None:
+        """See Handlers."""
+        self.ended(request)
 
 
 def _decode(method: Method, payload: bytes) -> Any:
