@@ -2,8 +2,6 @@ cdef class Run:
     cdef object _coroutine, _handlers, _message, _route
 
     cpdef object step(self, value)
-    cdef object _returned(self, result)
-    cdef object _failed(self, error)
 
 
 cdef class Jobs:

@@ -46,19 +46,28 @@ cdef class Run:
         """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
         cdef PyObject* made = NULL
         cdef PySendResult how
+        handlers, route, message = self._handlers, self._route, self._message
         try:
-            if self._coroutine is None:
-                called = self._handlers.call(self._route, self._message)
-                self._coroutine = called if PyCoro_CheckExact(called) else _awaiting(called)
-            how = PyIter_Send(self._coroutine, value, &made)
-            outcome = <object>made
-            Py_DECREF(made)
-        except Exception as error:
-            return self._failed(error)
+            try:
+                if self._coroutine is None:
+                    called = handlers.call(route, message)
+                    self._coroutine = called if PyCoro_CheckExact(called) else _awaiting(called)
+                how = PyIter_Send(self._coroutine, value, &made)
+                outcome = <object>made
+                Py_DECREF(made)
+                if how == PYGEN_NEXT:
+                    return outcome
+                handlers.answer(route, message, outcome)
+            except Exception as error:
+                handlers.fail(route, message, error)
         except BaseException:
-            self._handlers.cancelled(self._message)
+            self._coroutine = self._message = None
+            handlers.cancelled(message)
             raise
-        return outcome if how == PYGEN_NEXT else self._returned(outcome)
+        # Behind all that: others may begin now, and see no exception of this one.
+        self._coroutine = self._message = None
+        handlers.ended(message)
+        return ended
 
     def __await__(self):
         """As a coroutine's: for who has something of his own around it."""
@@ -81,43 +90,33 @@ cdef class Run:
 
     def throw(self, *error):
         """As a coroutine's."""
+        handlers, route, message = self._handlers, self._route, self._message
         try:
-            return self._coroutine.throw(*error)
-        except StopIteration as stop:
-            result = stop.value
-        except Exception as raised:
-            self._failed(raised)
-            raise StopIteration from None
+            try:
+                try:
+                    return self._coroutine.throw(*error)
+                except StopIteration as stop:
+                    result = stop.value
+                handlers.answer(route, message, result)
+            except Exception as raised:
+                handlers.fail(route, message, raised)
         except BaseException:
-            self._handlers.cancelled(self._message)
+            self._coroutine = self._message = None
+            handlers.cancelled(message)
             raise
-        self._returned(result)
+        self._coroutine = self._message = None
+        handlers.ended(message)
         raise StopIteration
 
     def close(self):
-        """As a coroutine's: one that was never begun has nothing to end."""
-        if self._coroutine is not None:
+        """As a coroutine's: one that was never begun, or has ended, has nothing to end."""
+        coroutine, message = self._coroutine, self._message
+        if coroutine is not None:
+            self._coroutine = self._message = None
             try:
-                self._coroutine.close()
+                coroutine.close()
             finally:
-                self._handlers.cancelled(self._message)
-
-    cdef object _returned(self, result):
-        try:
-            try:
-                self._handlers.answer(self._route, self._message, result)
-            except Exception as error:
-                self._handlers.fail(self._route, self._message, error)
-        finally:
-            self._handlers.ended(self._message)
-        return ended
-
-    cdef object _failed(self, error):
-        try:
-            self._handlers.fail(self._route, self._message, error)
-        finally:
-            self._handlers.ended(self._message)
-        return ended
+                self._handlers.cancelled(message)
 
     # Who looks for a task's frames finds the handler's.
 

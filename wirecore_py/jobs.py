@@ -52,20 +52,27 @@ class Run:
 
     def step(self, value: Any) -> Any:
         """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
+        handlers, route, message = self._handlers, self._route, self._message
         try:
-            if self._coroutine is None:
-                made = self._handlers.call(self._route, self._message)
-                self._coroutine = made if type(made) is CoroutineType else _awaiting(made)
             try:
-                return self._coroutine.send(value)
-            except StopIteration as stop:
-                result = stop.value
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            return self._failed(error)
+                if self._coroutine is None:
+                    made = handlers.call(route, message)
+                    self._coroutine = made if type(made) is CoroutineType else _awaiting(made)
+                try:
+                    return self._coroutine.send(value)
+                except StopIteration as stop:
+                    result = stop.value
+                handlers.answer(route, message, result)
+            except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
+                handlers.fail(route, message, error)
         except BaseException:
-            self._handlers.cancelled(self._message)
+            self._coroutine = self._message = None
+            handlers.cancelled(message)
             raise
-        return self._returned(result)
+        # Behind all that: others may begin now, and see no exception of this one.
+        self._coroutine = self._message = None
+        handlers.ended(message)
+        return ENDED
 
     def __await__(self) -> Run:
         """As a coroutine's: for who has something of his own around it."""
@@ -88,43 +95,33 @@ class Run:
 
     def throw(self, *error: Any) -> Any:
         """As a coroutine's."""
+        handlers, route, message = self._handlers, self._route, self._message
         try:
-            return self._coroutine.throw(*error)
-        except StopIteration as stop:
-            result = stop.value
-        except Exception as raised:  # noqa: BLE001 - whatever a user's handler raises
-            self._failed(raised)
-            raise StopIteration from None
+            try:
+                try:
+                    return self._coroutine.throw(*error)
+                except StopIteration as stop:
+                    result = stop.value
+                handlers.answer(route, message, result)
+            except Exception as raised:  # noqa: BLE001 - whatever a user's handler raises
+                handlers.fail(route, message, raised)
         except BaseException:
-            self._handlers.cancelled(self._message)
+            self._coroutine = self._message = None
+            handlers.cancelled(message)
             raise
-        self._returned(result)
+        self._coroutine = self._message = None
+        handlers.ended(message)
         raise StopIteration
 
     def close(self) -> None:
-        """As a coroutine's: one that was never begun has nothing to end."""
-        if self._coroutine is not None:
+        """As a coroutine's: one that was never begun, or has ended, has nothing to end."""
+        coroutine, message = self._coroutine, self._message
+        if coroutine is not None:
+            self._coroutine = self._message = None
             try:
-                self._coroutine.close()
+                coroutine.close()
             finally:
-                self._handlers.cancelled(self._message)
-
-    def _returned(self, result: Any) -> object:
-        try:
-            try:
-                self._handlers.answer(self._route, self._message, result)
-            except Exception as error:  # noqa: BLE001 - as what the handler raises
-                self._handlers.fail(self._route, self._message, error)
-        finally:
-            self._handlers.ended(self._message)
-        return ENDED
-
-    def _failed(self, error: Exception) -> object:
-        try:
-            self._handlers.fail(self._route, self._message, error)
-        finally:
-            self._handlers.ended(self._message)
-        return ENDED
+                self._handlers.cancelled(message)
 
     # Who looks for a task's frames finds the handler's.
 

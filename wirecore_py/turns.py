@@ -1,4 +1,4 @@
-# cython: annotation_typing=False, auto_pickle=False
+# cython: annotation_typing=False, auto_pickle=False, nonecheck=True
 """Connections that calls are given to, and whose turn it is where all take turns.
 
 ``wirecore._turns`` is this file, compiled with the types that ``_turns.pxd`` declares.

@@ -1,4 +1,4 @@
-# cython: annotation_typing=False, auto_pickle=False
+# cython: annotation_typing=False, auto_pickle=False, nonecheck=True
 """In which order one connection's messages are handled, and how many of them at once.
 
 ``wirecore._webwire_order`` is this file, compiled with the types that ``_webwire_order.pxd``
@@ -28,6 +28,10 @@ _REQUEST = int(MessageType.REQUEST)
 _REQUEST_END = _REQUEST + len(Encoding)
 _RESTORE_SESSION = int(MessageType.RESTORE_SESSION)
 _CLOSE_SESSION = int(MessageType.CLOSE_SESSION)
+
+
+#: More than ever are handled at once.
+_MANY = 1 << 62
 
 
 def _is_handled(kind: int) -> bool:
@@ -93,7 +97,7 @@ class Order:
         self._connection = connection
         self._deliver = deliver
         self._make_run = make_run
-        self._limit: float = math.inf if limit < 0 else limit or 1
+        self._limit: float = limit or 1 if 0 <= limit < _MANY else math.inf
         self._in_order = self._limit == 1
         self._requests = requests
         self._signals = signals

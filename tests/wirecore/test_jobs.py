@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import Context, ContextVar, copy_context
@@ -143,6 +144,66 @@ def test_an_answer_that_fails_is_told_too(backend: Backend, waits: bool) -> None
     ]
 
 
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("thrown", [False, True])
+def test_who_begins_when_a_run_has_ended_sees_nothing_of_its_error(
+    backend: Backend, waits: bool, thrown: bool
+) -> None:
+    seen: list[object] = []
+
+    class Behind(Told):
+        def fail(self, route: Any, message: Any, error: Exception) -> None:
+            super().fail(route, message, error)
+            assert sys.exc_info()[1] is error
+
+        def ended(self, message: Any) -> None:
+            super().ended(message)
+            seen.append(sys.exc_info())
+
+    async def fail(message: str) -> None:
+        if waits:
+            await Trap()
+        raise ValueError("a secret")
+
+    told = Behind(fail)
+    run = backend.jobs.Run(told, "route", "message")
+    if waits:
+        run.step(None)
+    if waits and thrown:
+        with pytest.raises(StopIteration):
+            run.throw(KeyError("thrown"))
+    else:
+        assert run.step(None) is backend.jobs.ENDED
+    assert told.seen[-1] == "ended"
+    assert seen == [(None, None, None)]
+
+
+def test_a_run_that_has_ended_holds_nothing_and_has_nothing_to_close(backend: Backend) -> None:
+    class Held:
+        pass
+
+    held = Held()
+    gone = weakref.ref(held)
+
+    class Quiet(Told):
+        def answer(self, route: Any, message: Any, result: Any) -> None:
+            self.seen.append("answered")
+
+        def ended(self, message: Any) -> None:
+            self.seen.append("ended")
+
+        def call(self, route: Any, message: Any) -> Any:
+            return ends()
+
+    told = Quiet(ends)
+    run = backend.jobs.Run(told, "route", held)
+    assert run.step(None) is backend.jobs.ENDED
+    del held
+    assert gone() is None
+    run.close()
+    assert told.seen == ["answered", "ended"]
+
+
 @pytest.mark.parametrize("by", ["handler", "answer"])
 def test_a_defect_in_telling_goes_through_and_the_run_has_ended(backend: Backend, by: str) -> None:
     async def handle(message: str) -> None:
@@ -153,7 +214,7 @@ def test_a_defect_in_telling_goes_through_and_the_run_has_ended(backend: Backend
     told.answering, told.failing = ValueError("the answer"), RuntimeError("a defect")
     with pytest.raises(RuntimeError, match="a defect"):
         run.step(None)
-    assert told.seen[-1] == "ended"
+    assert told.seen[-1] == "cancelled"
 
 
 @pytest.mark.parametrize("waits", [False, True])

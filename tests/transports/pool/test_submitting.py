@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import gc
+import weakref
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -495,5 +497,36 @@ def test_who_waits_for_one_at_a_time_reads_it_in_place(
             rhythm.asked = 0
             assert await world.server.submit("Echo.Text", "alone", str).wait() == "alone"
             assert rhythm.asked
+
+    run_sockets(main)
+
+
+class Unsendable:
+    """No value of gob or JSON."""
+
+
+@pytest.mark.parametrize("how", ["call", "submit"])
+def test_a_call_that_cant_be_sent_holds_nothing(
+    open_pool: OpenPool, run_sockets: Run, how: str
+) -> None:
+    async def main() -> None:
+        async with echoing(open_pool) as world:
+            await usual(world, "Echo.Text")
+            argument = Unsendable()
+            gone = weakref.ref(argument)
+            gc.disable()
+            try:
+                if how == "call":
+                    with suppress(errors.LocalError):
+                        await world.server.call("Echo.Text", argument, str)
+                else:
+                    pending = world.server.submit("Echo.Text", argument, str)
+                    assert pending.done
+                    del pending
+                del argument
+                assert gone() is None
+            finally:
+                gc.enable()
+            assert world.server.providers[0].outstanding == 0
 
     run_sockets(main)

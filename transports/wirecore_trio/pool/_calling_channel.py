@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -148,8 +148,9 @@ class CallingChannel(Submitting):
             if self._ended:
                 raise errors.NotConnected
             self.session.call(waiter, method, argument, argument_type, now)
-        except BaseException as error:  # noqa: BLE001 - it is raised again
+        except BaseException as error:
             self._not_queued(error, now)
+            raise
         if own_time:
             waiter.started = math.inf
         pump.asked(waiter, now + self._call_timeout, self._callers)
@@ -166,19 +167,19 @@ class CallingChannel(Submitting):
         submitter = self._submitter
         try:
             now = submitter.queue(pending, result, None, pending._subject, pending._value, Any)
-        except BaseException as error:  # noqa: BLE001 - it is raised again
+        except BaseException as error:
             self._not_queued(error, pending.begun)
+            raise
         if submitter.send(pending, now):
             self._owner._crowded(self)
         if seconds is not DEFAULT:
             self._has_time(pending, now, seconds)
 
-    def _not_queued(self, error: BaseException, now: float) -> NoReturn:
-        """Raise *error*, as :meth:`ask` does; the owner is told that it has one call less."""
+    def _not_queued(self, error: BaseException, now: float) -> None:
+        """The owner has one call less, as *error* was raised. Raises its NotConnected for one."""
         self._owner._answered(self, (), 0, 1, now)
         if isinstance(error, errors.NotConnected):
             raise NotConnected(f"the connection to {self.peer} has ended") from None
-        raise error
 
     async def call(
         self,

@@ -374,13 +374,18 @@ class PoolServer(ServesHealth, ServesMetrics):
             require_type("done", done, Done, hint="one that pool.Done() has made")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
         own = DEFAULT
-        is_usual = type(method) is str and not (self._submitted or self._in_tasks)
-        if keywords and is_usual:
+        is_usual = True
+        if keywords:
             is_usual = len(keywords) == 1 and "timeout" in keywords
             if is_usual:
                 own = keywords["timeout"]
                 check_timeout(own)
-        if is_usual and self._calls is not None:
+        if (
+            is_usual
+            and type(method) is str
+            and self._calls is not None
+            and not (self._submitted or self._in_tasks)
+        ):
             usual = self._usual.get(method)
             slot = None if usual is None else usual.dispatcher.take()
             if slot is not None:
