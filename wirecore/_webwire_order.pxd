@@ -2,12 +2,16 @@
 
 cimport cython
 
+from wirecore._jobs cimport Jobs
+
 cdef Py_ssize_t _OWN, _SIGNAL, _SIGNAL_END, _REQUEST, _REQUEST_END, _RESTORE_SESSION, _CLOSE_SESSION
 
 cdef bint _is_handled(Py_ssize_t kind)
 
 
 cdef class Order:
+    cdef Jobs _workers
+    cdef bint _woke
     cdef object _deliver, _inline, _make_run, _requests, _scoped, _signals, _thread
     cdef public bint _barrier, _deaf, _in_order, _taking
     cdef public double _limit
@@ -18,9 +22,9 @@ cdef class Order:
     cpdef take(self, messages)
     cpdef ended(self, message=*)
     @cython.locals(kind=Py_ssize_t)
-    cdef _begin(self, message)
-    cdef _run(self, route, message)
+    cdef _begin(self, message, around)
     cpdef _start(self, job)
+    cdef _tell_woken(self)
     @cython.locals(was_taking=bint)
     cpdef _go_on(self)
     cpdef run_inline(self, route, message)

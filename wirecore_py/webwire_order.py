@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from wirecore.webwire_rules import Encoding, MessageType
 
 if TYPE_CHECKING:
+    # A module, as its class's name is that of a type already where this is compiled.
+    from wirecore_py import jobs
     from wirecore_py.webwire import Message
 
 #: Stands for a type: a job of the connection's own, a function in the id's place.
@@ -79,6 +81,8 @@ class Order:
         "_taking",
         "_thread",
         "_waiting",
+        "_woke",
+        "_workers",
     )
 
     def __init__(
@@ -104,6 +108,8 @@ class Order:
         self._inline = inline
         self._thread = thread
         self._scoped = scoped
+        self._workers: jobs.Jobs = connection._workers
+        self._woke = False  # a task, since the pump was told so
         self._running = 0
         self._barrier = False  # what runs lets nothing later begin
         self._taking = False  # an inline handler may be running
@@ -114,6 +120,7 @@ class Order:
     def take(self, messages: list[Message]) -> None:
         """Messages came: begin what may begin, keep the rest in order."""
         waiting = self._waiting
+        around = self._around  # type: ignore[attr-defined]  # a class attribute of who derives
         was_taking = self._taking
         self._taking = True
         for message in messages:
@@ -124,8 +131,10 @@ class Order:
                 waiting.append(message)
                 self._bytes += len(message[3])
             else:
-                self._begin(message)
+                self._begin(message, around)
         self._taking = was_taking
+        if self._woke:
+            self._tell_woken()
         if waiting:
             self._slow_down()
         elif self._deaf and not self._running:
@@ -139,7 +148,7 @@ class Order:
         if not self._running:
             self._rest()
 
-    def _begin(self, message: Message) -> None:
+    def _begin(self, message: Message, around: Any) -> None:
         kind = message[0]
         if kind >= _REQUEST:
             routes = self._requests
@@ -152,39 +161,41 @@ class Order:
         route = routes.by_name.get(message[2]) or routes.rest
         if route is None:
             self._unknown(message)
-        else:
-            self._run(route, message)
-
-    def _run(self, route: Any, message: Message) -> None:
-        around = self._around  # type: ignore[attr-defined]  # a class attribute of who derives
-        if route.mode is self._inline:
+        elif route.mode is self._inline:
             if around is None:
                 self.run_inline(route, message)
             else:
                 around.inline(self, route, message)
-            return
-        job = self._make_run(self, route, message)
-        if around is not None:
-            job = around.job(self, message, job)
-        self._start(job)
+        else:
+            job = self._make_run(self, route, message)
+            if around is not None:
+                job = around.job(self, message, job)
+            self._start(job)
 
     def _start(self, job: Any) -> None:
         self._running += 1
         if self._in_order:
             self._hold()
-        connection = self._connection
-        if connection._workers.start(job):
-            connection._pump.woke = True
+        if self._workers.start(job):
+            self._woke = True
+
+    def _tell_woken(self) -> None:
+        """Those that were woken have their turns before more is read in place."""
+        self._woke = False
+        self._connection._pump.woke = True
 
     def _go_on(self) -> None:
         waiting = self._waiting
+        around = self._around  # type: ignore[attr-defined]  # see above
         was_taking = self._taking
         self._taking = True
         while waiting and not self._barrier and self._running < self._limit:
             message = waiting.popleft()
             self._bytes -= len(message[3])
-            self._begin(message)
+            self._begin(message, around)
         self._taking = was_taking
+        if self._woke:
+            self._tell_woken()
         self._has_room()
 
     # --- one handler ------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,17 @@ class Seldom:
         self._connection.seen.append("rested")
 
 
+def workers_of(world: World, backend: Backend) -> Any:
+    """Workers that begin when the world says so."""
+
+    class Workers(backend.jobs.Jobs):  # type: ignore[name-defined, misc]
+        def start(self, job: Any) -> bool:
+            world.jobs.append(job)
+            return world.is_woken
+
+    return Workers(copy_context())
+
+
 class World:
     """An order, and the connection and the workers that it is of. *seen*: what has happened."""
 
@@ -112,7 +123,7 @@ class World:
         self.jobs: list[Any] = []
         self.requests, self.signals = Routes(), Routes()
         self.is_woken = True
-        self._workers = self
+        self._workers = workers_of(self, backend)
         self._pump = Pump()
 
         class Order(Seldom, backend.webwire_order.Order):  # type: ignore[name-defined, misc]
@@ -129,10 +140,6 @@ class World:
             thread=Mode.THREAD,
             **options | more,
         )
-
-    def start(self, job: Any) -> bool:
-        self.jobs.append(job)
-        return self.is_woken
 
     def _reply(self, request_id: int, name: str, value: Any) -> None:
         self.seen.append(("reply", request_id, name, value))
