@@ -2,6 +2,7 @@ cdef class Run:
     cdef object _coroutine, _handlers, _message, _route
 
     cpdef object step(self, value)
+    cdef object _go_on(self, value, tuple thrown)
 
 
 cdef class Jobs:

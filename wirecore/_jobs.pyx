@@ -44,6 +44,9 @@ cdef class Run:
 
     cpdef object step(self, value):
         """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
+        return self._go_on(value, None)
+
+    cdef object _go_on(self, value, tuple thrown):
         cdef PyObject* made = NULL
         cdef PySendResult how
         handlers, route, message = self._handlers, self._route, self._message
@@ -52,11 +55,17 @@ cdef class Run:
                 if self._coroutine is None:
                     called = handlers.call(route, message)
                     self._coroutine = called if PyCoro_CheckExact(called) else _awaiting(called)
-                how = PyIter_Send(self._coroutine, value, &made)
-                outcome = <object>made
-                Py_DECREF(made)
-                if how == PYGEN_NEXT:
-                    return outcome
+                if thrown is None:
+                    how = PyIter_Send(self._coroutine, value, &made)
+                    outcome = <object>made
+                    Py_DECREF(made)
+                    if how == PYGEN_NEXT:
+                        return outcome
+                else:
+                    try:
+                        return self._coroutine.throw(*thrown)
+                    except StopIteration as stop:
+                        outcome = stop.value
                 handlers.answer(route, message, outcome)
             except Exception as error:
                 handlers.fail(route, message, error)
@@ -83,30 +92,11 @@ cdef class Run:
 
     def send(self, value):
         """As a coroutine's."""
-        trap = self.step(value)
-        if trap is ended:
-            raise StopIteration
-        return trap
+        return trap_of(self._go_on(value, None))
 
     def throw(self, *error):
         """As a coroutine's."""
-        handlers, route, message = self._handlers, self._route, self._message
-        try:
-            try:
-                try:
-                    return self._coroutine.throw(*error)
-                except StopIteration as stop:
-                    result = stop.value
-                handlers.answer(route, message, result)
-            except Exception as raised:
-                handlers.fail(route, message, raised)
-        except BaseException:
-            self._coroutine = self._message = None
-            handlers.cancelled(message)
-            raise
-        self._coroutine = self._message = None
-        handlers.ended(message)
-        raise StopIteration
+        return trap_of(self._go_on(None, error))
 
     def close(self):
         """As a coroutine's: one that was never begun, or has ended, has nothing to end."""
@@ -129,6 +119,12 @@ cdef class Run:
     def cr_await(self):
         """As a coroutine's."""
         return None if self._coroutine is None else self._coroutine.cr_await
+
+
+cdef object trap_of(trap):
+    if trap is ended:
+        raise StopIteration
+    return trap
 
 
 cdef object first_step(job):

@@ -39,6 +39,12 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
+def _trap_of(trap: Any) -> Any:
+    if trap is ENDED:
+        raise StopIteration
+    return trap
+
+
 class Run:
     """A handler's run, of *handlers*: that of *route*, with *message*."""
 
@@ -52,6 +58,9 @@ class Run:
 
     def step(self, value: Any) -> Any:
         """Go on with *value*: what the handler waits for now, or :data:`ENDED`."""
+        return self._go_on(value, None)
+
+    def _go_on(self, value: Any, thrown: tuple[Any, ...] | None) -> Any:
         handlers, route, message = self._handlers, self._route, self._message
         try:
             try:
@@ -59,6 +68,8 @@ class Run:
                     made = handlers.call(route, message)
                     self._coroutine = made if type(made) is CoroutineType else _awaiting(made)
                 try:
+                    if thrown is not None:
+                        return self._coroutine.throw(*thrown)
                     return self._coroutine.send(value)
                 except StopIteration as stop:
                     result = stop.value
@@ -88,30 +99,11 @@ class Run:
 
     def send(self, value: Any) -> Any:
         """As a coroutine's."""
-        trap = self.step(value)
-        if trap is ENDED:
-            raise StopIteration
-        return trap
+        return _trap_of(self._go_on(value, None))
 
     def throw(self, *error: Any) -> Any:
         """As a coroutine's."""
-        handlers, route, message = self._handlers, self._route, self._message
-        try:
-            try:
-                try:
-                    return self._coroutine.throw(*error)
-                except StopIteration as stop:
-                    result = stop.value
-                handlers.answer(route, message, result)
-            except Exception as raised:  # noqa: BLE001 - whatever a user's handler raises
-                handlers.fail(route, message, raised)
-        except BaseException:
-            self._coroutine = self._message = None
-            handlers.cancelled(message)
-            raise
-        self._coroutine = self._message = None
-        handlers.ended(message)
-        raise StopIteration
+        return _trap_of(self._go_on(None, error))
 
     def close(self) -> None:
         """As a coroutine's: one that was never begun, or has ended, has nothing to end."""

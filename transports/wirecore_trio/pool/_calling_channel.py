@@ -126,7 +126,7 @@ class CallingChannel(Submitting):
     @property
     def crowded(self) -> bool:
         """Whether so much waits to be sent that calls had better wait: see :meth:`drained`."""
-        return self.session.outbox.pending > self._options.high_water
+        return self._submitter.crowded
 
     def ask(
         self,
@@ -154,7 +154,7 @@ class CallingChannel(Submitting):
         if own_time:
             waiter.started = math.inf
         pump.asked(waiter, now + self._call_timeout, self._callers)
-        if self.session.outbox.pending > self._options.high_water:
+        if self._submitter.crowded:
             self._owner._crowded(self)
         return waiter
 
