@@ -141,7 +141,7 @@ def test_a_server_that_comes_back_with_another_set_up_ends_it(
 def test_a_session_that_the_server_ends(wirecore: Wirecore, served: ServingWebwire) -> None:
     key = login(wirecore, served)
     listening = wirecore.listen(served.url, "--session", "@key")
-    assert wirecore("webwire", "request", served.url, "logout", key).status == 0
+    assert wirecore("webwire", "request", served.url, "logout", "--", key).status == 0
     listening.logged("the server ended the session")
     assert greeted(wirecore, served, listening) == "greeting\tstranger\n"
 
