@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from wirecore.webwire_rules import Encoding, MessageType
+from wirecore import webwire_rules as rules
 
 if TYPE_CHECKING:
     # A module, as its class's name is that of a type already where this is compiled.
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 OWN = -3
 
 _OWN = OWN
-_SIGNAL = int(MessageType.SIGNAL)
-_SIGNAL_END = _SIGNAL + len(Encoding)
-_REQUEST = int(MessageType.REQUEST)
-_REQUEST_END = _REQUEST + len(Encoding)
-_RESTORE_SESSION = int(MessageType.RESTORE_SESSION)
-_CLOSE_SESSION = int(MessageType.CLOSE_SESSION)
+_SIGNAL = rules.SIGNAL
+_SIGNAL_END = rules.SIGNAL_END
+_REQUEST = rules.REQUEST
+_REQUEST_END = rules.REQUEST_END
+_RESTORE_SESSION = int(rules.MessageType.RESTORE_SESSION)
+_CLOSE_SESSION = int(rules.MessageType.CLOSE_SESSION)
 
 
 #: More than ever are handled at once.

@@ -26,8 +26,11 @@ class HandlerScopes:
         self._over = False
         self._open: set[trio.CancelScope] = set()
 
-    def open(self) -> trio.CancelScope:
-        """The scope to run a handler in, where one is *needed*; :meth:`left` follows."""
+    async def within(self, handler: Awaitable[Any], cut_off: Callable[[], Exception]) -> Any:
+        """What *handler* returns, in a scope of its own; raises *cut_off* where it is cancelled.
+
+        For where one is *needed*.
+        """
         timeout = self.timeout
         scope = trio.CancelScope(
             deadline=math.inf if timeout == math.inf else trio.current_time() + timeout
@@ -36,21 +39,12 @@ class HandlerScopes:
             self._open.add(scope)
             if self._over:
                 scope.cancel()
-        return scope
-
-    async def within(self, handler: Awaitable[Any], cut_off: Callable[[], Exception]) -> Any:
-        """What *handler* returns, in a scope of its own; raises *cut_off* where it is cancelled."""
-        scope = self.open()
         try:
             with scope:
                 return await handler
         finally:
-            self.left(scope)
+            self._open.discard(scope)
         raise cut_off()
-
-    def left(self, scope: trio.CancelScope) -> None:
-        """A handler's scope was left."""
-        self._open.discard(scope)
 
     def end(self) -> None:
         """The connection has ended: cancel what runs, and what comes, if that was asked for."""

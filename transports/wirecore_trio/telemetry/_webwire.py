@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.context import get_current
 
 from wirecore.protocols.webwire import ClientSession, RequestError
+from wirecore.webwire_rules import REQUEST
 
 from ..webwire._asking import Asking
 from ..webwire._client import Client
 from ..webwire._connection import Connection
-from ..webwire._handling import REQUEST, UNKNOWN_REQUEST, Handling
+from ..webwire._handling import UNKNOWN_REQUEST, Handling
 from ._carrying import carry
 from ._operations import Providers
 from ._patches import Patches

@@ -24,6 +24,7 @@ from wirecore.protocols.webwire import (
     SessionNotFound,
     SessionsDisabled,
 )
+from wirecore.webwire_rules import SIGNAL, SIGNAL_END
 
 from .._errors import closed_error
 from .._link import Link
@@ -45,8 +46,6 @@ T = TypeVar("T")
 
 _ENCODINGS: Final = tuple(Encoding)
 _REPLY: Final = int(MessageType.REPLY)
-_SIGNAL: Final = int(MessageType.SIGNAL)
-_SIGNAL_END: Final = _SIGNAL + len(Encoding)
 
 #: What the answers without a payload mean.
 _REFUSALS: Final[dict[int, tuple[type[errors.RemoteError], str]]] = {
@@ -296,8 +295,8 @@ class Channel(Submitting):
         for kind, call, name, data in happened:
             if kind >= _REPLY:
                 call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))
-            elif _SIGNAL <= kind < _SIGNAL_END:
-                self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - _SIGNAL]))
+            elif SIGNAL <= kind < SIGNAL_END:
+                self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - SIGNAL]))
             else:
                 self._received_other(kind, call, name, data)
         self._tell_woken()

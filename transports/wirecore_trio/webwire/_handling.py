@@ -12,7 +12,7 @@ import trio
 from wirecore._backend import default
 from wirecore.errors import ConnectionLost, InvalidMessage
 from wirecore.protocols.webwire import Payload, RequestError
-from wirecore.webwire_rules import Encoding, MessageType
+from wirecore.webwire_rules import REQUEST
 
 from .._handler_scopes import HandlerScopes
 from .._handlers import Mode, forgotten_await
@@ -32,12 +32,6 @@ else:
     Order = default.webwire_order.Order
 
 logger = logging.getLogger("wirecore.webwire")
-
-#: As plain numbers: comparing members of an enum costs as much as a call.
-SIGNAL: Final = int(MessageType.SIGNAL)
-SIGNAL_END: Final = SIGNAL + len(Encoding)
-REQUEST: Final = int(MessageType.REQUEST)
-REQUEST_END: Final = REQUEST + len(Encoding)
 
 #: What a client gets whose request nobody takes, and whose payload isn't what its route wants.
 UNKNOWN_REQUEST: Final = "UNKNOWN_REQUEST"

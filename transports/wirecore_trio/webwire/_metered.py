@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wirecore.protocols.webwire import MessageType, RequestError, Sendable
+from wirecore.webwire_rules import REQUEST, REQUEST_END
 
 from .._meter import OTHER, Meter, Tally
 from ._connection import Connection
-from ._handling import REQUEST, REQUEST_END, UNKNOWN_REQUEST
+from ._handling import UNKNOWN_REQUEST
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message

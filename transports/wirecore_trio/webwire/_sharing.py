@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from wirecore import _backend
+from wirecore.webwire_rules import SIGNAL, SIGNAL_END
 
 from .._companion import Companion
-from ._handling import SIGNAL, SIGNAL_END
 from ._rooms import ROOM_TOPIC, Room
 from ._sessions import CLOSED_TOPIC, Sessions
 from .stores._contract import SharedStore
