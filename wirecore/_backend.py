@@ -33,6 +33,7 @@ MODULES: Final = (
     "outbox",
     "pool_sender",
     "rhythm",
+    "socket_io",
     "stream",
     "submitting",
     "turns",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         outbox,
         pool_sender,
         rhythm,
+        socket_io,
         stream,
         submitting,
         turns,
@@ -152,6 +154,9 @@ if TYPE_CHECKING:
         Rhythm = rhythm.Rhythm
         Trial = rhythm.Trial
 
+    class _SocketIO:
+        SocketIO = socket_io.SocketIO
+
     class _Stream:
         StreamDecoder = stream.StreamDecoder
 
@@ -219,6 +224,7 @@ class Backend:
         outbox: _Outbox
         pool_sender: _PoolSender
         rhythm: _Rhythm
+        socket_io: _SocketIO
         stream: _Stream
         submitting: _Submitting
         turns: _Turns

@@ -25,6 +25,8 @@ cdef class Mover:
     cpdef bint read_if_likely(self) except -1
     @cython.locals(rhythm=Rhythm)
     cpdef bint read_in_place(self) except -1
+    @cython.locals(rhythm=Rhythm)
+    cpdef bint turn_is_due(self) except -1
     cpdef bint read_through(self) except -1
     cpdef hold(self)
     cpdef write(self)

@@ -28,6 +28,7 @@ cdef class Rhythm:
     cpdef was_read(self, pump, double now)
     cpdef had_turn(self)
     cpdef bint pays(self) except -1
+    cpdef bint turn_is_due(self) except -1
     cpdef bint looks(self) except -1
     cpdef give_way(self)
     @cython.locals(left_at=double)

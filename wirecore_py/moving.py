@@ -214,15 +214,18 @@ class Mover:
             self.push()  # nothing comes for what the flusher would send later
         if self._writing or self._at_eof or self._stage.finished:
             return False  # the writer task is to have its turn, too; or nothing can come
-        readable_within = self.link.readable_within
         if rhythm.looks():
             # A peer on this core needs no more than that it is left to it once.
-            if not readable_within(0):
-                rhythm.give_way()
+            rhythm.give_way()
             if self.read():
                 rhythm.came()
                 return True
-        return rhythm.wait(readable_within, self._eager_wait) and self.read()
+        return rhythm.wait(self.link.readable_within, self._eager_wait) and self.read()
+
+    def turn_is_due(self) -> bool:
+        """Whether only the loop's turn keeps from :meth:`read_in_place`."""
+        rhythm = self._rhythm
+        return rhythm.turn_is_due() and rhythm.pump is self and self._eager_wait > 0
 
     def read_through(self) -> bool:
         """As :meth:`read_in_place`, and what was put off then.

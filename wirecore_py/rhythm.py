@@ -99,7 +99,7 @@ class Rhythm:
         self.at = now
 
     def had_turn(self) -> None:
-        """The loop has had its turn: who was woken by it says so."""
+        """The loop has had its turn: who waited for it, or was woken by it, says so."""
         self._in_a_row = 0
 
     def pays(self) -> bool:
@@ -108,12 +108,16 @@ class Rhythm:
             return False
         if not self._in_a_row:
             self._since = self.at
-        elif self._in_a_row >= _IN_A_ROW and (
-            self.at - self._since >= _TURN or self._in_a_row >= _MOST_IN_A_ROW
-        ):
-            return False  # until the loop has had its turn, whoever asks
+        elif self.turn_is_due():
+            return False
         self._in_a_row += 1
         return True
+
+    def turn_is_due(self) -> bool:
+        """Whether nobody may wait in place until the loop has had its turn, whoever asks."""
+        return self._in_a_row >= _IN_A_ROW and (
+            self.at - self._since >= _TURN or self._in_a_row >= _MOST_IN_A_ROW
+        )
 
     def looks(self) -> bool:
         """Whether a message that is waited for mostly is seen by looking."""

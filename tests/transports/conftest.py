@@ -49,6 +49,9 @@ class Unread:
         for where in ("_done", "_pending"):
             monkeypatch.setattr(f"wirecore_trio.{where}.current_rhythm", lambda: self)
 
+    def turn_is_due(self) -> bool:
+        return False
+
     def read_on(self) -> bool:
         self.asked += 1
         return False

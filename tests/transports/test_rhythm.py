@@ -17,7 +17,7 @@ from wirecore.errors import InvalidOption
 from wirecore_trio import tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
 from wirecore_trio._link import SocketLink, StreamLink
-from wirecore_trio._rhythm import current_rhythm
+from wirecore_trio._rhythm import current_rhythm, take_turn
 from wirecore_trio._waiter import Waiter, callers_of
 from wirecore_trio.wsrpc._channel import Channel
 from wirecore_trio.wsrpc._registry import Registry
@@ -186,6 +186,53 @@ def test_messages_are_received_in_place_and_others_have_their_turn(
         ws.abort()
 
     run_sockets(story)
+
+
+def test_a_turn_that_is_due_is_taken_without_parking(run: Run) -> None:
+    async def story() -> None:
+        reader = Story(ScriptedLink(), eager_wait=0.001)
+        rhythm = current_rhythm()
+        be_close(reader.pump)
+        assert not reader.pump.turn_is_due()
+        while rhythm.pays():
+            pass
+        assert reader.pump.turn_is_due()
+        with trio.fail_after(1):
+            await reader.pump.wait_readable()  # and nothing came
+        assert reader.pump.turn_is_due()  # until who waited says so
+        reader.pump.had_turn()
+        assert not reader.pump.turn_is_due()
+        reader.pump.end(None)
+
+    run(story)
+
+
+def test_while_a_task_takes_its_turn_the_reader_leaves_it_what_can_be_read_in_place(
+    run: Run,
+) -> None:
+    async def story() -> None:
+        reader = Story(ScriptedLink(), eager_wait=0.001)
+        rhythm = current_rhythm()
+        be_close(reader.pump)
+        while rhythm.pays():
+            pass
+        turn = reader.pump.take_turn()
+        turn.send(None)  # as trio does, up to where it gives way
+        assert reader.pump.woke
+        turn.close()
+        assert not reader.pump.woke
+        assert rhythm.turn_is_due()  # it wasn't taken
+        await reader.pump.take_turn()
+        assert not reader.pump.woke
+        assert not rhythm.turn_is_due()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await take_turn(rhythm)
+        assert scope.cancelled_caught
+        assert not reader.pump.woke
+        reader.pump.end(None)
+
+    run(story)
 
 
 # --- calls ----------------------------------------------------------------------------------

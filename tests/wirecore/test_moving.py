@@ -275,12 +275,28 @@ def test_in_place_is_read_what_comes_while_others_have_the_core(backend: Backend
     close(w)
     w.link.reads = [b"there"]
     assert w.mover.read_in_place()
-    assert w.seen == [b"there"]
-    assert w.link.looks == [0]
+    assert w.seen == ["gave way", b"there"]
+    assert w.link.looks == []  # to read is to look
     w.session.deferred = True
     w.link.reads = [b"more"]
     assert w.mover.read_through()
     assert not w.session.deferred
+
+
+def test_a_turn_is_due_only_where_it_keeps_from_reading_in_place(backend: Backend) -> None:
+    w, off = World(backend), World(backend, eager_wait=0.0)
+    close(w)
+    off.mover._rhythm = w.rhythm
+    assert not w.mover.turn_is_due()
+    while w.rhythm.pays():
+        pass
+    assert w.mover.turn_is_due()
+    w.rhythm.pump = off.mover
+    assert not w.mover.turn_is_due()  # another's
+    assert not off.mover.turn_is_due()
+    w.rhythm.pump = w.mover
+    w.rhythm.had_turn()
+    assert not w.mover.turn_is_due()
 
 
 @pytest.mark.parametrize("why", ["writing", "at the end", "finished", "not asked for", "another"])
@@ -389,7 +405,7 @@ def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
     w.mover.armed = 9.0
     assert w.mover.asked(waiter, 10.0, Callers()) is True
     assert w.link.sent == [b"call"]
-    assert w.seen == ["read for the reader", b"x"]
+    assert w.seen == ["read for the reader", "gave way", b"x"]
 
 
 def test_a_call_among_others_isnt_waited_for_in_place(backend: Backend) -> None:

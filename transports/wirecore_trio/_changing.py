@@ -18,10 +18,12 @@ class Changing(Owner[Happened_contra]):
     wherever else something has happened that somebody may wait for.
     """
 
-    __slots__ = ("_changed", "_ended")
+    __slots__ = ("_changed", "_ended", "_gone")
 
     def __init__(self) -> None:
-        self._changed: trio.Event | None = None  # made only when somebody waits
+        # Made only when somebody waits.
+        self._changed: trio.Event | None = None
+        self._gone: trio.Event | None = None
         self._ended = False
 
     @property
@@ -31,8 +33,11 @@ class Changing(Owner[Happened_contra]):
 
     async def wait_ended(self) -> None:
         """Wait until the connection is gone."""
-        while not self._ended:
-            await self.wait_for_change()
+        # Not by changes: who waits for the end alone isn't woken in vain at each.
+        if not self._ended:
+            if self._gone is None:
+                self._gone = trio.Event()
+            await self._gone.wait()
 
     async def wait_for_change(self) -> None:
         """Wait until something has changed; who waits looks what it was."""
@@ -45,3 +50,6 @@ class Changing(Owner[Happened_contra]):
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+        if self._ended and self._gone is not None:
+            self._gone.set()
+            self._gone = None

@@ -9,7 +9,7 @@ import trio
 
 from ._flusher import current_flusher
 from ._pending import Pending
-from ._rhythm import current_rhythm
+from ._rhythm import current_rhythm, take_turn
 from ._waiter import Told
 
 AnyPending = TypeVar("AnyPending", bound=Pending[Any])
@@ -72,6 +72,8 @@ class Done(Told, Generic[AnyPending]):
             return
         current_flusher().flush()  # this task adds nothing to what it has submitted
         rhythm = current_rhythm()
+        if rhythm.turn_is_due():
+            await take_turn(rhythm)
         while not self._ended and rhythm.read_on():
             pass
         if self._ended:

@@ -13,10 +13,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import trio
 
+from wirecore._backend import default
 from wirecore.events import Buffer
 from wirecore.moving_rules import MAX_SEND
 
@@ -111,36 +112,26 @@ _poll: Final[Callable[[], Any] | None] = getattr(select, "poll", None)
 _READABLE: Final[int] = getattr(select, "POLLIN", 0)
 
 
-class SocketLink:
+if TYPE_CHECKING:
+    from wirecore_py.socket_io import SocketIO
+else:
+    SocketIO = default.socket_io.SocketIO
+
+
+class SocketLink(SocketIO):
     """A connected stream socket of the standard library, owned by this link."""
 
-    __slots__ = ("_closed", "_poll", "socket", "thread")
+    __slots__ = ("_poll", "thread")
 
     owes = False
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self.socket = sock
+        # What derives from a socket may do more, or less, than the system.
+        super().__init__(sock, sock.fileno() if type(sock) is socket.socket else -1)
         #: Whose run it is of: a thread has one at a time.
         self.thread = threading.get_ident()
-        self._closed = False
         self._poll: Any = None
-
-    def try_recv_into(self, buffer: memoryview) -> int | None:
-        try:
-            return self.socket.recv_into(buffer)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as error:
-            raise _broken(error) from error
-
-    def try_send(self, data: Buffer) -> int:
-        try:
-            return self.socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError as error:
-            raise _broken(error) from error
 
     def readable_within(self, seconds: float) -> bool | None:
         try:
@@ -168,11 +159,13 @@ class SocketLink:
         return None if self._closed else _unacknowledged(self.socket)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if self._let_go():
             self._poll = None
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
+
+    def _failed(self, error: OSError) -> NoReturn:
+        raise _broken(error) from error
 
 
 #: What a stream may raise; anything else is a defect of its own.

@@ -11,7 +11,7 @@ import trio
 from wirecore import errors
 
 from ._flusher import current_flusher
-from ._rhythm import current_rhythm
+from ._rhythm import current_rhythm, take_turn
 from ._waiter import ANSWERED, Submitted
 
 T = TypeVar("T")
@@ -71,6 +71,8 @@ class Pending(Submitted, Generic[T]):
     async def _wait(self) -> None:
         current_flusher().flush()  # it may be held, for others of this task
         rhythm = current_rhythm()
+        if rhythm.turn_is_due():
+            await take_turn(rhythm)
         while not self._is_over and rhythm.read_on():
             pass
         if not self._is_over:

@@ -27,7 +27,7 @@ from ._flusher import current_flusher
 from ._link import Link
 from ._of_run import shared_buffer
 from ._owner import Owner
-from ._rhythm import current_rhythm
+from ._rhythm import current_rhythm, take_turn
 
 logger = logging.getLogger("wirecore.pump")
 
@@ -191,7 +191,8 @@ class Pump(Mover):
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until there may be something to read, or the pump has ended.
 
-        Raises one of ``WAIT_FAILED`` where the link is gone: end the pump with it. Behind the end
+        A checkpoint only where the loop's turn is all that keeps from reading in place. Raises one
+        of ``WAIT_FAILED`` where the link is gone: end the pump with it. Behind the end
         of stream or session nothing can come; but what is queued may be on its way out.
         """
         # No frame of its own: most connections wait here.
@@ -199,7 +200,13 @@ class Pump(Mover):
             if self._over is None:
                 self._over = trio.lowlevel.ParkingLot()
             return self._over.park()
+        if self.turn_is_due():
+            return trio.lowlevel.checkpoint()  # noqa: ASYNC105  # the caller awaits it
         return self.link.wait_readable()
+
+    def take_turn(self) -> Coroutine[Any, Any, None]:
+        """A checkpoint, where one :meth:`turn_is_due`."""
+        return take_turn(self._rhythm)
 
     # --- out --------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from wirecore._backend import default
 from wirecore.session.limits import check_at_least, check_at_most
 
@@ -34,6 +36,22 @@ def check_eager_wait(seconds: float) -> None:
     """Raise InvalidOption unless *seconds* is what the option ``eager_wait`` may be."""
     check_at_least("eager_wait", seconds, 0)
     check_at_most("eager_wait", seconds, _LONGEST)
+
+
+async def take_turn(rhythm: Rhythm) -> None:
+    """A checkpoint, as *rhythm* says that the loop's turn is due: then its task may read in place.
+
+    To park until something comes would take the loop one pass more. Should the connection's
+    reader run in this one, it leaves the next wait in place to the task, which may have to ask
+    before anything can come.
+    """
+    pump = rhythm.pump
+    pump.woke = True
+    try:
+        await trio.lowlevel.checkpoint()
+    finally:
+        pump.woke = False
+    rhythm.had_turn()
 
 
 def _make() -> Rhythm:

@@ -178,6 +178,8 @@ class Channel(Submitting):
         pump = self._pump
         if self._session.outbox.pending > self._options.high_water:
             await (pump.drained() if own_time else self._wait_for_room())
+        if pump.turn_is_due():
+            await pump.take_turn()
         waiter = Waiter(self._callers)
         now = pump.now()
         try:

@@ -163,6 +163,8 @@ class Channel(Calling, Peer):
         pump = self._pump
         if session.outbox.pending > self._options.high_water:
             await self._wait_for_room()
+        if pump.turn_is_due():
+            await pump.take_turn()
         waiter = Waiter(self._callers)
         try:
             if self._ended:
