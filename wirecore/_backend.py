@@ -32,6 +32,7 @@ MODULES: Final = (
     "moving",
     "outbox",
     "pool_sender",
+    "receiving",
     "rhythm",
     "socket_io",
     "stream",
@@ -40,6 +41,8 @@ MODULES: Final = (
     "utf8",
     "waiting",
     "webwire",
+    "webwire_channel",
+    "webwire_ends",
     "webwire_order",
     "webwire_values",
     "webwire_writer",
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
         moving,
         outbox,
         pool_sender,
+        receiving,
         rhythm,
         socket_io,
         stream,
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
         utf8,
         waiting,
         webwire,
+        webwire_channel,
+        webwire_ends,
         webwire_order,
         webwire_values,
         webwire_writer,
@@ -150,6 +156,9 @@ if TYPE_CHECKING:
         AnswerSender = pool_sender.AnswerSender
         CallSender = pool_sender.CallSender
 
+    class _Receiving:
+        Receiver = receiving.Receiver
+
     class _Rhythm:
         Rhythm = rhythm.Rhythm
         Trial = rhythm.Trial
@@ -185,6 +194,14 @@ if TYPE_CHECKING:
         encode_request = staticmethod(webwire.encode_request)
         encode_signal = staticmethod(webwire.encode_signal)
 
+    class _WebwireChannel:
+        Inbound = webwire_channel.Inbound
+        Replying = webwire_channel.Replying
+
+    class _WebwireEnds:
+        ClientEnd = webwire_ends.ClientEnd
+        ServerEnd = webwire_ends.ServerEnd
+
     class _WebwireOrder:
         OWN = webwire_order.OWN
         Order = webwire_order.Order
@@ -194,6 +211,7 @@ if TYPE_CHECKING:
         Request = webwire_values.Request
         Signal = webwire_values.Signal
         delivery = staticmethod(webwire_values.delivery)
+        reply_payload = staticmethod(webwire_values.reply_payload)
         split = staticmethod(webwire_values.split)
 
     class _WebwireWriter:
@@ -223,6 +241,7 @@ class Backend:
         moving: _Moving
         outbox: _Outbox
         pool_sender: _PoolSender
+        receiving: _Receiving
         rhythm: _Rhythm
         socket_io: _SocketIO
         stream: _Stream
@@ -231,6 +250,8 @@ class Backend:
         utf8: _Utf8
         waiting: _Waiting
         webwire: _Webwire
+        webwire_channel: _WebwireChannel
+        webwire_ends: _WebwireEnds
         webwire_order: _WebwireOrder
         webwire_values: _WebwireValues
         webwire_writer: _WebwireWriter

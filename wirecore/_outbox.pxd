@@ -25,5 +25,5 @@ cdef class Outbox:
     cdef object _move(self, list parts, Py_ssize_t room)
     cdef object _go_on(self)
     cpdef object sent(self, Py_ssize_t n)
-    cpdef object offer(self, object try_send, Py_ssize_t limit, Py_ssize_t most)
+    cpdef object offer(self, object link, Py_ssize_t limit, Py_ssize_t most)
     cpdef object clear(self)

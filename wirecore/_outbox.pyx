@@ -4,6 +4,8 @@
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.list cimport PyList_Append, PyList_GET_SIZE
 
+from wirecore._socket_io cimport SocketIO
+
 from wirecore.errors import InvalidState
 from wirecore.long_frame import LongFrame
 
@@ -132,18 +134,19 @@ cdef class Outbox:
             self._taken = memoryview(self._taken)[n:]
         self._taken_size -= n
 
-    cpdef object offer(self, object try_send, Py_ssize_t limit, Py_ssize_t most):
-        """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
+    cpdef object offer(self, object link, Py_ssize_t limit, Py_ssize_t most):
+        """Give *link* what waits, until it takes less than it could or has *most* bytes.
 
-        It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
-        left; taking *limit* (1 or more) of a longer one is all that is asked of it. What it raises
-        goes through; what it had taken before is counted.
+        Its ``try_send`` gets what :meth:`take` gives, with this *limit*, and returns how many bytes
+        of it have left; taking *limit* (1 or more) of a longer one is all that is asked of it. What
+        it raises goes through; what it had taken before is counted.
         """
         cdef Py_ssize_t size, taken
+        cdef SocketIO io = link if isinstance(link, SocketIO) else None
         while self.pending and most > 0:
             data = self.take(limit)
             size = self._taken_size
-            taken = try_send(data)
+            taken = link.try_send(data) if io is None else io.try_send(data)
             self.sent(taken)
             if taken < size and taken < limit:
                 return

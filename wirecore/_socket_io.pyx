@@ -42,22 +42,24 @@ cdef extern from *:
     bint wirecore_in_vain() nogil
 
 
+# What takes some microseconds at most keeps the GIL: a thread that computes, once it has got that,
+# has it for 5 ms (sys.setswitchinterval).
+cdef enum:
+    SHORT_RECEIVE = 65536
+    SHORT_SEND = 4096
+
+
 cdef class SocketIO:
     """*socket* doesn't block; it belongs to this from now on.
 
     *number*: what the system calls it, where that may be asked directly; below 0: the socket has
-    to be asked itself. Who derives has ``_failed(error)``, which raises for an OSError of the
-    socket's, and calls :meth:`_let_go` before he closes it.
+    to be asked itself. *owes*: False, as nothing is kept here. Who derives has ``_failed(error)``,
+    which raises for an OSError of the socket's, and calls :meth:`_let_go` before he closes it.
     """
-
-    # What the system calls it; -1 where the socket is to be asked itself.
-    cdef int _fd
-    cdef public bint _closed
-    cdef public object socket
 
     def __init__(self, socket not None, int number):
         self.socket = socket
-        self._closed = False
+        self._closed = self.owes = False
         self._fd = number if WIRECORE_DIRECT else -1
 
     cpdef object try_recv_into(self, buffer):
@@ -69,8 +71,11 @@ cdef class SocketIO:
             return self._recv_by_socket(buffer)
         PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
         try:
-            with nogil:
+            if view.len <= SHORT_RECEIVE:
                 size = wirecore_recv(fd, view.buf, view.len)
+            else:
+                with nogil:
+                    size = wirecore_recv(fd, view.buf, view.len)
             if size < 0:
                 if wirecore_in_vain():
                     return None
@@ -98,8 +103,11 @@ cdef class SocketIO:
 
     cdef Py_ssize_t _send(self, int fd, const void* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t sent
-        with nogil:
+        if size <= SHORT_SEND:
             sent = wirecore_send(fd, data, size)
+        else:
+            with nogil:
+                sent = wirecore_send(fd, data, size)
         if sent < 0:
             if wirecore_in_vain():
                 return 0

@@ -8,9 +8,11 @@ from wirecore._moving cimport Mover
 @cython.final
 cdef class Submitter:
     cdef Mover _mover
-    cdef object _callers, _outbox, _queue
+    cdef object _askers, _callers, _make, _outbox, _queue, _session
     cdef double _high_water, _seconds  # whatever an option may be
 
+    @cython.locals(mover=Mover, waits=Py_ssize_t)
+    cpdef ask(self, what, value, kind)
     @cython.locals(mover=Mover)
     cpdef queue(self, pending, annotation, take, what, value, kind)
     @cython.locals(mover=Mover, waits=Py_ssize_t)

@@ -16,6 +16,7 @@ cdef dict CODECS = {UTF8: "utf-8", UTF16: "utf-16-le"}
 cdef tuple ENCODINGS = tuple(Encoding)
 cdef int SIGNAL = int(MessageType.SIGNAL)
 cdef int REQUEST = int(MessageType.REQUEST)
+cdef int REPLY = int(MessageType.REPLY)
 
 
 cdef class Payload:
@@ -131,6 +132,17 @@ cdef class Request(_Delivery):
 
 cdef class Signal(_Delivery):
     """A client's signal; nothing is sent back."""
+
+
+def reply_payload(Py_ssize_t kind, data):
+    """What a reply of type *kind* carries. Raises ValueError for a type of another message."""
+    cdef Py_ssize_t encoding = kind - REPLY
+    if not 0 <= encoding < len(ENCODINGS):
+        raise ValueError(f"a message of type {kind} is no reply with a payload")
+    cdef Payload made = Payload.__new__(Payload)
+    made.data = data
+    made.encoding = ENCODINGS[encoding]
+    return made
 
 
 def delivery(connection, tuple message not None):

@@ -40,12 +40,13 @@ class MessageType(IntEnum):
     REPLY = 191
 
 
-#: The types of signals and of requests, one for each encoding, as plain numbers: comparing members
-#: of an enum costs as much as a call.
+#: The types of signals, requests and replies, one for each encoding, as plain numbers: comparing
+#: members of an enum costs as much as a call.
 SIGNAL: Final = int(MessageType.SIGNAL)
 SIGNAL_END: Final = SIGNAL + len(Encoding)
 REQUEST: Final = int(MessageType.REQUEST)
 REQUEST_END: Final = REQUEST + len(Encoding)
+REPLY: Final = int(MessageType.REPLY)
 
 #: What stands in a type's place for bytes that are no message.
 MALFORMED: Final = -1

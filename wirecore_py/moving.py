@@ -35,9 +35,9 @@ class Mover:
     *lingering*: None, or what says by ``plain`` that the connection hasn't begun to end; else a
     read that had the session send something may have brought a deadline.
 
-    Who derives has ``arm`` (look at the deadlines), ``read_for_reader`` (:meth:`read_through`, as
-    the reader reads; False where none waits), ``end(error)``, ``_finish(now)``,
-    ``_fail(error)`` for defects, ``_write_on()`` where a link takes no more,
+    Who derives has ``arm`` (look at the deadlines), ``busy`` (whether a full buffer was work),
+    ``read_for_reader`` (:meth:`read_as_reader` for who doesn't keep Ctrl-C off), ``end(error)``,
+    ``_finish(now)``, ``_fail(error)`` for defects, ``_write_on()`` where a link takes no more,
     ``_write_failed(error)``, ``_read_the_rest()`` behind that, and ``_wake_parked()`` for
     *_parked*, who wait for room.
     """
@@ -45,18 +45,23 @@ class Mover:
     __slots__ = (
         "_asked",
         "_at_eof",
+        "_box",
         "_broken",
         "_company",
+        "_context",
         "_eager_wait",
         "_flusher",
         "_has_company",
         "_held",
+        "_io",
         "_left_out",
         "_lingering",
+        "_link",
         "_losses",
         "_outbox",
         "_owner",
         "_parked",
+        "_receiver",
         "_rhythm",
         "_sent_in_pass",
         "_stage",
@@ -67,15 +72,14 @@ class Mover:
         "ended",
         "fed",
         "flooded",
-        "link",
         "listed",
         "now",
+        "paused",
         "reading",
         "session",
         "woke",
     )
 
-    link: Any
     session: Any
     _owner: Any
     _outbox: Any
@@ -98,11 +102,12 @@ class Mover:
         vigilant: bool,
         lingering: Any,
     ) -> None:
-        self.link = link
+        self._link = link
         self.session = session
         self._outbox = session.outbox
         self._stage = session.stage
         self._owner = owner
+        self._know_own()
         self._losses = losses
         self._rhythm = rhythm
         self._flusher = flusher
@@ -135,20 +140,71 @@ class Mover:
         # What isn't over a socket has no peer elsewhere; and is to happen alike each time.
         self._has_company = link.backlog() is not None
         self._parked = None
+        #: That of the reader's task, as long as there is one.
+        self._context: Any = None
+        #: While there is one the reader waits for it, and TCP slows the peer down.
+        self.paused: Any = None
+
+    @property
+    def link(self) -> Any:
+        """What carries the bytes."""
+        return self._link
+
+    @link.setter
+    def link(self, link: Any) -> None:
+        self._link = link
+        self._know_own()
+
+    def _know_own(self) -> None:
+        """See which objects are the backend's own: compiled, their fields cost no look-up."""
+        self._io = self._receiver = self._box = None
+        try:
+            self._io = self._link
+        except TypeError:
+            pass
+        try:
+            self._receiver = self._stage
+        except TypeError:
+            pass
+        try:
+            self._box = self._outbox
+        except TypeError:
+            pass
+
+    def _waits(self) -> bool:
+        """Whether something waits to be sent, here or in the link."""
+        box, io = self._box, self._io
+        if self._outbox.pending if box is None else box.pending:
+            return True
+        owes: bool = self._link.owes if io is None else io.owes
+        return owes
+
+    def _has_finished(self) -> bool:
+        receiver = self._receiver
+        finished: bool = self._stage.finished if receiver is None else receiver.finished
+        return finished
+
+    def _has_deferred(self) -> bool:
+        receiver = self._receiver
+        deferred: bool = self._stage.deferred if receiver is None else receiver.deferred
+        return deferred
+
+    def _try_recv(self) -> Any:
+        io = self._io
+        return self._link.try_recv_into(self._view) if io is None else io.try_recv_into(self._view)
 
     # --- in ---------------------------------------------------------------------------
 
     def read(self) -> bool:
         """Read once without waiting; False when there was nothing to read."""
-        stage = self._stage
-        if stage.finished:
+        if self._has_finished():
             return False  # whatever else comes, nobody wants it
         self.reading = True
         try:
-            if stage.deferred:
+            if self._has_deferred():
                 self.feed(b"")
             else:
-                size = self.link.try_recv_into(self._view)
+                size = self._try_recv()
                 if not size:
                     if size is None or self._at_eof:
                         return False
@@ -170,16 +226,15 @@ class Mover:
         now = self.now()
         self._rhythm.was_read(self, now)
         self.fed = now
-        stage = self._stage
         try:
-            if data or stage.deferred:
+            if data or self._has_deferred():
                 happened = self.session.receive(data, now)
             else:
                 happened = self.session.receive_eof(now)
             if happened:
                 self._asked = 0
                 self._owner.received(happened)
-            if self._outbox.pending or self.link.owes or stage.finished:
+            if self._waits() or self._has_finished():
                 self.settle(now)
                 if self._lingering is not None and not self._lingering.plain:
                     self.arm()
@@ -194,7 +249,7 @@ class Mover:
         What links hold themselves is never left there: they give all that has come, as long as
         there is room for it.
         """
-        if self._left_out and not self.flooded and not self._stage.deferred:
+        if self._left_out and not self.flooded and not self._has_deferred():
             self._left_out -= 1
             return False
         if self.read():
@@ -210,9 +265,9 @@ class Mover:
         rhythm = self._rhythm
         if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
             return False
-        if self._outbox.pending:
+        if self._waits():
             self.push()  # nothing comes for what the flusher would send later
-        if self._writing or self._at_eof or self._stage.finished:
+        if self._writing or self._at_eof or self._has_finished():
             return False  # the writer task is to have its turn, too; or nothing can come
         if rhythm.looks():
             # A peer on this core needs no more than that it is left to it once.
@@ -220,7 +275,24 @@ class Mover:
             if self.read():
                 rhythm.came()
                 return True
-        return rhythm.wait(self.link.readable_within, self._eager_wait) and self.read()
+        return rhythm.wait(self._link.readable_within, self._eager_wait) and self.read()
+
+    def read_on(self, most: int) -> bool:
+        """Read while something comes; False: wait in the loop.
+
+        True: others are to have their turn, be it that *most* reads found something without a wait
+        between. Also where it is paused or has ended.
+        """
+        in_a_row = 0
+        while not self.ended and self.paused is None:
+            if not self.read_if_likely():
+                in_a_row = 0
+                if self.woke or not self.read_in_place():
+                    return False
+            in_a_row += 1
+            if in_a_row == most or (self.flooded and self.busy()):
+                break
+        return True
 
     def turn_is_due(self) -> bool:
         """Whether only the loop's turn keeps from :meth:`read_in_place`."""
@@ -234,9 +306,20 @@ class Mover:
         """
         if not self.read_in_place():
             return False
-        while self._stage.deferred and not self.ended:
+        while self._has_deferred() and not self.ended:
             self.read()
         return True
+
+    def read_as_reader(self) -> bool:
+        """:meth:`read_through`, in the reader's context; False also where there is no reader.
+
+        Who calls it sees to it that Ctrl-C waits meanwhile: others would lose what they wait for.
+        """
+        context = self._context
+        if context is None or self.paused is not None:
+            return False
+        found: bool = context.run(self.read_through)
+        return found
 
     # --- out --------------------------------------------------------------------------
 
@@ -270,22 +353,26 @@ class Mover:
         if self._writing or self.ended:
             return
         try:
-            self._outbox.offer(self.link.try_send, _MAX_SEND, _PUSH_BUDGET)
+            box = self._box
+            if box is None:
+                self._outbox.offer(self._link, _MAX_SEND, _PUSH_BUDGET)
+            else:
+                box.offer(self._link, _MAX_SEND, _PUSH_BUDGET)
         except self._losses as error:
             self._write_failed(error)
             return
         if self._parked is not None:
             self._wake_parked()
-        if self._outbox.pending or self.link.owes:
+        if self._waits():
             self._write_on()
-        elif not self.reading and self._stage.finished:
+        elif not self.reading and self._has_finished():
             self._finish(self.now())
 
     def asked(self, waiter: Any, deadline: float, callers: Any) -> bool:
         """*waiter*'s call is queued: send it. True where its outcome is there already.
 
         *deadline*: when its time is up. *callers*: whose caller waits, and does nothing else
-        meanwhile; None: he goes on.
+        meanwhile; None: he goes on. See :meth:`read_as_reader`.
         """
         if deadline < self.armed:
             self.arm()
@@ -296,13 +383,13 @@ class Mover:
         if callers is None or self._asked > 1 or callers.woken:
             return False
         # Nobody else calls: read the answer here, where it comes fast enough.
-        self.read_for_reader()
+        self.read_as_reader()
         return waiter.outcome is not None
 
     def settle(self, now: float) -> None:
         """Send, and see to the end if the session has finished."""
         self.push()
-        if self._stage.finished and not self.ended:
+        if self._has_finished() and not self.ended:
             self._finish(now)
 
     # --- seldom -----------------------------------------------------------------------
@@ -311,11 +398,11 @@ class Mover:
         """See the class."""
         raise NotImplementedError
 
-    def end(self, error: BaseException | None) -> None:
+    def busy(self) -> bool:
         """See the class."""
         raise NotImplementedError
 
-    def read_for_reader(self) -> bool:
+    def end(self, error: BaseException | None) -> None:
         """See the class."""
         raise NotImplementedError
 

@@ -6,10 +6,17 @@ is a fact and no guess whether a message has left when the connection breaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from wirecore.errors import InvalidState
 from wirecore.long_frame import LongFrame
+
+
+class Taker(Protocol):
+    """As much of a link as an outbox needs."""
+
+    def try_send(self, data: bytes | memoryview, /) -> int:
+        """How many bytes of *data* were taken, 0 if none can be now."""
 
 
 class Outbox:
@@ -135,17 +142,17 @@ class Outbox:
         elif n:
             self._taken = memoryview(self._taken)[n:]
 
-    def offer(self, try_send: Callable[[bytes | memoryview], int], limit: int, most: int) -> None:
-        """Give *try_send* what waits, until it takes less than it could or has *most* bytes.
+    def offer(self, link: Taker, limit: int, most: int) -> None:
+        """Give *link* what waits, until it takes less than it could or has *most* bytes.
 
-        It gets what :meth:`take` gives, with this *limit*, and returns how many bytes of it have
-        left; taking *limit* (1 or more) of a longer one is all that is asked of it. What it raises
-        goes through; what it had taken before is counted.
+        Its ``try_send`` gets what :meth:`take` gives, with this *limit*, and returns how many bytes
+        of it have left; taking *limit* (1 or more) of a longer one is all that is asked of it. What
+        it raises goes through; what it had taken before is counted.
         """
         while self.pending and most > 0:
             data = self.take(limit)
             size = len(data)
-            taken = try_send(data)
+            taken = link.try_send(data)
             self.sent(taken)
             if taken < size and taken < limit:
                 return

@@ -9,17 +9,17 @@ class SocketIO:
     """*socket* doesn't block; it belongs to this from now on.
 
     *number*: what the system calls it, where that may be asked directly; below 0: the socket has
-    to be asked itself. Who derives has ``_failed(error)``, which raises for an OSError of the
-    socket's, and calls :meth:`_let_go` before he closes it.
+    to be asked itself. *owes*: False, as nothing is kept here. Who derives has ``_failed(error)``,
+    which raises for an OSError of the socket's, and calls :meth:`_let_go` before he closes it.
     """
 
-    __slots__ = ("_closed", "socket")
+    __slots__ = ("_closed", "owes", "socket")
 
     socket: Any
 
     def __init__(self, socket: Any, number: int) -> None:
         self.socket = socket
-        self._closed = False
+        self._closed = self.owes = False
 
     def try_recv_into(self, buffer: memoryview) -> int | None:
         """Bytes read into *buffer* now; 0 at the end of the stream, None if there are none yet."""

@@ -1,5 +1,5 @@
 # cython: annotation_typing=False, auto_pickle=False, nonecheck=True
-"""How what was submitted is sent over one connection.
+"""How calls are sent over one connection: a task's, and what was submitted.
 
 ``wirecore._submitting`` is this file, compiled with the types that ``_submitting.pxd`` declares.
 """
@@ -17,29 +17,65 @@ if TYPE_CHECKING:
 
 
 class Submitter:
-    """Sends calls over the connection that *mover* moves the bytes of; *callers* hear of them.
+    """Sends calls over the connection that *mover* moves the bytes of.
 
-    *queue*: opens a call and queues it: a session's method, which takes the call, three things
+    *callers*: hear of what was submitted; *askers*: of what tasks ask, whose calls *make* makes.
+    *queue*: the session's method that opens a call and queues it: it takes the call, three things
     that are its protocol's, and the time. *seconds*: that each call may take. *high_water*: bytes
     that may wait before calls had better wait.
     """
 
-    __slots__ = ("_callers", "_high_water", "_mover", "_outbox", "_queue", "_seconds")
+    __slots__ = (
+        "_askers",
+        "_callers",
+        "_high_water",
+        "_make",
+        "_mover",
+        "_outbox",
+        "_queue",
+        "_seconds",
+        "_session",
+    )
 
     def __init__(
         self,
         mover: moving.Mover,
         callers: waiting.Callers,
-        queue: Callable[[Any, Any, Any, Any, float], object],
+        queue: str,
         seconds: float,
         high_water: int,
+        *,
+        askers: waiting.Callers,
+        make: Callable[[waiting.Callers], Any],
     ) -> None:
         self._mover = mover
+        self._session = mover.session
         self._outbox = mover.session.outbox
         self._callers = callers
         self._queue = queue
         self._seconds = seconds
         self._high_water = high_water
+        self._askers = askers
+        self._make = make
+
+    def ask(self, what: Any, value: Any, kind: Any) -> Any:
+        """A task's call, which is queued and sent; its outcome may be there already.
+
+        None where the task has to wait before: it is crowded, the loop's turn is due, or the reader
+        is paused, who is to read the answer. Raises as :meth:`queue`. See the mover's ``asked``.
+        """
+        mover = self._mover
+        waits: int = self._outbox.pending
+        if waits > self._high_water or mover.turn_is_due() or mover.paused is not None:
+            return None
+        if mover.ended:
+            raise NotConnected
+        now = mover.now()
+        call = self._make(self._askers)
+        # By name each time: who watches may put something in its place, for a while.
+        getattr(self._session, self._queue)(call, what, value, kind, now)
+        mover.asked(call, now + self._seconds, self._askers)
+        return call
 
     @property
     def crowded(self) -> bool:
@@ -66,7 +102,7 @@ class Submitter:
         pending._begin(self._callers, annotation, now, take)
         if mover.ended:
             raise NotConnected
-        self._queue(pending, what, value, kind, now)
+        getattr(self._session, self._queue)(pending, what, value, kind, now)
         return now
 
     def send(self, pending: Any, now: float) -> bool:

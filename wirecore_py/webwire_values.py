@@ -6,11 +6,12 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final
 
 from wirecore.errors import InvalidMessage, UnsendableMessage, kind_of
-from wirecore.webwire_rules import Encoding, MessageType
+from wirecore.webwire_rules import REPLY, Encoding, MessageType
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message
 
+_ENCODINGS: Final = tuple(Encoding)
 _BINARY: Final = Encoding.BINARY  # a member looked up in its class costs as much as a call
 _UTF8: Final = Encoding.UTF8
 _CODECS: Final = {Encoding.UTF8: "utf-8", Encoding.UTF16: "utf-16-le"}
@@ -153,6 +154,14 @@ _MADE_OF: Final[dict[int, tuple[type[_Delivery], Encoding]]] = {
     **{MessageType.SIGNAL + encoding: (Signal, encoding) for encoding in Encoding},
     **{MessageType.REQUEST + encoding: (Request, encoding) for encoding in Encoding},
 }
+
+
+def reply_payload(kind: int, data: bytes) -> Payload:
+    """What a reply of type *kind* carries. Raises ValueError for a type of another message."""
+    encoding = kind - REPLY
+    if not 0 <= encoding < len(_ENCODINGS):
+        raise ValueError(f"a message of type {kind} is no reply with a payload")
+    return Payload(data, _ENCODINGS[encoding])
 
 
 def delivery(connection: object, message: Message) -> Any:

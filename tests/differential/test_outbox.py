@@ -26,6 +26,18 @@ STEPS = st.lists(
 )
 
 
+class Link:
+    """Takes nearly all, or a bit more than there is."""
+
+    def __init__(self, mark: int) -> None:
+        self.mark = mark
+        self.offered: list[bytes] = []
+
+    def try_send(self, piece: bytes | memoryview) -> int:
+        self.offered.append(bytes(piece))
+        return len(piece) - (len(piece) + self.mark) % 3 if piece else 0
+
+
 def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
     if number is None:
         return outbox.clear()
@@ -38,16 +50,11 @@ def perform(outbox: Any, verb: str, number: int | None, mark: int) -> Any:
         except InvalidState as error:
             return str(error)
     if verb == "offer":
-        offered: list[bytes] = []
-
-        def try_send(piece: bytes | memoryview) -> int:
-            offered.append(bytes(piece))
-            return len(piece) - (len(piece) + mark) % 3 if piece else 0
-
+        link = Link(mark)
         try:
-            return outbox.offer(try_send, number, 10 + mark % 20), offered
+            return outbox.offer(link, number, 10 + mark % 20), link.offered
         except InvalidState as error:
-            return str(error), offered
+            return str(error), link.offered
     if verb == "put_long":
         key = b"mask" if mark % 2 else b""
         payload = memoryview(bytes(number))

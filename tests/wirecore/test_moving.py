@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,14 +107,13 @@ class World:
             def arm(self) -> None:
                 world.seen.append("armed")
 
+            def busy(self) -> bool:
+                world.seen.append("was it work?")
+                return True
+
             def end(self, error: BaseException | None) -> None:
                 self.ended = True
                 world.seen.append(("ended", error))
-
-            def read_for_reader(self) -> bool:
-                world.seen.append("read for the reader")
-                found: bool = self.read_through()
-                return found
 
             def _fail(self, error: Exception) -> None:
                 world.seen.append(("failed", error))
@@ -299,6 +300,39 @@ def test_a_turn_is_due_only_where_it_keeps_from_reading_in_place(backend: Backen
     assert not w.mover.turn_is_due()
 
 
+def test_a_reader_reads_on_until_nothing_comes_or_others_are_to_have_their_turn(
+    backend: Backend,
+) -> None:
+    w = World(backend)
+    w.link.reads = [b"1", b"2", b"3"]
+    assert w.mover.read_on(2) is True
+    assert w.seen == [b"1", b"2"]
+    assert w.mover.read_on(2) is False
+    assert w.seen == [b"1", b"2", b"3"]
+    close(w)
+    w.mover.woke = True  # who was woken has a turn before anything is waited for in place
+    assert w.mover.read_on(9) is False
+    assert w.seen == [b"1", b"2", b"3"]
+    w.mover.woke = False
+    assert w.mover.read_on(9) is False
+    assert w.seen[3] == "gave way"
+    w.mover.paused = object()
+    assert w.mover.read_on(9) is True
+    w.mover.paused = None
+    w.mover.ended = True
+    assert w.mover.read_on(9) is True
+
+
+def test_behind_a_full_buffer_that_was_work_others_have_their_turn(backend: Backend) -> None:
+    w = World(backend)
+    w.link.reads = [bytes(RECEIVE_BUFFER), b"more"]
+    assert w.mover.read_on(9) is True
+    assert len(w.seen) == 2
+    assert w.seen[1] == "was it work?"
+    assert w.mover.read_on(9) is False
+    assert w.seen[2:] == [b"more"]
+
+
 @pytest.mark.parametrize("why", ["writing", "at the end", "finished", "not asked for", "another"])
 def test_in_place_isnt_waited_for_what_cant_come(backend: Backend, why: str) -> None:
     w = World(backend, eager_wait=0.0 if why == "not asked for" else 0.0002)
@@ -394,6 +428,7 @@ class Callers:
 def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
     w = World(backend)
     close(w)
+    w.mover._context = copy_context()
     waiter = Waiter()
 
     def answer() -> None:
@@ -405,12 +440,13 @@ def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
     w.mover.armed = 9.0
     assert w.mover.asked(waiter, 10.0, Callers()) is True
     assert w.link.sent == [b"call"]
-    assert w.seen == ["read for the reader", "gave way", b"x"]
+    assert w.seen == ["gave way", b"x"]
 
 
 def test_a_call_among_others_isnt_waited_for_in_place(backend: Backend) -> None:
     w = World(backend)
     close(w)
+    w.mover._context = copy_context()
     w.link.reads = [b"x", b"y"]
     busy = Callers()
     busy.woken = 1
@@ -421,7 +457,7 @@ def test_a_call_among_others_isnt_waited_for_in_place(backend: Backend) -> None:
     assert w.mover.asked(Waiter(), math.inf, None) is False  # who called goes on
     w.mover.read()
     assert w.mover.asked(Waiter(), math.inf, Callers()) is False
-    assert w.seen[:4] == [b"x", b"y", "read for the reader", "gave way"]
+    assert w.seen[:3] == [b"x", b"y", "gave way"]
     assert w.mover.asked(Waiter(), 5.0, None) is False
     assert w.seen[-1] == "armed"  # that is nearer than what it was armed for
 
@@ -452,8 +488,8 @@ def test_who_derives_has_the_seldom_half(backend: Backend) -> None:
     )
     for method, arguments in (
         ("arm", ()),
+        ("busy", ()),
         ("end", (None,)),
-        ("read_for_reader", ()),
         ("_fail", (ValueError(),)),
         ("_finish", (1.0,)),
         ("_read_the_rest", ()),
@@ -463,6 +499,28 @@ def test_who_derives_has_the_seldom_half(backend: Backend) -> None:
     ):
         with pytest.raises(NotImplementedError):
             getattr(bare, method)(*arguments)
+
+
+def test_another_link_may_take_the_place_of_one(backend: Backend) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        w = World(backend)
+        own = backend.socket_io.SocketIO(ours, ours.fileno())
+        ours.setblocking(False)
+        w.mover.link = own
+        theirs.send(b"by a socket")
+        assert w.mover.read()
+        w.session.outbox.put(b"there")
+        w.mover.push()
+        assert theirs.recv(100) == b"there"
+        w.mover.link = w.link
+        w.link.reads = [b"by another"]
+        assert w.mover.read()
+        w.session.outbox.put(b"elsewhere")
+        w.mover.push()
+        assert w.link.sent == [b"elsewhere"]
+        assert w.seen == [b"by a socket", b"by another"]
+        assert w.mover.link is w.link
 
 
 # --- what is submitted ------------------------------------------------------------------------
@@ -481,7 +539,16 @@ def submitter_of(
     w: World, backend: Backend, queue: Callable[..., object], high_water: int = 10
 ) -> Any:
     callers = backend.waiting.Callers(lambda *_: None, lambda *_: None, None)
-    return backend.submitting.Submitter(w.mover, callers, queue, 5.0, high_water)
+    w.session.call = queue  # type: ignore[attr-defined]
+    return backend.submitting.Submitter(
+        w.mover,
+        callers,
+        "call",
+        5.0,
+        high_water,
+        askers=callers,
+        make=backend.waiting.Waiter,
+    )
 
 
 def test_what_is_submitted_is_queued_and_then_sent(backend: Backend) -> None:
@@ -508,6 +575,59 @@ def test_what_is_submitted_is_queued_and_then_sent(backend: Backend) -> None:
     w.session.outbox.put(bytes(20))
     assert submitter.crowded
     assert submitter.send(pending, now) is True
+
+
+def test_what_a_task_asks_is_sent_and_its_answer_read_where_nobody_else_calls(
+    backend: Backend,
+) -> None:
+    w = World(backend)
+    calls: list[Any] = []
+
+    def queue(*what: Any) -> None:
+        calls.append(what)
+        w.session.outbox.put(b"call")
+
+    submitter = submitter_of(w, backend, queue)
+    w.mover.armed = 6.0
+    call = submitter.ask("Echo", "value", 7)
+    assert calls == [(call, "Echo", "value", 7, 1.0)]
+    assert w.link.sent == [b"call"]
+    assert call.outcome is None
+    assert w.seen == []  # there is no reader, so nobody reads for it
+    w.mover._context = copy_context()
+    w.react = lambda: calls[-1][0].finish("answered")
+    w.link.reads = [b"x"]
+    w.mover.read()  # the first has its answer
+    assert w.seen == [b"x"]
+    close(w)
+    w.link.reads = [b"y"]
+    assert submitter.ask("Echo", "value", 7).unwrap() == "answered"
+    assert w.seen == [b"x", "gave way", b"y"]
+
+
+def test_a_task_waits_before_it_asks_for_room_for_the_reader_and_for_the_loops_turn(
+    backend: Backend,
+) -> None:
+    w = World(backend)
+    calls: list[Any] = []
+    submitter = submitter_of(w, backend, lambda *what: calls.append(what))
+    w.mover.paused = object()
+    assert submitter.ask("Echo", "value", None) is None
+    w.mover.paused = None
+    close(w)
+    while w.rhythm.pays():
+        pass
+    assert submitter.ask("Echo", "value", None) is None
+    w.rhythm.had_turn()
+    w.session.outbox.put(bytes(11))
+    assert submitter.ask("Echo", "value", None) is None
+    assert calls == []
+    w.mover.push()
+    assert submitter.ask("Echo", "value", None) is calls[0][0]
+    w.mover.ended = True
+    with pytest.raises(NotConnected):
+        submitter.ask("Echo", "value", None)
+    assert len(calls) == 1
 
 
 def test_a_mark_may_be_any_number(backend: Backend) -> None:

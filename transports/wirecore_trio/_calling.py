@@ -22,7 +22,7 @@ _LOST_IN_A_ROW: Final = 1000
 Lost: TypeAlias = tuple[Waiter, Execution]
 
 
-class Calling(Changing[Any]):
+class Calling(Changing):
     """The owner of a connection whose tasks wait for answers; its base, with what all need.
 
     A caller does, in this order: a :class:`Waiter` of its ``_callers``, the session's call, the

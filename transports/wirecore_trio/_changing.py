@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import trio
 
-from ._owner import Owner
 
-Happened_contra = TypeVar("Happened_contra", contravariant=True)
-
-
-class Changing(Owner[Happened_contra]):
-    """The owner of a connection that tells of its changes; its base, with what all need.
+class Changing:
+    """Whoever has a connection and tells of its changes; the base, with what all need.
 
     Who derives from it sets ``_ended`` in ``on_end``, and calls :meth:`tell_change` there and
     wherever else something has happened that somebody may wait for.

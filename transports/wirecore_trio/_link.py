@@ -123,8 +123,6 @@ class SocketLink(SocketIO):
 
     __slots__ = ("_poll", "thread")
 
-    owes = False
-
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         # What derives from a socket may do more, or less, than the system.

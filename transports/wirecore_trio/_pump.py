@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Coroutine
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
@@ -82,7 +81,6 @@ class Pump(Mover):
     __slots__ = (
         "_backlog",
         "_clock",
-        "_context",
         "_finishing",
         "_grown",
         "_high_water",
@@ -90,14 +88,13 @@ class Pump(Mover):
         "_timer",
         "_write_deadline",
         "_write_timeout",
-        "paused",
     )
 
-    link: Link
     session: Session[Any]
     _outbox: Outbox
     _parked: trio.lowlevel.ParkingLot | None
     _stage: Stage
+    paused: trio.Event | None
 
     def __init__(
         self,
@@ -126,11 +123,8 @@ class Pump(Mover):
             vigilant=vigilant,
             lingering=lingering,
         )
-        #: While there is one the reader waits for it, and TCP slows the peer down.
-        self.paused: trio.Event | None = None
         self._write_timeout = write_timeout
         self._high_water = high_water
-        self._context: Context | None = None  # the reader's, in `run_reader`
         self._timer: Timer | None = None
         self._write_deadline = math.inf
         self._backlog: int | None = None
@@ -158,31 +152,25 @@ class Pump(Mover):
 
         As the reader reads: what doesn't block is handled in its context.
         """
-        context = self._context
-        return context is not None and self.paused is None and context.run(self.read_through)
+        return self.read_as_reader()
 
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         self._context = trio.lowlevel.current_task().context
-        in_a_row = 0
         while not self.ended:
             if self.paused is not None:
                 await self.paused.wait()
-            elif not self.read_if_likely():
-                in_a_row = 0
-                if self.woke or not self.read_in_place():
-                    self.woke = False
-                    try:
-                        await self.wait_readable()
-                    except WAIT_FAILED as error:
-                        self.end(error)
-                    self.had_turn()
-                    if not self.read():
-                        continue
-            in_a_row += 1
-            if in_a_row == READS_IN_A_ROW or (self.flooded and self.busy()):
-                in_a_row = 0
-                await trio.lowlevel.checkpoint()
+            elif self.read_on(READS_IN_A_ROW):
+                if not self.ended:
+                    await trio.lowlevel.checkpoint()
+            else:
+                self.woke = False
+                try:
+                    await self.wait_readable()
+                except WAIT_FAILED as error:
+                    self.end(error)
+                self.had_turn()
+                self.read()
 
     def had_turn(self) -> None:
         """Trio's loop has had its turn, as `wait_readable` has returned."""
@@ -202,7 +190,7 @@ class Pump(Mover):
             return self._over.park()
         if self.turn_is_due():
             return trio.lowlevel.checkpoint()  # noqa: ASYNC105  # the caller awaits it
-        return self.link.wait_readable()
+        return self.link.wait_readable()  # type: ignore[no-any-return]
 
     def take_turn(self) -> Coroutine[Any, Any, None]:
         """A checkpoint, where one :meth:`turn_is_due`."""
@@ -236,7 +224,7 @@ class Pump(Mover):
         """Send what the link takes, also past a writer that waits: the end comes next."""
         if not self.ended:
             try:
-                self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
+                self._outbox.offer(self.link, MAX_SEND, PUSH_BUDGET)
             except _LOSS as error:
                 self._write_failed(error)
 
@@ -259,7 +247,7 @@ class Pump(Mover):
         try:
             while not self.ended and (self._outbox.pending or self.link.owes):
                 await self.link.flush()
-                self._outbox.offer(self.link.try_send, MAX_SEND, PUSH_BUDGET)
+                self._outbox.offer(self.link, MAX_SEND, PUSH_BUDGET)
                 if not self._stage.finished:  # _finish has set the last deadline
                     self._took_some(self.now())
                 self._wake_parked()

@@ -12,7 +12,7 @@ from wirecore._backend import default
 from ._calling import Calling
 from ._clock import current_clock
 from ._pending import Pending
-from ._waiter import Callers
+from ._waiter import Callers, Waiter
 
 if TYPE_CHECKING:
     from wirecore_py.submitting import Submitter
@@ -38,10 +38,16 @@ class Submitting(Calling):
         super().__init__(call_timeout, forget)
         self._submitters = Callers(self.failed, self.forget, None)
 
-    def _submits_by(self, queue: Callable[..., object], high_water: int) -> None:
-        """What is submitted goes to *queue*, over the pump that is there; see Submitter."""
+    def _submits_by(self, queue: str, high_water: int) -> None:
+        """Calls go by the session's method *queue*, over the pump that is there; see Submitter."""
         self._submitter = Submitter(
-            self._pump, self._submitters, queue, self._call_timeout, high_water
+            self._pump,
+            self._submitters,
+            queue,
+            self._call_timeout,
+            high_water,
+            askers=self._callers,
+            make=Waiter,
         )
 
     def _has_time(self, pending: Pending[Any], now: float, seconds: float | None) -> None:

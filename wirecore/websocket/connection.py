@@ -22,9 +22,6 @@ from wirecore.websocket.pings import PendingPings, check_payload, pings_unread, 
 from wirecore.websocket.state import TRANSITIONS, State, Trigger
 from wirecore.websocket.writer import PART, MessageWriter, Sendable
 
-if TYPE_CHECKING:
-    from wirecore_py.frames import MessageDecoder
-
 #: Seconds that this end waits for the rest of a closing handshake.
 DEFAULT_CLOSE_TIMEOUT: Final = 5.0
 #: Compressed input is decoded in pieces of this many bytes, which deflate makes a thousand times
@@ -33,7 +30,15 @@ _PIECE: Final = 8 * 1024
 _INFLATED: Final = 1024 * 1024
 
 
-class Connection:
+if TYPE_CHECKING:
+    from wirecore.session.outbox import Outbox
+    from wirecore_py.frames import MessageDecoder
+    from wirecore_py.receiving import Receiver
+else:
+    Receiver = _backend.default.receiving.Receiver
+
+
+class Connection(Receiver):
     """One end of an open WebSocket; a :class:`~wirecore.session.Session`.
 
     *client*: which end it is. *limits*: bounds on what the peer sends and on what waits to be
@@ -59,7 +64,6 @@ class Connection:
         "_backend",
         "_close_deadline",
         "_close_timeout",
-        "_decoder",
         "_deflate",
         "_end",
         "_encode",
@@ -76,15 +80,14 @@ class Connection:
         "await_eof",
         "close_received",
         "close_sent",
-        "deferred",
         "failure",
-        "finished",
         "on_control",
         "on_pong",
-        "outbox",
-        "plain",
-        "state",
     )
+
+    _decoder: MessageDecoder
+    outbox: Outbox
+    state: State
 
     def __init__(
         self,
@@ -105,13 +108,15 @@ class Connection:
         check_seconds("close_timeout", close_timeout)
         limits = limits or Limits()
         self._backend = backend or _backend.default
-        self._decoder: MessageDecoder = self._backend.frames.MessageDecoder(
+        decoder = self._backend.frames.MessageDecoder(
             client=client,
             max_frame_size=limits.max_frame_size,
             max_message_size=limits.max_message_size,
             raw_text=raw_text,
             inflater=None if deflate is None else deflate.inflater(client=client),
         )
+        outbox = self._backend.outbox.Outbox()
+        super().__init__(decoder, outbox, State.OPEN, inflates=deflate is not None)
         self._encode = self._backend.frames.encode_message
         self._masked = client
         self._max_queued = limits.max_queued_bytes
@@ -128,16 +133,12 @@ class Connection:
         self._moved = 0  # bytes of messages, both ways, when the heartbeat last looked
         self._end: Close | Failure | None = None
         self._rest = b""  # input of a compressed connection that isn't decoded yet
-        self.state = State.OPEN
-        self.deferred = self.finished = False
-        self.outbox = self._backend.outbox.Outbox()
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.failure: Failure | None = None
         self.on_control = on_control
         self.on_pong = on_pong
         self._deflate = deflate
-        self.plain = deflate is None
 
     @property
     def stage(self) -> Connection:
@@ -161,27 +162,12 @@ class Connection:
 
     # --- in -----------------------------------------------------------------------------------
 
-    def receive(self, data: Buffer, now: float) -> list[Message]:
-        """Bytes came: the messages that became whole, in order.
-
-        All else is seen to: pings are answered, a close frame too, a broken rule is answered
-        with a close frame; then *state* has changed. What comes after the end is ignored.
-
-        Where messages came before the end, their owner may still answer them: the end is put
-        off to the next call (*deferred* is set), which needs no bytes.
-        """
+    def _go_on_receiving(self, data: Buffer, now: float) -> list[Message]:
         if self.deferred:
             if self._rest:
                 return self._inflate(bytes(self._rest) + bytes(data), now)
             return self._see_to_end(now)
-        if self.finished:
-            return []
-        if self._deflate is not None:
-            return self._inflate(data, now)
-        items: list[Any] = self._decoder.receive(data)
-        if self._decoder.controls:
-            return self._sort(items, now)
-        return items
+        return [] if self.finished else self._inflate(data, now)
 
     def _inflate(self, data: Buffer, now: float) -> list[Message]:
         """Decode what may be compressed piece by piece, so much that memory stays bounded.

@@ -48,7 +48,7 @@ def flooded(
 ) -> tuple[WebSocket, RawPeer]:
     """A WebSocket that the kernel never makes wait."""
     ws, peer = open_raw_socket(options=Options(max_queue=1_000_000_000))
-    link = EndlessLink(ws._pump.link.socket)  # type: ignore[attr-defined]  # a SocketLink's
+    link = EndlessLink(ws._pump.link.socket)
     link.flood = frames(peer)
     ws._pump.link = link
     return ws, peer

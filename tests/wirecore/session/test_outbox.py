@@ -184,7 +184,7 @@ class Room:
         self.takes = list(takes)
         self.offered: list[bytes] = []
 
-    def __call__(self, data: bytes | memoryview) -> int:
+    def try_send(self, data: bytes | memoryview) -> int:
         self.offered.append(bytes(data))
         takes = self.takes.pop(0) if self.takes else len(data)
         if isinstance(takes, Exception):

@@ -108,7 +108,7 @@ class CallingChannel(Submitting):
             eager_wait=options.eager_wait,
             lingering=session.stage,
         )
-        self._submits_by(session.call, options.high_water)
+        self._submits_by("call", options.high_water)
         #: The time in seconds, as the run's clock has it.
         self.now = self._pump.now
 
@@ -128,6 +128,8 @@ class CallingChannel(Submitting):
         """Whether so much waits to be sent that calls had better wait: see :meth:`drained`."""
         return self._submitter.crowded
 
+    # What is read in place is others', too: Ctrl-C waits until it is through.
+    @trio.lowlevel.enable_ki_protection
     def ask(
         self,
         method: str,

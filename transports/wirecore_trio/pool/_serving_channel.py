@@ -19,6 +19,7 @@ from .._errors import closed_error
 from .._handler_scopes import HandlerScopes
 from .._handlers import Mode
 from .._link import Link
+from .._owner import Owner
 from .._pump import Pump
 from ._calling_channel import ANOTHER_CODEC
 from ._invoking import Invoking
@@ -35,7 +36,7 @@ _INLINE: Final = Mode.INLINE
 _STOPPING: Final = "the pool is shutting down"
 
 
-class ServingChannel(Changing[Any]):
+class ServingChannel(Changing, Owner[Any]):
     """An open connection; its owner calls :meth:`run`. *peer*: who calls, for logs.
 
     *total*: what all connections of its owner handle. *connection*: what handlers see of it; None:

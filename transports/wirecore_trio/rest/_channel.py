@@ -22,6 +22,7 @@ from wirecore.protocols.rest.session import RestSession
 from .._changing import Changing
 from .._errors import NotConnected, closed_error
 from .._link import Link
+from .._owner import Owner
 from .._pausing import pause, read_on
 from .._pump import WATCHED, Pump
 
@@ -55,7 +56,7 @@ class Listener(Protocol):
         """The connection is gone. Told once, when its exchanges have failed."""
 
 
-class Channel(Changing[list[Happening]]):
+class Channel(Changing, Owner[list[Happening]]):
     """An open connection; its owner calls :meth:`run`. *peer*: who is there, for logs."""
 
     __slots__ = (

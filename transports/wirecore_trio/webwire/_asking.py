@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import trio
 
@@ -15,7 +15,6 @@ from wirecore.errors import InvalidMessage, LocalError
 from wirecore.protocols.webwire import (
     ConnectionTimeout,
     DeadlineExceeded,
-    Encoding,
     Payload,
     Sendable,
 )
@@ -34,8 +33,6 @@ from ._status import Status
 if TYPE_CHECKING:
     from ._channel import Channel
     from ._options import ClientOptions
-
-_BINARY: Final = Encoding.BINARY
 
 
 class Asking(ClientHooks, ABC):
@@ -106,9 +103,8 @@ class Asking(ClientHooks, ABC):
         channel = self._channel
         if channel is not None and timeout is _DEFAULT and codec is None and reply is None:
             # The channel's own coroutine: one frame less to resume for every request.
-            if type(payload) is bytes:
-                return channel.request(name, payload, _BINARY)
-            return channel.request(name, *split(payload))
+            data, encoding = split(payload)
+            return channel.request(name, data, encoding)
         require_codec("codec", codec)
         require_codec("reply", reply)
         data, encoding = split(payload if codec is None else codec.encode(payload))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import trio
 
 from wirecore import errors
+from wirecore._backend import default
 from wirecore.constants import CloseCode
 from wirecore.errors import Execution
 from wirecore.protocols.webwire import (
@@ -33,19 +34,22 @@ from .._pump import Pump
 from .._submitting import DEFAULT, Submitting
 from .._waiter import Waiter
 from ._errors import Disconnected, NotOpen, TransmissionFailed
+from ._messages import reply_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wirecore_py.webwire import Message
-
     from .._pending import Pending
     from ._options import ClientOptions
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire_channel import Inbound
+else:
+    Inbound = default.webwire_channel.Inbound
 
 T = TypeVar("T")
 
 _ENCODINGS: Final = tuple(Encoding)
-_REPLY: Final = int(MessageType.REPLY)
 
 #: What the answers without a payload mean.
 _REFUSALS: Final[dict[int, tuple[type[errors.RemoteError], str]]] = {
@@ -98,16 +102,17 @@ class Channel(Submitting):
         #: Why the connection ended; None while it is open.
         self.error: Exception | None = None
         session.start(trio.current_time())
-        self._pump = Pump(
+        inbound = Inbound(self, self._callers, self._submitters, session.table, reply_payload)
+        self._pump = inbound.mover = Pump(
             link,
             session,
-            self,
+            inbound,
             write_timeout=math.inf if options.write_timeout is None else options.write_timeout,
             high_water=options.high_water,
             eager_wait=options.eager_wait,
             lingering=session.stage,
         )
-        self._submits_by(session.request, options.high_water)
+        self._submits_by("request", options.high_water)
 
     async def run(self, leftover: bytes) -> None:
         """Read and wake until the connection has ended."""
@@ -168,6 +173,8 @@ class Channel(Submitting):
 
     # --- out ------------------------------------------------------------------------------------
 
+    # What is read in place is others', too: Ctrl-C waits until it is through.
+    @trio.lowlevel.enable_ki_protection
     async def request(
         self, name: str, data: bytes, encoding: int, *, own_time: bool = False
     ) -> Payload:
@@ -175,34 +182,35 @@ class Channel(Submitting):
 
         *own_time*: the caller sees to its time, and the option ``request_timeout`` isn't for it.
         """
-        pump = self._pump
-        if self._session.outbox.pending > self._options.high_water:
-            await (pump.drained() if own_time else self._wait_for_room())
-        if pump.turn_is_due():
-            await pump.take_turn()
-        waiter = Waiter(self._callers)
-        now = pump.now()
         try:
-            if self._ended:
-                raise errors.NotConnected
-            self._session.request(waiter, name, data, encoding, now)
-            if own_time:
-                waiter.started = math.inf
+            waiter: Waiter | None = self._submitter.ask(name, data, encoding)
+            while waiter is None:
+                await self._before_asking(own_time)
+                waiter = self._submitter.ask(name, data, encoding)
         except errors.NotConnected:
             # Who tries again and again must let others run meanwhile.
             await trio.lowlevel.checkpoint()
             if own_time:
                 raise NotOpen("not connected", execution="not_sent") from None
             return await self._listener._ask_again(name, data, encoding)
-        if pump.paused is not None:
-            self.read_on()  # the reply
-        if pump.asked(waiter, now + self._call_timeout, self._callers):
+        if waiter.outcome is not None:
             if isinstance(waiter.outcome, Exception):
                 await trio.lowlevel.checkpoint()
             return waiter.unwrap()  # type: ignore[no-any-return]
+        if own_time:
+            waiter.started = math.inf
         waiter.task = trio.lowlevel.current_task()
         # The reply's payload, or the request's error; cancelled, the request is forgotten.
         return await trio.lowlevel.wait_task_rescheduled(waiter)  # type: ignore[no-any-return]
+
+    async def _before_asking(self, own_time: bool) -> None:
+        """Wait for room, let the loop have its turn where that is due, and have the reply read."""
+        pump = self._pump
+        self.read_on()
+        if self._submitter.crowded:
+            await (pump.drained() if own_time else self._wait_for_room())
+        if pump.turn_is_due():
+            await pump.take_turn()
 
     def submit(
         self,
@@ -250,6 +258,7 @@ class Channel(Submitting):
         """End the session. As :meth:`restore_session`."""
         return await self._ask(self._session.close_session, take)
 
+    @trio.lowlevel.enable_ki_protection  # see `request`
     async def _ask(self, queue: Callable[[Waiter, float], None], take: Callable[[Payload], T]) -> T:
         # It is taken when it comes, before whatever the server sent after it.
         waiter = Waiter(self._callers, take=take)
@@ -288,25 +297,12 @@ class Channel(Submitting):
             raise NotOpen("not connected", execution="not_sent") from None
         pump.write()
 
-    # --- the pump's owner, see there --------------------------------------------------------------
+    # --- what Inbound tells, see there ----------------------------------------------------------
 
-    def received(self, happened: list[Message]) -> None:
-        """See the pump's Owner."""
-        if len(happened) > 1:
-            self._pump.hold()  # their callers may request again
-        for kind, call, name, data in happened:
-            if kind >= _REPLY:
-                call.finish(Payload(data, _ENCODINGS[kind - _REPLY]))
-            elif SIGNAL <= kind < SIGNAL_END:
-                self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - SIGNAL]))
-            else:
-                self._received_other(kind, call, name, data)
-        self._tell_woken()
-        if self._changed is not None and not self._session.table:
-            self.tell_change()
-
-    def _received_other(self, kind: int, call: Any, name: str, data: bytes) -> None:
-        if kind == TIMED_OUT:
+    def _received(self, kind: int, call: Any, name: str, data: bytes) -> None:
+        if SIGNAL <= kind < SIGNAL_END:
+            self._listener._signalled(self, name, Payload(data, _ENCODINGS[kind - SIGNAL]))
+        elif kind == TIMED_OUT:
             call.finish(self._timed_out("no reply"))
         elif kind == MessageType.REPLY_ERROR:
             call.finish(RequestError(name, data.decode("utf-8", "replace")))
@@ -325,11 +321,11 @@ class Channel(Submitting):
         return DeadlineExceeded(f"{what} within {self._call_timeout:g} s")
 
     def on_finish(self) -> None:
-        """See the pump's Owner."""
+        """See Inbound."""
         self._fail_requests(None)
 
     def on_end(self, error: BaseException | None) -> None:
-        """See the pump's Owner."""
+        """See Inbound."""
         self._ended = True
         self._fail_requests(error)
         self._session.outbox.clear()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import trio
 
 from wirecore import errors
+from wirecore._backend import default
 from wirecore.constants import CloseCode
 from wirecore.protocols.webwire import (
     MessageType,
@@ -24,7 +25,6 @@ from .._dispatch import Threads, Workers
 from .._errors import in_trio
 from .._handlers import forgotten_await
 from .._link import Link
-from .._owner import Owner
 from .._pausing import pause, read_on
 from .._pump import Pump
 from ._codecs import Codec
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wirecore.websocket import Request as HttpRequest
-    from wirecore_py.webwire import Message
 
     from ._options import ServerOptions
     from ._routes import Routes
@@ -50,7 +49,13 @@ T = TypeVar("T")
 _LAST_WORDS: Final = 5.0
 
 
-class Connection(Owner[Any]):
+if TYPE_CHECKING:
+    from wirecore_py.webwire_channel import Replying
+else:
+    Replying = default.webwire_channel.Replying
+
+
+class Connection(Replying):
     """A client's connection. Its public methods may be called by any task, in hooks and handlers.
 
     *info*: what ``before_upgrade`` gave it, to read and to change; without that the User-Agent,
@@ -60,17 +65,14 @@ class Connection(Owner[Any]):
     __slots__ = (
         "_closing",
         "_gone",
-        "_handling",
         "_has_left",
         "_id",
         "_leave_by",
         "_leaving",
         "_options",
-        "_pump",
         "_reason",
         "_requests",
         "_server",
-        "_session_state",
         "_signals",
         "_threads",
         "_workers",
@@ -79,6 +81,10 @@ class Connection(Owner[Any]):
         "remote_address",
         "session",
     )
+
+    _handling: Handling
+    _pump: Pump
+    _session_state: ServerSession
 
     def __init__(
         self,
@@ -92,6 +98,7 @@ class Connection(Owner[Any]):
         workers: Workers,
         peer: str,
     ) -> None:
+        super().__init__(split)
         self._server = server
         self._workers = workers
         self._id = ""  # made when somebody asks
@@ -312,11 +319,8 @@ class Connection(Owner[Any]):
 
     # --- the pump's owner, see there --------------------------------------------------------------
 
-    def received(self, happened: list[Message]) -> None:
+    def on_finish(self) -> None:
         """See the pump's Owner."""
-        if len(happened) > 1:
-            self._pump.hold()  # their handlers will answer
-        self._handling.take(happened)
 
     def on_end(self, error: BaseException | None) -> None:
         """See the pump's Owner."""
@@ -376,24 +380,13 @@ class Connection(Owner[Any]):
         if read_on(self._pump):
             self._session_state.resume(self._now())
 
-    def _reply(self, request_id: int, name: str, value: Sendable) -> None:
-        """Send what the handler of *name* returned, if there is still somebody to answer."""
-        pump = self._pump
-        if pump.ended:
-            return
-        try:
-            if type(value) is Payload:
-                self._session_state.reply(request_id, value.data, value.encoding)
-            else:
-                self._session_state.reply(request_id, *split(value))
-        except TypeError as error:
-            is_refusal = isinstance(value, RequestError)
-            hint = ": raise it" if is_refusal else forgotten_await(value)
-            self._fail_internally(request_id, name, TypeError(f"{error}{hint}"))
-        except errors.LocalError as error:
+    def _not_replied(self, request_id: int, name: str, value: object, error: Exception) -> None:
+        """What the handler of *name* returned can't be sent."""
+        if isinstance(error, errors.LocalError):
             self._unsendable(request_id, name, error)
-        if not pump.reading:  # else it leaves at the read's end
-            pump.write()
+        else:
+            hint = ": raise it" if isinstance(value, RequestError) else forgotten_await(value)
+            self._fail_internally(request_id, name, TypeError(f"{error}{hint}"))
 
     def _fail(self, request_id: int, name: str, error: RequestError) -> None:
         """Send an error that the handler of *name* raised on purpose."""

@@ -62,11 +62,15 @@ if TYPE_CHECKING:
     def delivery(connection: Connection, message: Message) -> Request[Any] | Signal[Any]:
         """What a handler is called with for *message*; its value is the payload as it came."""
 
+    def reply_payload(kind: int, data: bytes) -> Payload:
+        """What a reply of type *kind* carries."""
+
 else:
     # One is made for every message: compiled they take no frame of the interpreter for it.
     Request = default.webwire_values.Request
     Signal = default.webwire_values.Signal
     delivery = default.webwire_values.delivery
+    reply_payload = default.webwire_values.reply_payload
 
 
 class ServerSignal(_Message[T]):

@@ -156,6 +156,8 @@ class Channel(Calling, Peer):
 
     # --- calling ------------------------------------------------------------------------
 
+    # What is read in place is others', too: Ctrl-C waits until it is through.
+    @trio.lowlevel.enable_ki_protection
     async def call(self, method: str, payload: bytes) -> bytes:
         if type(payload) is not bytes or type(method) is not str:
             check_call(method, payload)

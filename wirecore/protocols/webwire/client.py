@@ -60,7 +60,13 @@ _LEAST_HEARTBEAT: Final = 0.1
 _HISTORY: Final = 256
 
 
-class ClientSession:
+if TYPE_CHECKING:
+    from wirecore_py.webwire_ends import ClientEnd
+else:
+    ClientEnd = _backend.default.webwire_ends.ClientEnd
+
+
+class ClientSession(ClientEnd):
     """The client's end of one connection, after the upgrade; a :class:`~wirecore.session.Session`.
 
     *buffer_size*: bytes of the longest message that is sent; the server must be set to the same.
@@ -83,20 +89,18 @@ class ClientSession:
     __slots__ = (
         "_buffer_size",
         "_calls",
-        "_connection",
-        "_decode",
         "_interval",
-        "_quiet_since",
         "_subprotocol",
         "_webwire",
-        "_writer",
-        "conf",
         "outbox",
         "problem",
         "stage",
-        "table",
         "takes_fields",
     )
+
+    conf: AcceptConf | None
+    table: CallTable[int, Any]
+    _connection: Connection
 
     def __init__(
         self,
@@ -113,62 +117,35 @@ class ClientSession:
     ) -> None:
         backend = backend or _backend.default
         limits = limits or Limits()
-        self._buffer_size = buffer_size
-        self._subprotocol = subprotocol
-        self._connection = Connection(
+        connection = Connection(
             client=True,
             limits=limits,
             raw_text=True,  # a text is no message whatever is in it
             close_timeout=close_timeout,
             backend=backend,
         )
-        self.stage = self._connection
-        self.outbox = self._connection.outbox
-        self.table: CallTable[int, Any] = backend.calls.CallTable(
+        table: CallTable[int, Any] = backend.calls.CallTable(
             make_id or count(1).__next__, max_pending=max_pending_requests, history=_HISTORY
         )
-        self.takes_fields = takes_fields
-        self.conf: AcceptConf | None = None
-        self.problem: Exception | None = None
-        self._calls = PendingCalls(self.table, self.outbox, request_timeout)
-        self._webwire = backend.webwire
-        self._decode = backend.webwire.decode_messages
-        self._writer = backend.webwire_writer.MessageWriter(
-            self.table,
-            self.outbox,
+        writer = backend.webwire_writer.MessageWriter(
+            table,
+            connection.outbox,
             masked=True,
             largest=min(buffer_size, PART),
             max_queued=limits.max_queued_bytes,
         )
+        super().__init__(connection, table, writer, backend.webwire.decode_messages)
+        self._buffer_size = buffer_size
+        self._subprotocol = subprotocol
+        self.stage = connection
+        self.outbox = connection.outbox
+        self.takes_fields = takes_fields
+        self.problem: Exception | None = None
+        self._calls = PendingCalls(table, connection.outbox, request_timeout)
+        self._webwire = backend.webwire
         self._interval = math.inf
-        self._quiet_since = math.inf  # since the last request or signal
 
     # --- out ------------------------------------------------------------------------------------
-
-    def request(self, call: Call, name: str, payload: bytes, encoding: int, now: float) -> None:
-        """Queue a request; *call* then waits, and comes back once in one of three ways.
-
-        In the call's place of a reply's message, in a message :data:`TIMED_OUT`, or from
-        :meth:`lost`. Where this raises, it doesn't wait and nothing is queued.
-
-        Raises :class:`~wirecore.errors.NotConnected` where the connection isn't open,
-        :class:`BufferOverflow` for too long a message,
-        :class:`~wirecore.errors.LocalLimitExceeded` for too many requests that wait or too much
-        that waits to be sent, :class:`~wirecore.errors.UnsendableMessage` for a name or payload
-        that can't be sent.
-        """
-        if self.conf is not None and self._connection.plain:
-            if not self.table:
-                self._calls.begin(now)
-            call.started = now
-            try:
-                call.end = self._writer.request(call, name, payload, encoding)
-            except LocalLimitExceeded as error:
-                raise _as_option(error) from None
-            if call.end:
-                self._quiet_since = now
-                return
-        self.request_with({}, call, name, payload, encoding, now)
 
     def request_with(
         self,
@@ -210,7 +187,7 @@ class ClientSession:
         try:
             call_id = self._calls.open(call, now)
         except LocalLimitExceeded as error:
-            raise _as_option(error) from None
+            raise self._refused(error) from None
         try:
             message = encode(call_id)
             if fields and self.takes_fields:
@@ -228,6 +205,13 @@ class ClientSession:
             remedy = "set it at both ends, or send less at once"
             raise BufferOverflow("buffer_size", len(message), self._buffer_size, remedy)
         return self._connection.send(message)
+
+    def _refused(self, error: LocalLimitExceeded) -> LocalLimitExceeded:
+        """*error*, with the limit called as the option that it is here."""
+        if error.limit != "max_pending_calls":
+            return error
+        remedy = "await some of their replies first, or raise it"
+        return LocalLimitExceeded("max_pending_requests", error.figure, error.bound, remedy)
 
     def _check_open(self) -> None:
         if self.conf is None or self._connection.state is not State.OPEN:
@@ -247,17 +231,7 @@ class ClientSession:
         """The connection begins: the server is to say how it is set up."""
         self._connection.start(now)
 
-    def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Message] | None:
-        """Bytes came: the messages that became whole, in order.
-
-        The first says how the server is set up, and :attr:`conf` is there then. Replies to pending
-        requests have the call in place of an id; other replies are dropped.
-        What is no message ends the connection, as :attr:`problem`.
-        """
-        messages: list[Any] = self._connection.receive(data, now)
-        if not messages:
-            return None
-        happened = self._decode(messages, self.table)
+    def _received_first(self, happened: list[Message], now: float) -> list[Message] | None:
         if self.conf is None and self.problem is None:
             self._configure(happened[0] if happened else None, now)
         if happened and happened[-1][0] == MALFORMED:
@@ -309,6 +283,7 @@ class ClientSession:
                 self._connection.send(HEARTBEAT)
             except LimitExceeded:
                 pass  # so much is on its way that the server has more than a heartbeat to read
+        self._see_to_alone()
         timed_out = self._calls.expire(now)
         return [(TIMED_OUT, call, "", b"") for call in timed_out] or None
 
@@ -317,7 +292,14 @@ class ClientSession:
         beat = math.inf
         if self._connection.state is State.OPEN:
             beat = self._quiet_since + self._interval
+        self._see_to_alone()
         return min(self._connection.next_deadline(), self._calls.next_deadline(), beat)
+
+    def _see_to_alone(self) -> None:
+        # Not for each request: only who looks at deadlines needs it.
+        if self._alone_at < math.inf:
+            self._calls.begin(self._alone_at)
+            self._alone_at = math.inf
 
     def close(self, code: int = CloseCode.NORMAL) -> None:
         """Queue a close frame, and await the server's until ``close_timeout``."""
@@ -326,11 +308,3 @@ class ClientSession:
     def closed_error(self) -> ConnectionClosed:
         """Why the connection is over, as an exception."""
         return self._connection.closed_error()
-
-
-def _as_option(error: LocalLimitExceeded) -> LocalLimitExceeded:
-    """*error*, with the limit called as the option that it is here."""
-    if error.limit != "max_pending_calls":
-        return error
-    remedy = "await some of their replies first, or raise it"
-    return LocalLimitExceeded("max_pending_requests", error.figure, error.bound, remedy)

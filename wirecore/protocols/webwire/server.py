@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wirecore import _backend
 from wirecore.constants import CloseCode
@@ -26,7 +26,7 @@ from wirecore.session.limits import DEFAULT_MAX_QUEUED_BYTES, Limits
 from wirecore.websocket.connection import DEFAULT_CLOSE_TIMEOUT, Connection
 from wirecore.websocket.state import State
 from wirecore.websocket.writer import PART
-from wirecore.webwire_rules import ID_SIZE, MALFORMED, MessageType
+from wirecore.webwire_rules import ID_SIZE, MessageType
 
 if TYPE_CHECKING:
     from wirecore_py.webwire import Message
@@ -78,7 +78,13 @@ def accept_conf(read_timeout: float, buffer_size: int, subprotocol: bytes = b"")
     return conf
 
 
-class ServerSession:
+if TYPE_CHECKING:
+    from wirecore_py.webwire_ends import ServerEnd
+else:
+    ServerEnd = _backend.default.webwire_ends.ServerEnd
+
+
+class ServerSession(ServerEnd):
     """The server's end of one connection, after the upgrade; a :class:`~wirecore.session.Session`.
 
     *conf*: what the client is told first, see :func:`accept_conf`; its read timeout bounds how
@@ -99,19 +105,16 @@ class ServerSession:
     __slots__ = (
         "_buffer_size",
         "_conf",
-        "_connection",
-        "_decode",
         "_held",
         "_patience",
-        "_stopping",
         "_webwire",
-        "_writer",
         "fields",
-        "inactive",
         "outbox",
         "problem",
         "stage",
     )
+
+    _connection: Connection
 
     def __init__(
         self,
@@ -124,9 +127,7 @@ class ServerSession:
     ) -> None:
         backend = backend or _backend.default
         size = conf.buffer_size
-        self._conf = conf
-        self._buffer_size = size
-        self._connection = Connection(
+        connection = Connection(
             client=False,
             limits=Limits(
                 max_frame_size=size, max_message_size=size, max_queued_bytes=max_queued_bytes
@@ -135,34 +136,31 @@ class ServerSession:
             close_timeout=close_timeout,
             backend=backend,
         )
-        self._patience = Heartbeat(None, conf.read_timeout_ms / 1000)
-        self.stage = self._connection
-        self.outbox = self._connection.outbox
-        self.inactive = False
-        self.problem: Exception | None = None
-        self._held = False
-        self._stopping = False
-        self._webwire = backend.webwire
+        writer = backend.webwire_writer.MessageWriter(
+            None,
+            connection.outbox,
+            masked=False,
+            largest=min(size, PART),
+            max_queued=max_queued_bytes,
+        )
         self.fields = CallFields() if extended else None
         decode = backend.webwire.decode_messages
-        self._decode = decode if self.fields is None else self.fields.beside(decode)
-        self._writer = backend.webwire_writer.MessageWriter(
-            None, self.outbox, masked=False, largest=min(size, PART), max_queued=max_queued_bytes
+        super().__init__(
+            connection, writer, decode if self.fields is None else self.fields.beside(decode)
         )
+        self._conf = conf
+        self._buffer_size = size
+        self._patience = Heartbeat(None, conf.read_timeout_ms / 1000)
+        self.stage = connection
+        self.outbox = connection.outbox
+        self.problem: Exception | None = None
+        self._held = False
+        self._webwire = backend.webwire
 
     # --- out ------------------------------------------------------------------------------------
 
-    def reply(self, request_id: int, payload: bytes, encoding: int) -> None:
-        """Queue the reply to a request; nothing happens where the connection is over.
-
-        Raises :class:`BufferOverflow` for too long a message,
-        :class:`~wirecore.errors.UnsendableMessage` for a payload that can't be sent, and
-        :class:`~wirecore.errors.LocalLimitExceeded` where the client leaves too much unread.
-        """
-        connection = self._connection
-        if connection.plain and self._writer.reply(request_id, payload, encoding):
-            return
-        if connection.state is State.OPEN:
+    def _reply(self, request_id: int, payload: bytes, encoding: int) -> None:
+        if self._connection.state is State.OPEN:
             self._put(self._webwire.encode_reply(request_id, payload, encoding))
 
     def check_reply(self, size: int) -> None:
@@ -256,7 +254,7 @@ class ServerSession:
     def resume(self, now: float) -> None:
         """It counts again, from *now*."""
         self._held = False
-        self._patience.pong(now)
+        self._heard_at = now
 
     # --- what the transport does ----------------------------------------------------------------
 
@@ -265,28 +263,7 @@ class ServerSession:
         self._connection.start(now)
         self._connection.send(self._conf.encode())
         self._patience.start(now)
-
-    def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Message] | None:
-        """Bytes came: the requests and signals that became whole, in order.
-
-        Messages that are none for a server may be among them, and are to be ignored. What is no
-        message ends the connection, as :attr:`problem`.
-        """
-        connection = self._connection
-        messages: list[Any] = connection.receive(data, now)
-        if not messages:
-            if connection.heard:
-                self._patience.pong(now)
-            return None
-        self._patience.pong(now)
-        happened = self._decode(messages, None)
-        dropping = self._stopping or self.inactive
-        if happened and happened[-1][0] == MALFORMED:
-            self._refuse(happened.pop()[2])
-        if dropping:
-            self._drop(happened)
-            return None
-        return happened
+        self._heard_at = now
 
     def _drop(self, happened: list[Message]) -> None:
         if not self.inactive:
@@ -313,7 +290,8 @@ class ServerSession:
     def expire(self, now: float) -> None:
         """See to what is due: the end of a client that says nothing, or doesn't close."""
         if self._held:
-            self._patience.pong(now)
+            self._heard_at = now
+        self._patience.pong(self._heard_at)
         if self._patience.expired(now) and self._connection.state is State.OPEN:
             seconds = self._conf.read_timeout_ms / 1000
             self.problem = TimeoutError(f"the client sent nothing within {seconds:g} s")
@@ -324,6 +302,7 @@ class ServerSession:
         """When to call :meth:`expire` at the latest; ``math.inf`` for never."""
         deadline = self._connection.next_deadline()
         if self._connection.state is State.OPEN:
+            self._patience.pong(self._heard_at)
             return min(deadline, self._patience.next_deadline())
         return deadline
 
