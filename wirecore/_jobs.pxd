@@ -6,8 +6,9 @@ cdef class Run:
 
 
 cdef class Jobs:
-    cdef public object _context, _jobs
+    cdef public object _context, _jobs, _rhythm
     cdef public Py_ssize_t _due
     cdef public bint _reading, _waiting
 
     cpdef bint start(self, job) except -1
+    cdef bint _read_on(self) except -1

@@ -142,11 +142,13 @@ cdef object first_step(job):
 cdef class Jobs:
     """Jobs that wait for a worker. Each begins in a copy of *context*, as a new task would.
 
-    Who derives has ``_wake``, which has one worker more see to them, and counts it in *_due*.
+    *rhythm*: that of the run, whose ``read_on`` may bring more jobs in place. Who derives has
+    ``_wake``, which has one worker more see to them, and counts it in *_due*.
     """
 
-    def __init__(self, context):
+    def __init__(self, context, rhythm):
         self._context = context
+        self._rhythm = rhythm
         self._jobs = deque()
         self._due = 0  # workers that were woken and haven't had their turn
         self._reading = False  # a worker reads in place, and does what comes
@@ -172,10 +174,11 @@ cdef class Jobs:
     def _begin(self, task, Py_ssize_t most):
         """Do up to *most* jobs as *task*, one after another, until one has to wait.
 
-        Returned are how many more it might be, the one that waits, and what for; None: none does.
+        Where none is left it reads on. Returned are how many more it might be, the one that waits,
+        and what for; None: none does.
         """
         jobs = self._jobs
-        while most and jobs:
+        while most and (jobs or self._read_on()):
             most -= 1
             job = jobs.popleft()
             context = PyContext_Copy(self._context)
@@ -190,6 +193,16 @@ cdef class Jobs:
                 return most, job, trap
             self._waiting = False
         return most, None, None
+
+    cdef bint _read_on(self) except -1:
+        """Read in place, where that pays, for who would park else: whether it has brought jobs."""
+        self._reading = True
+        try:
+            while not self._jobs and self._rhythm.read_on():
+                pass
+        finally:
+            self._reading = False
+        return True if self._jobs else False
 
     def _wake(self):
         """See the class."""

@@ -135,13 +135,15 @@ Job: TypeAlias = Coroutine[Any, Any, None] | Run
 class Jobs:
     """Jobs that wait for a worker. Each begins in a copy of *context*, as a new task would.
 
-    Who derives has ``_wake``, which has one worker more see to them, and counts it in *_due*.
+    *rhythm*: that of the run, whose ``read_on`` may bring more jobs in place. Who derives has
+    ``_wake``, which has one worker more see to them, and counts it in *_due*.
     """
 
-    __slots__ = ("_context", "_due", "_jobs", "_reading", "_waiting")
+    __slots__ = ("_context", "_due", "_jobs", "_reading", "_rhythm", "_waiting")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, rhythm: Any) -> None:
         self._context = context
+        self._rhythm = rhythm
         self._jobs: deque[Job] = deque()
         self._due = 0  # workers that were woken and haven't had their turn
         self._reading = False  # a worker reads in place, and does what comes
@@ -167,10 +169,11 @@ class Jobs:
     def _begin(self, task: Any, most: int) -> tuple[int, Job | None, Any]:
         """Do up to *most* jobs as *task*, one after another, until one has to wait.
 
-        Returned are how many more it might be, the one that waits, and what for; None: none does.
+        Where none is left it reads on. Returned are how many more it might be, the one that waits,
+        and what for; None: none does.
         """
         jobs = self._jobs
-        while most and jobs:
+        while most and (jobs or self._read_on()):
             most -= 1
             job = jobs.popleft()
             context = self._context.copy()
@@ -187,6 +190,16 @@ class Jobs:
                 return most, job, trap
             self._waiting = False
         return most, None, None
+
+    def _read_on(self) -> bool:
+        """Read in place, where that pays, for who would park else: whether it has brought jobs."""
+        self._reading = True
+        try:
+            while not self._jobs and self._rhythm.read_on():
+                pass
+        finally:
+            self._reading = False
+        return bool(self._jobs)
 
     def _wake(self) -> None:
         """See the class."""

@@ -338,6 +338,19 @@ class Task:
     context: Context | None = None
 
 
+class Rhythm:
+    """Reads on by calling what it is told to, one after another."""
+
+    def __init__(self, *brings: Callable[[], object]) -> None:
+        self.brings = list(brings)
+
+    def read_on(self) -> bool:
+        if not self.brings:
+            return False
+        self.brings.pop(0)()
+        return True
+
+
 def workers_of(backend: Backend) -> Any:
     """Jobs whose workers are counted in *woken*, or can't be had."""
 
@@ -352,7 +365,7 @@ def workers_of(backend: Backend) -> Any:
             self._due += 1
 
     WHOSE.set("the workers'")
-    return Workers(copy_context())
+    return Workers(copy_context(), Rhythm())
 
 
 async def ends(result: object = None) -> Any:
@@ -383,6 +396,33 @@ def test_who_reads_in_place_sees_to_what_comes_himself(backend: Backend) -> None
     assert workers.woken == 0
     workers._reading = False
     assert workers._begin(Task(), 1) == (0, None, None)
+
+
+def test_a_worker_without_jobs_reads_on_and_does_what_that_brings(backend: Backend) -> None:
+    workers = workers_of(backend)
+    done: list[str] = []
+
+    async def does(what: str) -> None:
+        done.append(what)
+
+    workers._rhythm.brings = [
+        lambda: workers.start(does("first")),
+        lambda: None,  # what came was no job
+        lambda: workers.start(does("second")),
+    ]
+    assert workers._begin(Task(), 1) == (0, None, None)
+    assert (done, workers.woken) == (["first"], 0)  # nobody else is woken for it
+    assert workers._begin(Task(), 64) == (63, None, None)
+    assert (done, workers.woken) == (["first", "second"], 0)
+    assert not workers._reading
+
+    def fails() -> None:
+        raise RuntimeError("a defect")
+
+    workers._rhythm.brings = [fails]
+    with pytest.raises(RuntimeError, match="a defect"):
+        workers._begin(Task(), 64)
+    assert not workers._reading
 
 
 def test_one_more_is_woken_where_the_last_to_begin_had_to_wait(backend: Backend) -> None:
@@ -490,7 +530,7 @@ def test_runs_and_coroutines_begin_in_their_order(backend: Backend) -> None:
 
 
 def test_who_derives_has_to_say_how_a_worker_is_woken(backend: Backend) -> None:
-    workers = backend.jobs.Jobs(copy_context())
+    workers = backend.jobs.Jobs(copy_context(), Rhythm())
     job = ends()
     with pytest.raises(NotImplementedError):
         workers.start(job)

@@ -21,7 +21,7 @@ import trio
 
 from wirecore._backend import default
 
-from ._rhythm import current_rhythm
+from ._rhythm import current_rhythm, take_turn
 
 if TYPE_CHECKING:
     from wirecore_py.jobs import Job, Jobs
@@ -79,14 +79,13 @@ class Workers(Jobs):
     def __init__(
         self, nursery: trio.Nursery, *, threads: int = DEFAULT_THREADS, share: int | None = None
     ) -> None:
-        super().__init__(contextvars.copy_context())
+        super().__init__(contextvars.copy_context(), current_rhythm())
         self._threads = trio.CapacityLimiter(threads)
         self._share = threads if share is None else share
         # By peer and not by connection: who connects again has its old threads still.
         self._shares: WeakValueDictionary[bytes, Threads] = WeakValueDictionary()
         self._nursery = nursery
         self._parked: list[_Worker] = []
-        self._rhythm = current_rhythm()
 
     @property
     def everybody(self) -> trio.CapacityLimiter:
@@ -99,16 +98,6 @@ class Workers(Jobs):
         if threads is None:
             threads = self._shares[peer] = Threads(self._threads, self._share)
         return threads
-
-    def _read_on(self) -> bool:
-        """Read in place, where that pays, for who would park else: whether it has brought jobs."""
-        self._reading = True
-        try:
-            while not self._jobs and self._rhythm.read_on():
-                pass
-        finally:
-            self._reading = False
-        return bool(self._jobs)
 
     def _wake(self) -> None:
         """One worker more is to see to the jobs."""
@@ -143,7 +132,7 @@ class _Worker:
     async def run(self) -> None:
         """See to jobs until too many workers have none."""
         workers = self._workers
-        jobs, parked = workers._jobs, workers._parked
+        jobs, parked, rhythm = workers._jobs, workers._parked, workers._rhythm
         self.task = task = trio.lowlevel.current_task()
         clean = task.context
         job: Job | None
@@ -153,13 +142,20 @@ class _Worker:
             # Where others are due as well they take the rest: all together must not take so many.
             left = 1 if workers._due else _IN_A_ROW
             try:
-                while left and (jobs or workers._read_on()):
+                while left:
                     left, job, trap = workers._begin(task, left)
                     if job is not None:
                         rest = _Rest(job, trap)
                         trap = None  # what passes through isn't kept
                         workers._wake_for_all()
                         await rest
+                    elif left and rhythm.turn_is_due():
+                        job = rest = None
+                        task.context = clean
+                        await take_turn(rhythm)
+                        left = 1 if workers._due else _IN_A_ROW
+                    else:
+                        break
             except BaseException:
                 # The others are to come to their first checkpoint, too: they are cancelled there.
                 workers._wake_for_all()
