@@ -37,6 +37,7 @@ MODULES: Final = (
     "socket_io",
     "stream",
     "submitting",
+    "ticking",
     "turns",
     "utf8",
     "waiting",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         socket_io,
         stream,
         submitting,
+        ticking,
         turns,
         utf8,
         waiting,
@@ -172,6 +174,9 @@ if TYPE_CHECKING:
     class _Submitting:
         Submitter = submitting.Submitter
 
+    class _Ticking:
+        Ticks = ticking.Ticks
+
     class _Turns:
         LongestWaiting = turns.LongestWaiting
         Slot = turns.Slot
@@ -246,6 +251,7 @@ class Backend:
         socket_io: _SocketIO
         stream: _Stream
         submitting: _Submitting
+        ticking: _Ticking
         turns: _Turns
         utf8: _Utf8
         waiting: _Waiting

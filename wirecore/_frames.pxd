@@ -47,6 +47,7 @@ cdef class MessageDecoder:
     cdef Gather gathered
     cdef Utf8State utf8
 
+    cpdef list receive(self, data)
     cdef int consume(self, const unsigned char* data, Py_ssize_t end, list items) except -1
     cdef Py_ssize_t whole_frames(
         self, const unsigned char* data, Py_ssize_t at, Py_ssize_t end, list items) except -1

@@ -108,7 +108,7 @@ cdef class MessageDecoder:
         """Bytes held for what is incomplete: of a head, a control frame, a message."""
         return self.head_held + self.control_held + self.gathered.size
 
-    def receive(self, data):
+    cpdef list receive(self, data):
         """Take the next bytes from the peer; returns all that became whole, in order.
 
         *data*: any C-contiguous buffer of bytes, of any length; nothing returned refers to it.

@@ -6,6 +6,7 @@ from wirecore._outbox cimport Outbox
 from wirecore._receiving cimport Receiver
 from wirecore._rhythm cimport Rhythm
 from wirecore._socket_io cimport SocketIO
+from wirecore._ticking cimport Ticks
 
 cdef Py_ssize_t _LEFT_OUT, _MAX_SEND, _PUSH_BUDGET, _RECEIVE_BUFFER, _TOGETHER
 
@@ -27,7 +28,10 @@ cdef class Mover:
     cdef Outbox _box
     cdef Receiver _receiver
     cdef SocketIO _io
+    cdef Ticks _ticks
 
+    @cython.locals(now=double, ticks=Ticks)
+    cdef double _time(self) except? -1
     cdef _know_own(self)
     @cython.locals(box=Outbox, io=SocketIO, owes=bint)
     cdef bint _waits(self) except -1

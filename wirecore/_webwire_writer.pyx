@@ -29,12 +29,6 @@ cdef class MessageWriter:
     each is one frame. *max_queued*: none is while more bytes than that wait in *outbox*.
     """
 
-    cdef CallTable _table
-    cdef Outbox _outbox
-    cdef bint _masked
-    cdef Py_ssize_t _largest
-    cdef Py_ssize_t _max_queued
-
     def __init__(
         self, CallTable table, Outbox outbox not None, *, bint masked, Py_ssize_t largest,
         Py_ssize_t max_queued,
@@ -45,7 +39,7 @@ cdef class MessageWriter:
         self._largest = largest
         self._max_queued = max_queued
 
-    def request(self, call, name, payload, encoding):
+    cpdef request(self, call, name, payload, encoding):
         """Open *call* and queue its request: where that ends in the outbox's data lane.
 
         *call* gets its ``call_id``, as the table makes them. Raises as the table's ``open``, and
@@ -77,7 +71,7 @@ cdef class MessageWriter:
             raise
         return self._outbox.put(frame)
 
-    def reply(self, request_id, payload, encoding):
+    cpdef reply(self, request_id, payload, encoding):
         """Queue a reply: where that ends in the outbox's data lane."""
         cdef Prefix prefix
         cdef uint64_t number
@@ -93,7 +87,7 @@ cdef class MessageWriter:
             return 0
         return self._put(&prefix, payload)
 
-    def signal(self, name, payload, encoding):
+    cpdef signal(self, name, payload, encoding):
         """Queue a signal: where that ends in the outbox's data lane."""
         cdef Prefix prefix
         cdef int kind

@@ -29,7 +29,8 @@ class Mover:
     *link*: what carries the bytes, with ``try_recv_into``, ``try_send``, ``readable_within``,
     ``backlog`` and ``owes``, which raises one of *losses* when the connection is gone. *session*:
     the protocol. *owner*: has ``received`` called with what that makes of the bytes. *view*: a
-    buffer that all connections of a run share. *now*: the run's clock, in seconds. *eager_wait*:
+    buffer that all connections of a run share. *now*: the run's clock, in seconds. *ticks*: the
+    same as an object of the backend's; None: there is none. *eager_wait*:
     seconds that :meth:`read_in_place` may hold the thread. *vigilant*: look at the session's
     deadline after each read, which may have brought it nearer; else the owner sees to that.
     *lingering*: None, or what says by ``plain`` that the connection hasn't begun to end; else a
@@ -65,6 +66,7 @@ class Mover:
         "_rhythm",
         "_sent_in_pass",
         "_stage",
+        "_ticks",
         "_view",
         "_vigilant",
         "_writing",
@@ -101,6 +103,7 @@ class Mover:
         eager_wait: float,
         vigilant: bool,
         lingering: Any,
+        ticks: Any = None,
     ) -> None:
         self._link = link
         self.session = session
@@ -114,6 +117,7 @@ class Mover:
         self._company = company
         self._view = view
         self.now = now
+        self._ticks = ticks
         self._eager_wait = eager_wait
         self._vigilant = vigilant
         self._lingering = lingering
@@ -171,6 +175,12 @@ class Mover:
         except TypeError:
             pass
 
+    def _time(self) -> float:
+        """As *now*."""
+        ticks = self._ticks
+        now: float = self.now() if ticks is None else ticks.now()
+        return now
+
     def _waits(self) -> bool:
         """Whether something waits to be sent, here or in the link."""
         box, io = self._box, self._io
@@ -223,7 +233,7 @@ class Mover:
     def feed(self, data: memoryview | bytes) -> None:
         """Give *data* to the session as if read; empty at the end, and for what it has put off."""
         self._sent_in_pass = False
-        now = self.now()
+        now = self._time()
         self._rhythm.was_read(self, now)
         self.fed = now
         try:

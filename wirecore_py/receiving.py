@@ -23,14 +23,23 @@ class Receiver:
     *items* but the messages, and returns these.
     """
 
-    __slots__ = ("_decoder", "_inflates", "deferred", "finished", "outbox", "plain", "state")
+    __slots__ = (
+        "_decoder",
+        "_inflates",
+        "_own",
+        "deferred",
+        "finished",
+        "outbox",
+        "plain",
+        "state",
+    )
 
     _decoder: Any
     outbox: Any
     state: Any
 
     def __init__(self, decoder: Any, outbox: Any, state: Any, *, inflates: bool) -> None:
-        self._decoder = decoder
+        self._decode_with(decoder)
         self._inflates = inflates
         self.outbox = outbox
         self.state = state
@@ -49,11 +58,23 @@ class Receiver:
         """
         if self.deferred or self.finished or self._inflates:
             return self._go_on_receiving(data, now)
-        decoder = self._decoder
-        items: list[Any] = decoder.receive(data)
-        if decoder.controls:
-            return self._sort(items, now)
-        return items
+        own = self._own
+        items: list[Any]
+        if own is None:
+            items = self._decoder.receive(data)
+            controls = self._decoder.controls
+        else:
+            items = own.receive(data)
+            controls = own.controls
+        return self._sort(items, now) if controls else items
+
+    def _decode_with(self, decoder: Any) -> None:
+        self._decoder = decoder
+        try:
+            # As the backend's own it is a type of C, whose fields cost no look-up.
+            self._own = decoder
+        except TypeError:
+            self._own = None
 
     # --- seldom -----------------------------------------------------------------------
 

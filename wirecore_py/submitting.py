@@ -70,7 +70,7 @@ class Submitter:
             return None
         if mover.ended:
             raise NotConnected
-        now = mover.now()
+        now = mover._time()
         call = self._make(self._askers)
         # By name each time: who watches may put something in its place, for a while.
         getattr(self._session, self._queue)(call, what, value, kind, now)
@@ -98,7 +98,7 @@ class Submitter:
         has ended, and what the session does; nothing is queued then.
         """
         mover = self._mover
-        now = mover.now()
+        now = mover._time()
         pending._begin(self._callers, annotation, now, take)
         if mover.ended:
             raise NotConnected

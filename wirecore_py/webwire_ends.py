@@ -34,7 +34,16 @@ class ClientEnd:
     and for what is no message.
     """
 
-    __slots__ = ("_alone_at", "_connection", "_decode", "_quiet_since", "_writer", "conf", "table")
+    __slots__ = (
+        "_alone_at",
+        "_connection",
+        "_decode",
+        "_own_writer",
+        "_quiet_since",
+        "_writer",
+        "conf",
+        "table",
+    )
 
     conf: Any
     table: Any
@@ -45,6 +54,11 @@ class ClientEnd:
         self._connection = connection
         self.table = table
         self._writer = writer
+        try:
+            # As the backend's own it is a type of C, whose methods cost no look-up.
+            self._own_writer = writer
+        except TypeError:
+            self._own_writer = None
         self._decode = decode
         self.conf = None
         #: When the last request or signal was queued; ``math.inf`` before the first.
@@ -67,8 +81,12 @@ class ClientEnd:
         if self.conf is not None and self._connection.plain:
             alone = not self.table
             call.started = now
+            own = self._own_writer
             try:
-                end = self._writer.request(call, name, payload, encoding)
+                if own is None:
+                    end = self._writer.request(call, name, payload, encoding)
+                else:
+                    end = own.request(call, name, payload, encoding)
             except LocalLimitExceeded as error:
                 raise self._refused(error) from None
             if end:
@@ -124,11 +142,23 @@ class ServerEnd:
     ``_refuse(why)`` for what is no message, and ``_drop(happened)`` for what nobody takes.
     """
 
-    __slots__ = ("_connection", "_decode", "_heard_at", "_stopping", "_writer", "inactive")
+    __slots__ = (
+        "_connection",
+        "_decode",
+        "_heard_at",
+        "_own_writer",
+        "_stopping",
+        "_writer",
+        "inactive",
+    )
 
     def __init__(self, connection: receiving.Receiver, writer: Any, decode: Any) -> None:
         self._connection = connection
         self._writer = writer
+        try:
+            self._own_writer = writer  # see ClientEnd
+        except TypeError:
+            self._own_writer = None
         self._decode = decode
         #: When the client gave a sign of life last; ``math.inf`` before the connection begins.
         self._heard_at = math.inf
@@ -165,8 +195,15 @@ class ServerEnd:
         :class:`~wirecore.errors.UnsendableMessage` for a payload that can't be sent, and
         :class:`~wirecore.errors.LocalLimitExceeded` where the client leaves too much unread.
         """
-        if not (self._connection.plain and self._writer.reply(request_id, payload, encoding)):
-            self._reply(request_id, payload, encoding)
+        if self._connection.plain:
+            own = self._own_writer
+            if own is None:
+                end = self._writer.reply(request_id, payload, encoding)
+            else:
+                end = own.reply(request_id, payload, encoding)
+            if end:
+                return
+        self._reply(request_id, payload, encoding)
 
     # --- seldom -----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,3 +155,36 @@ def test_a_clock_that_isnt_started_yet_keeps_what_it_is_told(run: Run) -> None:
         assert len(called) == 1
 
     run(story)
+
+
+def test_the_time_is_trios_whichever_clock_that_has() -> None:
+    async def close() -> tuple[bool, float]:
+        clock = current_clock()
+        before = trio.current_time()
+        now = clock.now()
+        assert before <= now <= trio.current_time()
+        return clock.ticks is not None, now
+
+    class Halved(trio.abc.Clock):
+        """A clock of a program's own, with what trio's happens to have."""
+
+        offset = 5.0
+
+        def start_clock(self) -> None:
+            pass
+
+        def current_time(self) -> float:
+            return time.perf_counter() / 2
+
+        def deadline_to_sleep_time(self, deadline: float) -> float:
+            return 2 * (deadline - self.current_time())
+
+    class SystemClock(Halved):
+        """One that is called as trio's is, too."""
+
+    # What the backend counts by itself is trio's own clock alone.
+    assert trio.run(close)[0]
+    for clock in (Halved(), SystemClock(), trio.testing.MockClock()):
+        counted, now = trio.run(close, clock=clock)
+        assert not counted
+        assert now < 1e6

@@ -112,7 +112,7 @@ def workers_of(world: World, backend: Backend) -> Any:
             world.jobs.append(job)
             return world.is_woken
 
-    return Workers(copy_context())
+    return Workers(copy_context(), None)
 
 
 class World:

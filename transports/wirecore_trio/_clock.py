@@ -9,12 +9,20 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
+from wirecore._backend import default
+
 from ._of_run import OfRun
+
+if TYPE_CHECKING:
+    from wirecore_py.ticking import Ticks
+else:
+    Ticks = default.ticking.Ticks
 
 logger = logging.getLogger("wirecore.clock")
 
@@ -25,6 +33,19 @@ _SWEEP_FROM: Final = 1024
 #: Callbacks in a row before others of the run get their turn: thousands of connections that
 #: were opened together are to be pinged together.
 _CALLS_IN_A_ROW: Final = 64
+
+
+#: Seconds that two readings of one clock, right after each other, may be apart.
+_APART: Final = 0.1
+
+
+def _ticks_of(clock: trio.abc.Clock) -> Ticks | None:
+    # Of no use for a clock that does anything else than trio's own, which isn't public.
+    offset = getattr(clock, "offset", None)
+    if type(clock).__name__ != "SystemClock" or type(offset) is not float:
+        return None
+    ticks = Ticks(time.perf_counter, offset)
+    return ticks if abs(ticks.now() - clock.current_time()) < _APART else None
 
 
 class Timer:
@@ -54,10 +75,14 @@ class Clock:
     """The deadlines of one run; get the run's own with :func:`current_clock`.
 
     *now* gives the run's time in seconds, as ``trio.current_time`` does in three times the time.
+    *ticks*: the same as the backend has it; None where the run's clock isn't trio's usual one.
     """
 
     def __init__(self) -> None:
-        self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
+        clock = trio.lowlevel.current_clock()
+        self.ticks = _ticks_of(clock)
+        self.now: Callable[[], float]
+        self.now = clock.current_time if self.ticks is None else self.ticks.now
         self._heap: list[Timer] = []
         self._count = 0
         self._cancelled = 0

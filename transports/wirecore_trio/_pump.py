@@ -119,6 +119,7 @@ class Pump(Mover):
             company=current_company(),
             view=_shared_buffer(),
             now=self._clock.now,
+            ticks=self._clock.ticks,
             eager_wait=eager_wait,
             vigilant=vigilant,
             lingering=lingering,

@@ -63,7 +63,7 @@ def test_plain_messages_are_the_decoders_list_untouched(backend: Backend) -> Non
             lists.append(decoder.receive(piece))
             return lists[-1]
 
-    connection._decoder = Spy()  # type: ignore[assignment]  # as much of one as is used here
+    connection._decode_with(Spy())  # as much of a decoder as is used here
     assert connection.receive(data, 0.0) is lists[0]
     assert lists[0] == ["a", b"b"]
 
