@@ -14,7 +14,7 @@ cdef Py_ssize_t _LEFT_OUT, _MAX_SEND, _PUSH_BUDGET, _RECEIVE_BUFFER, _TOGETHER
 cdef class Mover:
     cdef double _eager_wait
     cdef bint _has_company
-    cdef public Py_ssize_t _asked
+    cdef public Py_ssize_t _asked, turning
     cdef Py_ssize_t _held, _left_out
     cdef object _company, _lingering, _link, _losses
     cdef public object _context

@@ -79,6 +79,7 @@ class Mover:
         "paused",
         "reading",
         "session",
+        "turning",
         "woke",
     )
 
@@ -128,6 +129,8 @@ class Mover:
         self.fed = -math.inf
         #: Set by the owner that wakes a task, which is to have its turn next.
         self.woke = False
+        #: Tasks that have the loop take its turn: they read in place then, and no reader.
+        self.turning = 0
         #: Whether the last read filled the buffer: the peer sends faster than we read.
         self.flooded = False
         #: Whether a read is under way: what is written meanwhile leaves at its end.
@@ -297,7 +300,7 @@ class Mover:
         while not self.ended and self.paused is None:
             if not self.read_if_likely():
                 in_a_row = 0
-                if self.woke or not self.read_in_place():
+                if self.woke or self.turning or not self.read_in_place():
                     return False
             in_a_row += 1
             if in_a_row == most or (self.flooded and self.busy()):

@@ -218,19 +218,55 @@ def test_while_a_task_takes_its_turn_the_reader_leaves_it_what_can_be_read_in_pl
             pass
         turn = reader.pump.take_turn()
         turn.send(None)  # as trio does, up to where it gives way
-        assert reader.pump.woke
+        assert reader.pump.turning == 1
+        rhythm.had_turn()  # as a reader says that had the turn
+        reader.link.reads += [b"x"]
+        assert not reader.pump.read_on(9)
+        assert reader.events == [b"x"]  # what is there is read, and no more is waited for
         turn.close()
-        assert not reader.pump.woke
-        assert rhythm.turn_is_due()  # it wasn't taken
+        assert not reader.pump.turning
         await reader.pump.take_turn()
-        assert not reader.pump.woke
+        assert not reader.pump.turning
         assert not rhythm.turn_is_due()
         with trio.CancelScope() as scope:
             scope.cancel()
             await take_turn(rhythm)
         assert scope.cancelled_caught
-        assert not reader.pump.woke
+        assert not reader.pump.turning
         reader.pump.end(None)
+
+    run(story)
+
+
+class StaleLink(ScriptedLink):
+    """What it has waited for is gone by then, so many times."""
+
+    stale = 3
+
+    async def wait_readable(self) -> None:
+        if self.stale:
+            self.stale -= 1
+            await trio.lowlevel.checkpoint()
+        else:
+            await super().wait_readable()
+
+
+def test_a_reader_for_whom_nothing_is_left_waits_for_nothing_in_place(run: Run) -> None:
+    async def story() -> None:
+        link = StaleLink()
+        reader = Story(link, eager_wait=0.001)
+        be_close(reader.pump)
+        rhythm = current_rhythm()
+        reader.pump.woke = True  # it begins with a wait in the loop
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.pump.run_reader)
+            await trio.testing.wait_all_tasks_blocked()
+            assert link.stale == 0
+            assert rhythm.close == 1_000_000  # a wait in vain would have it begin anew
+            link.change(b"x")
+            await trio.testing.wait_all_tasks_blocked()
+            assert reader.events == [b"x"]
+            reader.pump.end(None)
 
     run(story)
 

@@ -158,20 +158,24 @@ class Pump(Mover):
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         self._context = trio.lowlevel.current_task().context
+        in_vain = False
         while not self.ended:
             if self.paused is not None:
                 await self.paused.wait()
-            elif self.read_on(READS_IN_A_ROW):
+            elif not in_vain and self.read_on(READS_IN_A_ROW):
                 if not self.ended:
                     await trio.lowlevel.checkpoint()
             else:
+                takes_turn = self._takes_turn()
+                waiting = self.wait_readable()
                 self.woke = False
                 try:
-                    await self.wait_readable()
+                    await waiting
                 except WAIT_FAILED as error:
                     self.end(error)
                 self.had_turn()
-                self.read()
+                # Who has read in place what the loop had seen may have to ask before more can come.
+                in_vain = not self.read() and not takes_turn
 
     def had_turn(self) -> None:
         """Trio's loop has had its turn, as `wait_readable` has returned."""
@@ -189,9 +193,13 @@ class Pump(Mover):
             if self._over is None:
                 self._over = trio.lowlevel.ParkingLot()
             return self._over.park()
-        if self.turn_is_due():
+        if self._takes_turn():
             return trio.lowlevel.checkpoint()  # noqa: ASYNC105  # the caller awaits it
         return self.link.wait_readable()  # type: ignore[no-any-return]
+
+    def _takes_turn(self) -> bool:
+        # In one pass trio runs tasks in any order: who was woken might come behind the reader.
+        return not (self.woke or self.turning) and self.turn_is_due()
 
     def take_turn(self) -> Coroutine[Any, Any, None]:
         """A checkpoint, where one :meth:`turn_is_due`."""

@@ -46,11 +46,11 @@ async def take_turn(rhythm: Rhythm) -> None:
     before anything can come.
     """
     pump = rhythm.pump
-    pump.woke = True
+    pump.turning += 1
     try:
         await trio.lowlevel.checkpoint()
     finally:
-        pump.woke = False
+        pump.turning -= 1
     rhythm.had_turn()
 
 
