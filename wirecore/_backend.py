@@ -31,6 +31,8 @@ MODULES: Final = (
     "mask",
     "moving",
     "outbox",
+    "pool_ends",
+    "pool_invoking",
     "pool_sender",
     "receiving",
     "rhythm",
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
         mask,
         moving,
         outbox,
+        pool_ends,
+        pool_invoking,
         pool_sender,
         receiving,
         rhythm,
@@ -153,6 +157,12 @@ if TYPE_CHECKING:
 
     class _Outbox:
         Outbox = outbox.Outbox
+
+    class _PoolEnds:
+        CallingEnd = pool_ends.CallingEnd
+
+    class _PoolInvoking:
+        Invoker = pool_invoking.Invoker
 
     class _PoolSender:
         AnswerSender = pool_sender.AnswerSender
@@ -245,6 +255,8 @@ class Backend:
         mask: _Mask
         moving: _Moving
         outbox: _Outbox
+        pool_ends: _PoolEnds
+        pool_invoking: _PoolInvoking
         pool_sender: _PoolSender
         receiving: _Receiving
         rhythm: _Rhythm

@@ -22,12 +22,6 @@ cdef class Queue:
     *max_queued*: none is taken while more bytes than that wait.
     """
 
-    cdef object _connection
-    cdef Outbox _outbox
-    cdef bint _masked
-    cdef Py_ssize_t _largest
-    cdef Py_ssize_t _max_queued
-
     def __init__(
         self, connection, Outbox outbox not None, *, bint masked, Py_ssize_t largest,
         Py_ssize_t max_queued,
@@ -68,13 +62,6 @@ cdef class CallSender(Queue):
     *next*: the number of the next call. *known*: annotations that results can be read as.
     """
 
-    cdef object _write
-    cdef CallTable _table
-    cdef set _forgotten
-    cdef object _begin
-    cdef public object next
-    cdef readonly set known
-
     def __init__(
         self, connection, Outbox outbox not None, write, CallTable table not None,
         set forgotten not None, begin, **bounds,
@@ -87,7 +74,7 @@ cdef class CallSender(Queue):
         self.next = 0
         self.known = set()
 
-    def send(self, call, method, argument, annotation, now):
+    cpdef send(self, call, method, argument, annotation, now):
         """Open *call* and queue it: True, and *call* has number, time and end; or False."""
         cdef Py_ssize_t waiting = PyDict_Size(self._table._pending)
         if not self.takes():
@@ -119,13 +106,11 @@ cdef class AnswerSender(Queue):
     and its annotation; None: it isn't usual.
     """
 
-    cdef object _write
-
     def __init__(self, connection, Outbox outbox not None, write, **bounds):
         Queue.__init__(self, connection, outbox, **bounds)
         self._write = write
 
-    def send(self, request, value, annotation):
+    cpdef send(self, request, value, annotation):
         """Queue the answer to *request*, an id and a method: True, or False."""
         if not self.takes():
             return False

@@ -2,12 +2,18 @@
 
 cimport cython
 
+from wirecore._submitting cimport Submitter
+
 
 cdef class Slot:
     cdef double _most  # whatever an option may be
     cdef public bint blocked, leaving, ready
     cdef public Py_ssize_t outstanding, since
-    cdef public object capacity, identity, labels, target
+    cdef public object capacity, counts, identity, labels, target
+    cdef public Submitter submitter
+
+    @cython.locals(submitter=Submitter)
+    cpdef submit(self, pending, result)
 
 
 @cython.final

@@ -189,6 +189,21 @@ cdef class Submitted(Waiter):
         else:
             self._end_with(outcome)
 
+    def result(self):
+        """Its result, once it has ended. Raises its error; ``_too_early()`` before that."""
+        outcome = self.outcome
+        if outcome is answered:
+            return self.answer
+        if isinstance(outcome, BaseException):
+            raise outcome.with_traceback(None)  # or each time would add to it
+        if outcome is None:
+            raise self._too_early()
+        return outcome
+
+    def _too_early(self):
+        """The error of who asks for its result before it has one."""
+        raise NotImplementedError
+
     def _give_up(self):
         """Nobody wants its answer any longer."""
         cdef Callers callers = self._callers

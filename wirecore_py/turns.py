@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # A module, as its class's name is that of a type already where this is compiled.
+    from wirecore_py import submitting
 
 
 class Slot:
@@ -18,12 +22,14 @@ class Slot:
         "_most",
         "blocked",
         "capacity",
+        "counts",
         "identity",
         "labels",
         "leaving",
         "outstanding",
         "ready",
         "since",
+        "submitter",
         "target",
     )
 
@@ -39,7 +45,22 @@ class Slot:
         self.leaving = False
         self.blocked = False
         self.ready = False
+        #: What sends its calls, and counts them: for who submits any.
+        self.submitter: Any = None
+        self.counts: Any = None
         self.since = 0  # a number that grows: of slots that are else equal the smallest is first
+
+    def submit(self, pending: Any, result: Any) -> float:
+        """Send *pending*, which it was taken for, and is told what comes of it, read as *result*.
+
+        Returned is when that was. Raises as its submitter.
+        """
+        submitter: submitting.Submitter = self.submitter
+        self.counts.in_flight += 1
+        now = submitter.queue(pending, result, None, pending._subject, pending._value, Any)
+        if submitter.send(pending, now):
+            self.target._crowded()
+        return now
 
 
 class LongestWaiting:

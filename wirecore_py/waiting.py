@@ -231,6 +231,21 @@ class Submitted(Waiter):
         else:
             self._settle(outcome)
 
+    def result(self) -> Any:
+        """Its result, once it has ended. Raises its error; ``_too_early()`` before that."""
+        outcome = self.outcome
+        if outcome is ANSWERED:
+            return self.answer
+        if isinstance(outcome, BaseException):
+            raise outcome.with_traceback(None)  # or each time would add to it
+        if outcome is None:
+            raise self._too_early()
+        return outcome
+
+    def _too_early(self) -> Exception:
+        """The error of who asks for its result before it has one."""
+        raise NotImplementedError
+
     def _give_up(self) -> None:
         """Nobody wants its answer any longer."""
         callers = self._callers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import trio
 
@@ -80,19 +80,13 @@ class Pending(Submitted, Generic[T]):
                 self._ended = trio.Event()
             await self._ended.wait()
 
-    def result(self) -> T:
-        """Its result, once it has ended. Raises as :meth:`wait`; InvalidState before that."""
-        outcome = self.outcome
-        found: T
-        if outcome is ANSWERED:
-            found = self.answer
-        elif isinstance(outcome, BaseException):
-            raise outcome.with_traceback(None)  # or each time would add to it
-        elif outcome is None:
-            raise errors.InvalidState(f"{self} is under way: await wait(), or give submit a Done")
-        else:
-            found = outcome
-        return found
+    if TYPE_CHECKING:
+
+        def result(self) -> T:
+            """Its result, once it has ended. Raises as :meth:`wait`; InvalidState before that."""
+
+    def _too_early(self) -> errors.InvalidState:
+        return errors.InvalidState(f"{self} is under way: await wait(), or give submit a Done")
 
     def cancel(self) -> None:
         """Give it up: what is queued leaves the queue, the answer to the rest is dropped.

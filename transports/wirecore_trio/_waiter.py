@@ -81,6 +81,9 @@ if TYPE_CHECKING:
         def _give_up(self) -> None:
             """See the backend's."""
 
+        def _too_early(self) -> Exception:
+            """See the backend's."""
+
         def _settle(self, outcome: object) -> None:
             """See the backend's."""
 else:

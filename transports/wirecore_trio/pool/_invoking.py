@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 from collections.abc import Awaitable
 from functools import partial
@@ -21,12 +20,14 @@ from ._service import NOTHING, Method, Nothing
 
 if TYPE_CHECKING:
     from wirecore_py.jobs import Job, Run
+    from wirecore_py.pool_invoking import Invoker
 
     from .._dispatch import Threads
     from .._handler_scopes import HandlerScopes
 
 else:
     Run = default.jobs.Run
+    Invoker = default.pool_invoking.Invoker
 
 logger = logging.getLogger("wirecore.pool")
 
@@ -77,45 +78,26 @@ class Around(Protocol):
         """What runs *job*, the handler's."""
 
 
-class Invoking:
+class Invoking(Invoker):
     """The handlers of the calls that came on a connection; see ``wirecore_py.jobs.Handlers``.
 
     The target of each call is a Method.
     """
 
-    __slots__ = ("_replies",)
+    __slots__ = ()
 
     #: Who watches all handlers; for a while.
     _around: Around | None = None
 
+    _replies: Replies
+
     def __init__(self, replies: Replies) -> None:
-        self._replies = replies
-
-    def run(self, incoming: Incoming) -> None:
-        """Run a handler that never blocks, here and now, and answer."""
-        if self._around is None:
-            self.run_inline(incoming)
-        else:
-            self._around.inline(self, incoming)
-
-    def run_inline(self, incoming: Incoming) -> None:
-        """As :meth:`run`, whoever watches."""
-        _, method, argument, _ = incoming
-        try:
-            # In a context of its own: what one handler puts into a contextvar isn't the next one's.
-            value = contextvars.copy_context().run(self._call, method, argument)
-            self.answer(method, incoming, value)
-        except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-            self.fail(method, incoming, error)
+        super().__init__(replies, running, Mode.INLINE, (Nothing, NOTHING))
 
     def job(self, incoming: Incoming) -> Job:
         """A job that runs a handler in a task or a thread, and answers."""
         job: Job = Run(self, incoming.target, incoming)
         return job if self._around is None else self._around.job(self, incoming, job)
-
-    def _call(self, method: Method, argument: Any) -> Any:
-        running.set((method.name, self._replies))
-        return method.handler(argument)
 
     def call(self, method: Method, incoming: Incoming) -> Awaitable[Any]:
         """See Handlers."""
@@ -141,30 +123,22 @@ class Invoking:
         replies = self._replies
         return cut_off(method.name, replies.scopes.timeout, ended=replies.ended, logger=logger)
 
-    def answer(self, method: Method, incoming: Incoming, value: Any) -> None:
-        """See Handlers."""
-        replies, request = self._replies, incoming.request
-        annotation = method.result
-        if annotation is Any or annotation is Nothing:
-            if value is None:
-                value = NOTHING
-                annotation = Nothing
-            elif annotation is Nothing:
-                raise method.wrong_result(value)
-        try:
-            replies.reply(request, value, annotation)
-        except LocalError as error:
-            if isinstance(value, Awaitable):
-                raise method.wrong_result(value) from None
-            # The original closes the connection, and so loses all other calls on it.
-            logger.error(
-                "the reply of %s (%s) can't be sent, and %s was told so: %s",
-                method.name,
-                method.where,
-                replies.peer,
-                error,
-            )
-            replies.reply_error(request, f"the reply of {method.name} can't be sent: {error}")
+    def _unsendable(
+        self, method: Method, incoming: Incoming, value: Any, error: LocalError
+    ) -> None:
+        if isinstance(value, Awaitable):
+            raise method.wrong_result(value) from None
+        # The original closes the connection, and so loses all other calls on it.
+        replies = self._replies
+        logger.error(
+            "the reply of %s (%s) can't be sent, and %s was told so: %s",
+            method.name,
+            method.where,
+            replies.peer,
+            error,
+        )
+        text = f"the reply of {method.name} can't be sent: {error}"
+        replies.reply_error(incoming.request, text)
 
     def fail(self, method: Method, incoming: Incoming, error: Exception) -> None:
         """See Handlers."""

@@ -109,11 +109,12 @@ class ProviderConnection:
         most = self._server.options.max_pending_calls
         capacity = most if self._capacity is None else min(most, self._capacity)
         self._slot = Slot(self, identity, self._labels, capacity)
+        self._slot.submitter = channel._submitter
 
     async def _run(self, leftover: bytes) -> None:
         """Take calls until the connection has ended."""
         channel, binding = self._channel, self._binding
-        self._counts = binding.statistics.join(self.identity)
+        self._counts = self._slot.counts = binding.statistics.join(self.identity)
         try:
             if self._server._on_connection is None:
                 self._join()
@@ -170,17 +171,17 @@ class ProviderConnection:
         if self._binding.node is not None:
             self._binding.node.freed(self._binding)
 
-    def _submit(self, pending: PendingCall[Any], result: Any, seconds: Any) -> None:
-        """Send *pending*, which it was taken for. Raises nothing. *seconds*: see Submitting."""
-        self._counts.begin()
+    def _not_submitted(self, pending: PendingCall[Any], result: Any, error: BaseException) -> None:
+        """*pending*, which it was taken for, couldn't be sent. Raises what is no Exception."""
         try:
-            self._channel.submit(pending, result, seconds)
-        except BaseException as error:
-            if not isinstance(error, NotConnected):
-                self._counts.take_back()
-            if not isinstance(error, Exception):
-                raise
-            self._binding.submitted_failed(self, pending, result, self._channel.now(), error)
+            self._channel._not_queued(error, pending.begun)
+        except NotConnected as lost:
+            error = lost
+        else:
+            self._counts.take_back()
+        if not isinstance(error, Exception):
+            raise error
+        self._binding.submitted_failed(self, pending, result, self._channel.now(), error)
 
     # --- see CallOwner --------------------------------------------------------------------------
 
@@ -208,7 +209,7 @@ class ProviderConnection:
         if not self._slot.outstanding:
             self._channel.close(CloseCode.GOING_AWAY, why="the provider's connection was drained")
 
-    def _crowded(self, channel: CallingChannel) -> None:
+    def _crowded(self, channel: CallingChannel | None = None) -> None:
         if not self._slot.blocked:
             self._binding.dispatcher.block(self._slot)
             self._nursery.start_soon(self._wait_for_room)

@@ -374,22 +374,24 @@ class PoolServer(ServesHealth, ServesMetrics):
             require_type("done", done, Done, hint="one that pool.Done() has made")
         pending: PendingCall[Any] = PendingCall(method, argument, done)
         own = DEFAULT
-        is_usual = True
+        usual = self._usual.get(method) if type(method) is str else None
         if keywords:
-            is_usual = len(keywords) == 1 and "timeout" in keywords
-            if is_usual:
+            if len(keywords) == 1 and "timeout" in keywords:
                 own = keywords["timeout"]
                 check_timeout(own)
-        if (
-            is_usual
-            and type(method) is str
-            and self._calls is not None
-            and not (self._submitted or self._in_tasks)
-        ):
-            usual = self._usual.get(method)
-            slot = None if usual is None else usual.dispatcher.take()
+            else:
+                usual = None
+        if usual is not None and not self._submitted and not self._in_tasks:
+            slot = None if self._calls is None else usual.dispatcher.turn()
             if slot is not None:
-                slot.target._submit(pending, result, own)
+                connection = slot.target
+                try:
+                    now = slot.submit(pending, result)
+                except BaseException as error:  # noqa: BLE001  # it raises it again
+                    connection._not_submitted(pending, result, error)
+                else:
+                    if own is not DEFAULT:
+                        connection._channel._has_time(pending, now, own)
                 return pending
         # A task, which waits for a provider in the order of its coming.
         binding, request = self._request(method, argument, result, keywords)

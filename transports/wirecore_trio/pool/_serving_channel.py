@@ -99,6 +99,7 @@ class ServingChannel(Changing, Owner[Any]):
             eager_wait=options.eager_wait,
             lingering=session.stage,
         )
+        self._invoking.reply_by(self._pump, session.quick)
 
     def __repr__(self) -> str:
         return f"<pool.ServingChannel to {self.peer}>"
@@ -211,15 +212,12 @@ class ServingChannel(Changing, Owner[Any]):
         self._heard = True
         if len(happened) > 1:
             self._pump.hold()  # their handlers will answer
-        for incoming in happened:
-            if self._stopping:
-                self.reply_error(incoming.request, _STOPPING)
-            elif incoming.target.mode is _INLINE:
-                self._invoking.run(incoming)
-            else:
-                self._start(incoming)
+        self._invoking.take(happened)
 
     def _start(self, incoming: Incoming) -> None:
+        if self._stopping:
+            self.reply_error(incoming.request, _STOPPING)
+            return
         excess = self._admission.enter(incoming.size)
         if excess is None:
             if self._workers.start(self._invoking.job(incoming)):

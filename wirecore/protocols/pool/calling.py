@@ -69,7 +69,13 @@ class Answers(list[Answer]):
         return True
 
 
-class CallingSession:
+if TYPE_CHECKING:
+    from wirecore_py.pool_ends import CallingEnd
+else:
+    CallingEnd = _backend.default.pool_ends.CallingEnd
+
+
+class CallingSession(CallingEnd):
     """The calling end of one connection, after the upgrade; a :class:`~wirecore.session.Session`.
 
     *codec*: a new one, of this connection alone. *client*: whether this end has dialled.
@@ -94,7 +100,6 @@ class CallingSession:
         "_connection",
         "_extended",
         "_forgotten",
-        "_quick",
         "_response",
         "_sender",
         "late",
@@ -140,38 +145,22 @@ class CallingSession:
         self._calls = PendingCalls(self.table, self.outbox, call_timeout)
         self._codec = codec
         self._sender = WriteSender(self._connection, backend, client=client, limits=limits)
-        self._quick = backend.pool_sender.CallSender(
-            self._connection,
-            self.outbox,
-            codec.write,
-            self.table,
-            self._forgotten,
-            self._calls.begin,
-            **self._sender.bounds,
+        super().__init__(
+            backend.pool_sender.CallSender(
+                self._connection,
+                self.outbox,
+                codec.write,
+                self.table,
+                self._forgotten,
+                self._calls.begin,
+                **self._sender.bounds,
+            )
         )
         self._extended = extended
         self._closing = False
         self._response: Response | None = None  # that came, and its result hasn't
 
     # --- out ------------------------------------------------------------------------------------
-
-    def call(self, call: Call, method: str, argument: Any, annotation: Any, now: float) -> None:
-        """Queue a call of *method*; *call* then waits, and comes back once in one of three ways.
-
-        In an :class:`Answer` of :meth:`receive` or of :meth:`expire`, or from :meth:`lost`.
-        *annotation*: the type of *argument*. *call*: a :class:`PoolCall`, or another that has its
-        ``annotation``, where None passes the result over. Where this raises, it doesn't wait and
-        nothing is queued.
-
-        Raises :class:`~wirecore.errors.NotConnected` where the connection isn't open;
-        :class:`~wirecore.errors.LocalLimitExceeded` for too many calls without an answer, too much
-        that waits to be sent, or too long an argument; :class:`~wirecore.errors.InvalidGobType` for
-        an annotation that is no type; else what the codec's ``encode_request`` raises.
-        """
-        quick = self._quick
-        if quick.send(call, method, argument, annotation, now):  # type: ignore[arg-type]
-            return
-        self.call_with({}, call, method, argument, annotation, now)
 
     @property
     def takes_fields(self) -> bool:

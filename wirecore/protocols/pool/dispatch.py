@@ -7,7 +7,7 @@ ticket that it would do for; so who comes later overtakes nobody, without lookin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Callable, Iterable, KeysView
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -57,6 +57,7 @@ class Dispatcher(Generic[T, K]):
         "_sticky",
         "max_queue",
         "queued",
+        "turn",
     )
 
     def __init__(
@@ -69,6 +70,8 @@ class Dispatcher(Generic[T, K]):
         self.queued = 0
         self._entries = 0  # numbers for entries of tickets, and for slots without an identity
         self._order = new_order(balancing)
+        #: As :meth:`take`, where any will do, in one step: nearly all calls are such.
+        self.turn: Callable[[], Slot[T] | None] = self._order.turn
         self._slots: dict[Slot[T], Node] = {}
         # Of those with slots, and of those that somebody waits for by name.
         self._nodes: dict[Name, Node] = {}
@@ -92,7 +95,7 @@ class Dispatcher(Generic[T, K]):
     def take(self, wish: Wish = ANY) -> Slot[T] | None:
         """A slot for a call, which it then has outstanding; None where the call has to wait."""
         if wish is ANY:
-            return self._order.turn()  # as below, in one step: nearly all calls are such
+            return self.turn()
         slot = self._find(wish)
         if slot is not None:
             self._give(slot)

@@ -72,7 +72,7 @@ class ServingSession:
         "_extended",
         "_find",
         "_left",
-        "_quick",
+        "quick",
         "_sender",
         "_taken",
         "fields",
@@ -109,7 +109,7 @@ class ServingSession:
         self._codec = codec
         self._find = find
         self._sender = WriteSender(self._connection, backend, client=client, limits=limits)
-        self._quick = backend.pool_sender.AnswerSender(
+        self.quick = backend.pool_sender.AnswerSender(
             self._connection, self.outbox, codec.write, **self._sender.bounds
         )
         self._extended = extended
@@ -132,7 +132,7 @@ class ServingSession:
         peer leaves too much unread (``max_queued_bytes``); else what the codec's
         ``encode_response`` raises.
         """
-        if self._quick.send(request, value, annotation):
+        if self.quick.send(request, value, annotation):
             return
         # A handler may end when its connection has: that is nobody's fault.
         if self._connection.plain:
