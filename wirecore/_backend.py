@@ -34,6 +34,7 @@ MODULES: Final = (
     "pool_ends",
     "pool_invoking",
     "pool_sender",
+    "pool_submitting",
     "receiving",
     "rhythm",
     "socket_io",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         pool_ends,
         pool_invoking,
         pool_sender,
+        pool_submitting,
         receiving,
         rhythm,
         socket_io,
@@ -168,6 +170,9 @@ if TYPE_CHECKING:
         AnswerSender = pool_sender.AnswerSender
         CallSender = pool_sender.CallSender
 
+    class _PoolSubmitting:
+        Submits = pool_submitting.Submits
+
     class _Receiving:
         Receiver = receiving.Receiver
 
@@ -258,6 +263,7 @@ class Backend:
         pool_ends: _PoolEnds
         pool_invoking: _PoolInvoking
         pool_sender: _PoolSender
+        pool_submitting: _PoolSubmitting
         receiving: _Receiving
         rhythm: _Rhythm
         socket_io: _SocketIO

@@ -58,7 +58,11 @@ def test_what_is_uninstrumented_is_what_it_was() -> None:
     assert CallFields.wanted
     # Of a base that may be compiled, they are put before that.
     added = {where[1:] for where in during if where not in before}
-    assert added == {("CallingSession", "call"), ("ClientSession", "request")}
+    assert added == {
+        ("CallingSession", "call"),
+        ("ClientSession", "request"),
+        ("PoolServer", "submit"),
+    }
     assert ("wirecore_trio.wsrpc._channel", "Channel", "call") in replaced
     assert ("wirecore_trio.rest._requesting", "Requesting", "_request") in replaced
     assert {where[0].split(".")[1] for where in replaced} == {

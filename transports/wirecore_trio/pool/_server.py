@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
 import trio
 
 from wirecore import errors
+from wirecore._backend import default
 from wirecore.constants import CloseCode
 from wirecore.protocols.pool.errors import NoDefaultPath, NoProvider
 from wirecore.session.limits import check_at_least, check_seconds
@@ -36,7 +37,6 @@ from .._network import AnyListener
 from .._pending import Pending, start
 from .._serving_health import ServesHealth
 from .._serving_metrics import ServesMetrics
-from .._submitting import DEFAULT
 from .._waiter import outcome_of
 from ..websocket._accepting import ServeKeywords, Serving
 from ..websocket._upgrading import Accept
@@ -72,7 +72,13 @@ _MOST_USUAL: Final = 1000
 T = TypeVar("T")
 
 
-class PoolServer(ServesHealth, ServesMetrics):
+if TYPE_CHECKING:
+    from wirecore_py.pool_submitting import Submits
+else:
+    Submits = default.pool_submitting.Submits
+
+
+class PoolServer(Submits, ServesHealth, ServesMetrics):
     """A pool: providers dial in, and it calls them; :meth:`serve` has it listen.
 
     *options*: see :class:`PoolOptions`. *tokens*: who may connect: a provider must show one of
@@ -86,6 +92,10 @@ class PoolServer(ServesHealth, ServesMetrics):
     #: Whether all that is submitted has a task, as what goes around it wants.
     _in_tasks = False
 
+    _calls: trio.Nursery | None
+    _submitted: deque[Pending[Any]]
+    _usual: dict[str, Binding]
+
     def __init__(
         self,
         options: PoolOptions | None = None,
@@ -95,6 +105,7 @@ class PoolServer(ServesHealth, ServesMetrics):
         backend: Backend | None = None,
         codec_backend: CodecBackend | None = None,
     ) -> None:
+        super().__init__(PendingCall, Done)
         require_type("options", options, PoolOptions, optional=True)
         require_type("tokens", tokens, Tokens, optional=True)
         require_async("on_connection", on_connection, "connection", optional=True)
@@ -107,15 +118,12 @@ class PoolServer(ServesHealth, ServesMetrics):
         self._paths: Paths[Binding | CallbackBinding] = Paths()
         self._node = None if backend is None else LocalNode(backend, self._paths)
         self._by_name: dict[str, Binding] = {}
-        self._usual: dict[str, Binding] = {}  # by method, of those that were called
         self._default: Binding | None = None
         self._revoked: set[str] = set()
         # Whether somebody must prove who he is: then nobody is who he only says he is.
         self._asks_for_proof = tokens is not None
         self._bound: list[Bound] = []
-        self._submitted: deque[Pending[Any]] = deque()
         self._calling = Companion("wirecore pool calls", self._run_calls)
-        self._calls: trio.Nursery | None = None  # while it serves
         self._handling = Total(self.options.max_total_handlers)
         self._draining = False
         self._told_to_stop = trio.Event()
@@ -332,75 +340,68 @@ class PoolServer(ServesHealth, ServesMetrics):
             self._usual[method] = binding
         return binding, request_of(method, argument, result, keywords)
 
-    @overload
-    def submit(
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # its keywords are told
+        def submit(
+            self,
+            method: str,
+            argument: Any,
+            result: type[T],
+            *,
+            done: Done[T] | None = None,
+            **keywords: Unpack[CallKeywords],
+        ) -> PendingCall[T]: ...
+
+        @overload
+        def submit(
+            self,
+            method: str,
+            argument: Any = None,
+            result: Any = Any,
+            *,
+            done: Done[Any] | None = None,
+            **keywords: Unpack[CallKeywords],
+        ) -> PendingCall[Any]: ...
+
+        def submit(self, *_: Any, **__: Any) -> Any:
+            """See Submits."""
+
+    def _check_done(self, done: object) -> None:
+        require_type("done", done, Done, hint="one that pool.Done() has made")
+
+    def _submit_unusual(
         self,
-        method: str,
+        pending: PendingCall[Any],
+        method: Any,
         argument: Any,
-        result: type[T],
-        *,
-        done: Done[T] | None = None,
-        **keywords: Unpack[CallKeywords],
-    ) -> PendingCall[T]: ...
-
-    @overload
-    def submit(
-        self,
-        method: str,
-        argument: Any = None,
-        result: Any = Any,
-        *,
-        done: Done[Any] | None = None,
-        **keywords: Unpack[CallKeywords],
-    ) -> PendingCall[Any]: ...
-
-    def submit(
-        self,
-        method: str,
-        argument: Any = None,
-        result: Any = Any,
-        *,
-        done: Done[Any] | None = None,
-        **keywords: Unpack[CallKeywords],
-    ) -> PendingCall[Any]:
-        """Begin a call that goes on by itself, for who wants its result later, or not at all.
-
-        As :meth:`call`, whose errors :meth:`PendingCall.wait` raises. *done*: is given the call
-        when it has ended. Many calls are made faster so than by a task for each. Raises
-        InvalidState where the pool isn't serving, NoDefaultPath, and TypeError or InvalidOption for
-        wrong arguments.
-        """
-        if done is not None and type(done) is not Done:
-            require_type("done", done, Done, hint="one that pool.Done() has made")
-        pending: PendingCall[Any] = PendingCall(method, argument, done)
-        own = DEFAULT
-        usual = self._usual.get(method) if type(method) is str else None
-        if keywords:
-            if len(keywords) == 1 and "timeout" in keywords:
-                own = keywords["timeout"]
-                check_timeout(own)
-            else:
-                usual = None
-        if usual is not None and not self._submitted and not self._in_tasks:
-            slot = None if self._calls is None else usual.dispatcher.turn()
+        result: Any,
+        keywords: Any,
+    ) -> None:
+        if len(keywords) == 1 and "timeout" in keywords:
+            own = keywords["timeout"]
+            check_timeout(own)
+            slot = self._slot_for(method, pending, result)
             if slot is not None:
-                connection = slot.target
-                try:
-                    now = slot.submit(pending, result)
-                except BaseException as error:  # noqa: BLE001  # it raises it again
-                    connection._not_submitted(pending, result, error)
-                else:
-                    if own is not DEFAULT:
-                        connection._channel._has_time(pending, now, own)
-                return pending
-        # A task, which waits for a provider in the order of its coming.
+                if slot:  # else it couldn't be sent, and was told
+                    slot.target._channel._has_time(pending, pending.begun, own)
+                return
+        self._submit_later(pending, method, argument, result, keywords)
+
+    def _submit_later(
+        self,
+        pending: PendingCall[Any],
+        method: Any,
+        argument: Any,
+        result: Any,
+        keywords: Any,
+    ) -> None:
         binding, request = self._request(method, argument, result, keywords)
         if self._calls is None:
             raise errors.InvalidState("this pool isn't serving: submit works while serve() runs")
         seconds = keywords.get("timeout", _UNSET)
         call = partial(self._call, binding, request, seconds)
         start(pending, call, self._calls, self._submitted)
-        return pending
 
     def _run_soon(self, pending: PendingCall[Any]) -> bool:
         """Run *pending* in a task; False: there are none any more."""
