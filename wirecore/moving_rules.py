@@ -33,7 +33,7 @@ FEWEST: Final = 8
 
 #: Waits in a row before the loop has its turn, whatever comes; more within so many seconds.
 IN_A_ROW: Final = 8
-TURN: Final = 0.0003
+TURN: Final = 0.0005
 MOST_IN_A_ROW: Final = 64
 
 #: Seconds of a wait in which it looks and doesn't sleep.
