@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Calls of net/rpc and their answers, queued in one step: twin of ``wirecore_py.pool_sender``.
 
 For what is usual: who is told False, and has nothing queued then, goes the long way, where all

@@ -3,7 +3,7 @@
 cimport cython
 
 cdef double _AWAKE, _CLOSE, _SLICE, _TURN
-cdef Py_ssize_t _CONTENDED, _FEWEST, _IN_A_ROW, _MOST_IN_A_ROW
+cdef Py_ssize_t _CONTENDED, _FEWEST, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE
 
 
 @cython.final
@@ -17,8 +17,8 @@ cdef class Trial:
 
 @cython.final
 cdef class Rhythm:
-    cdef object _clock, _give_way
-    cdef Py_ssize_t _in_a_row
+    cdef object _clock, _give_way, _ready
+    cdef Py_ssize_t _in_a_row, _polite
     cdef Trial _looking, _waiting
     cdef double _left_at, _since
     cdef public double at

@@ -57,6 +57,9 @@ cdef class SocketIO:
     which raises for an OSError of the socket's, and calls :meth:`_let_go` before he closes it.
     """
 
+    def __cinit__(self):
+        self._fd = -1
+
     def __init__(self, socket not None, int number):
         self.socket = socket
         self._closed = self.owes = False

@@ -26,6 +26,7 @@ cdef class Replying:
     cdef public Order _handling
     cdef public ServerEnd _session_state
 
+    @cython.locals(handling=Order)
     cpdef received(self, list happened)
     @cython.locals(pump=Mover, session=ServerEnd)
     cpdef _reply(self, request_id, name, value)

@@ -16,7 +16,7 @@ cdef class ClientEnd:
 
     @cython.locals(alone=bint, own=MessageWriter)
     cpdef request(self, call, name, payload, encoding, double now)
-    @cython.locals(happened=list)
+    @cython.locals(connection=Receiver, happened=list)
     cpdef receive(self, data, double now)
 
 

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Requests, replies and signals of webwire, in one step: twin of ``wirecore_py.webwire_writer``."""
 
 from cpython.bytes cimport (

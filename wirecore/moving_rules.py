@@ -36,6 +36,9 @@ IN_A_ROW: Final = 8
 TURN: Final = 0.0005
 MOST_IN_A_ROW: Final = 64
 
+#: Turns after one at which others of the run were ready: so long each wait is followed by a turn.
+POLITE: Final = 8
+
 #: Seconds of a wait in which it looks and doesn't sleep.
 AWAKE: Final = 0.0001
 

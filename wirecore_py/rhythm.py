@@ -17,6 +17,7 @@ _CONTENDED = rules.CONTENDED
 _FEWEST = rules.FEWEST
 _IN_A_ROW = rules.IN_A_ROW
 _MOST_IN_A_ROW = rules.MOST_IN_A_ROW
+_POLITE = rules.POLITE
 _SLICE = rules.SLICE
 _TURN = rules.TURN
 
@@ -58,7 +59,8 @@ class Rhythm:
     """How fast messages come, in a whole run: *pump* read last, at *at*, *close* in a row so fast.
 
     *clock*: seconds, of any monotonic clock; *at* is of the run's. *give_way*: lets other processes
-    have the core; None: nothing does here, and nobody looks without sleep.
+    have the core; None: nothing does here, and nobody looks without sleep. *ready*: how many tasks
+    of the run wait for nothing but their turn; None: nothing tells.
     """
 
     __slots__ = (
@@ -67,6 +69,8 @@ class Rhythm:
         "_in_a_row",
         "_left_at",
         "_looking",
+        "_polite",
+        "_ready",
         "_since",
         "_waiting",
         "at",
@@ -74,8 +78,15 @@ class Rhythm:
         "pump",
     )
 
-    def __init__(self, clock: Callable[[], float], give_way: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        give_way: Callable[[], object] | None,
+        ready: Callable[[], int] | None = None,
+    ) -> None:
         self._clock = clock
+        self._ready = ready
+        self._polite = 0  # turns for which others of the run are taken to be at work
         self._give_way = give_way
         self.pump: Any = None
         self.at = 0.0
@@ -101,6 +112,11 @@ class Rhythm:
     def had_turn(self) -> None:
         """The loop has had its turn: who waited for it, or was woken by it, says so."""
         self._in_a_row = 0
+        # In the middle of a pass some that are at work haven't come to it yet: it counts for more.
+        if self._ready is not None and self._ready() > 0:
+            self._polite = _POLITE
+        elif self._polite:
+            self._polite -= 1
 
     def pays(self) -> bool:
         """Whether *pump* may wait in place now."""
@@ -114,7 +130,12 @@ class Rhythm:
         return True
 
     def turn_is_due(self) -> bool:
-        """Whether nobody may wait in place until the loop has had its turn, whoever asks."""
+        """Whether nobody may wait in place until the loop has had its turn, whoever asks.
+
+        While others of the run are at work that is behind each wait.
+        """
+        if self._polite:
+            return self._in_a_row > 0
         return self._in_a_row >= _IN_A_ROW and (
             self.at - self._since >= _TURN or self._in_a_row >= _MOST_IN_A_ROW
         )

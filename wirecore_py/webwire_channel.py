@@ -15,7 +15,7 @@ from wirecore.errors import LocalError
 
 if TYPE_CHECKING:
     # Modules, as their classes' names are those of types already where this is compiled.
-    from wirecore_py import moving, waiting, webwire_ends
+    from wirecore_py import moving, waiting, webwire_ends, webwire_order
     from wirecore_py.webwire import Message
 
 _REPLY = rules.REPLY
@@ -97,9 +97,11 @@ class Replying:
 
     def received(self, happened: list[Message]) -> None:
         """See the pump's Owner."""
+        # Held here: whoever takes its place within a handler, it is through with these first.
+        handling: webwire_order.Order = self._handling
         if len(happened) > 1:
             self._pump.hold()  # their handlers will answer
-        self._handling.take(happened)
+        handling.take(happened)
 
     def _reply(self, request_id: int, name: str, value: Any) -> None:
         """Send what the handler of *name* returned, if there is still somebody to answer."""

@@ -104,7 +104,8 @@ class ClientEnd:
         requests have the call in place of an id; other replies are dropped.
         What is no message ends the connection, as ``problem``.
         """
-        messages: Any = self._connection.receive(data, now)
+        connection = self._connection
+        messages: Any = connection.receive(data, now)
         if not messages:
             return None
         happened: list[Message] = self._decode(messages, self.table)

@@ -14,8 +14,10 @@ import trio.testing
 from tests.transports.conftest import Turns, web_socket
 from tests.transports.pump_story import ScriptedLink, Story
 from wirecore.errors import InvalidOption
-from wirecore_trio import tls, websocket, wsrpc
+from wirecore.moving_rules import POLITE
+from wirecore_trio import _rhythm, tls, websocket, wsrpc
 from wirecore_trio._dispatch import Workers
+from wirecore_trio._done import Done
 from wirecore_trio._link import SocketLink, StreamLink
 from wirecore_trio._rhythm import current_rhythm, take_turn
 from wirecore_trio._waiter import Waiter, callers_of
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
     from wirecore._backend import Backend
     from wirecore.events import Buffer
     from wirecore_trio._pump import Pump
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_seen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no other task of the run were at work, unless a story is about that."""
+    if "others_are_seen" not in request.keywords:
+        monkeypatch.setattr(_rhythm, "_ready_tasks", lambda: None)
 
 
 def be_close(pump: Pump, times: int = 1_000_000) -> None:
@@ -233,6 +242,59 @@ def test_while_a_task_takes_its_turn_the_reader_leaves_it_what_can_be_read_in_pl
             await take_turn(rhythm)
         assert scope.cancelled_caught
         assert not reader.pump.turning
+        reader.pump.end(None)
+
+    run(story)
+
+
+@pytest.mark.others_are_seen
+def test_while_other_tasks_are_at_work_the_loop_has_its_turn_behind_each_wait(run: Run) -> None:
+    async def story() -> None:
+        reader = Story(ScriptedLink(), eager_wait=0.001)
+        rhythm = current_rhythm()
+        be_close(reader.pump)
+
+        async def turn_is_due_behind_one() -> bool:
+            for _ in range(POLITE + 2):  # in a pass they may come behind who looks
+                await reader.pump.take_turn()
+            assert rhythm.pays()
+            return rhythm.turn_is_due()
+
+        assert not await turn_is_due_behind_one()
+        turns = Turns()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            assert await turn_is_due_behind_one()
+            nursery.cancel_scope.cancel()
+        assert not await turn_is_due_behind_one()
+        reader.pump.end(None)
+
+    run(story)
+
+
+def test_who_has_had_the_loops_turn_finds_that_another_waits_at_the_done_by_then(run: Run) -> None:
+    async def story() -> None:
+        reader = Story(ScriptedLink(), eager_wait=0.001)
+        rhythm = current_rhythm()
+        be_close(reader.pump)
+        while rhythm.pays():
+            pass
+        done: Done[Any] = Done()
+        ended: list[str] = []
+
+        async def take() -> None:
+            try:
+                await done.receive()
+            except trio.BusyResourceError:
+                ended.append("busy")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            nursery.start_soon(take)
+            await trio.testing.wait_all_tasks_blocked()
+            assert ended == ["busy"]
+            assert done.is_awaited
+            nursery.cancel_scope.cancel()
         reader.pump.end(None)
 
     run(story)

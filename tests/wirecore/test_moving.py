@@ -6,6 +6,7 @@ import math
 import socket
 from collections.abc import Callable
 from contextvars import copy_context
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -628,6 +629,53 @@ def test_a_task_waits_before_it_asks_for_room_for_the_reader_and_for_the_loops_t
     with pytest.raises(NotConnected):
         submitter.ask("Echo", "value", None)
     assert len(calls) == 1
+
+
+def test_a_slot_sends_what_it_was_taken_for_and_says_that_it_is_crowded(backend: Backend) -> None:
+    w = World(backend)
+    asked: list[Any] = []
+
+    def queue(*what: Any) -> None:
+        asked.append(what)
+        w.session.outbox.put(bytes(8))
+
+    crowded: list[bool] = []
+    target = SimpleNamespace(_crowded=lambda: crowded.append(True))
+    slot = backend.turns.Slot(target, None, frozenset(), None)
+    slot.submitter, slot.counts = submitter_of(w, backend, queue), SimpleNamespace(in_flight=0)
+    pending = backend.waiting.Submitted("Echo", "value", None)
+    assert slot.submit(pending, int) == 1.0
+    assert asked == [(pending, "Echo", "value", Any, 1.0)]
+    assert (pending.annotation, slot.counts.in_flight, crowded) == (int, 1, [])
+    w.mover._writing = True
+    slot.submit(backend.waiting.Submitted("Echo", "value", None), int)
+    assert (slot.counts.in_flight, crowded) == (2, [True])
+
+
+def test_what_has_ended_has_its_result_and_before_that_none(backend: Backend) -> None:
+    class Pending(backend.waiting.Submitted):  # type: ignore[name-defined, misc]
+        def _too_early(self) -> Exception:
+            return LookupError("too early")
+
+    callers = backend.waiting.Callers(
+        lambda call, error: call._settle(error), lambda *_: None, None
+    )
+    for outcome, take, result in (("it", None, "it"), ("it", len, 2)):
+        pending = Pending("Echo", "value", None)
+        pending._begin(callers, None, 0.0, take)
+        with pytest.raises(LookupError, match="too early"):
+            pending.result()
+        pending.finish(outcome)
+        assert pending.result() == result
+    failed = Pending("Echo", "value", None)
+    failed._begin(callers, None, 0.0)
+    failed.finish(ValueError("no"))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no") as caught:
+            failed.result()
+        assert len(caught.traceback) <= 3  # each time anew
+    with pytest.raises(NotImplementedError):
+        backend.waiting.Submitted("Echo", "value", None).result()
 
 
 def test_a_mark_may_be_any_number(backend: Backend) -> None:

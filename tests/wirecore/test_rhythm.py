@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wirecore.moving_rules import IN_A_ROW, MOST_IN_A_ROW
+from wirecore.moving_rules import IN_A_ROW, MOST_IN_A_ROW, POLITE
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
@@ -54,6 +54,27 @@ def test_it_takes_some_close_reads_and_lets_the_loop_have_its_turn_now_and_then(
         # Nobody else goes on either, before the loop has had its turn.
         assert [rhythm.pays() for _ in range(20)] == [True] * (IN_A_ROW - 1) + [False] * 13
         rhythm.had_turn()
+
+
+def test_while_others_are_ready_each_wait_is_followed_by_a_turn(
+    backend: Backend, ticks: Ticks
+) -> None:
+    ready = [0]
+    rhythm = backend.rhythm.Rhythm(ticks.clock, ticks.give_way, lambda: ready[0])
+    rhythm.close = 8
+    rhythm.had_turn()
+    assert [rhythm.pays() for _ in range(9)] == [True] * 9  # nobody else: as ever
+    ready[0] = 1
+    rhythm.had_turn()
+    ready[0] = 0
+    for _ in range(POLITE):
+        assert not rhythm.turn_is_due()
+        assert rhythm.pays()
+        assert rhythm.turn_is_due()
+        assert not rhythm.pays()
+        rhythm.had_turn()
+    # Nobody was seen for so long: they are alone again.
+    assert [rhythm.pays() for _ in range(9)] == [True] * 9
 
 
 def test_where_all_is_fast_more_are_in_a_row(rhythm: Rhythm) -> None:

@@ -62,10 +62,7 @@ class Done(Told, Generic[AnyPending]):
 
     async def _wait(self) -> None:
         """Let others run, until one has ended; who looks may find that another has taken it."""
-        if self._task is not None:
-            raise trio.BusyResourceError(
-                "another task waits at this Done already: one task takes from it"
-            )
+        self._check_alone()
         if self._ended:
             await trio.lowlevel.checkpoint()
             self._credit = _CREDIT
@@ -74,6 +71,7 @@ class Done(Told, Generic[AnyPending]):
         rhythm = current_rhythm()
         if rhythm.turn_is_due():
             await take_turn(rhythm)
+            self._check_alone()
         while not self._ended and rhythm.read_on():
             pass
         if self._ended:
@@ -86,6 +84,12 @@ class Done(Told, Generic[AnyPending]):
 
         await trio.lowlevel.wait_task_rescheduled(abort)
         self._credit = _CREDIT
+
+    def _check_alone(self) -> None:
+        if self._task is not None:
+            raise trio.BusyResourceError(
+                "another task waits at this Done already: one task takes from it"
+            )
 
     @property
     def is_awaited(self) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -56,7 +57,14 @@ async def take_turn(rhythm: Rhythm) -> None:
 
 def _make() -> Rhythm:
     # A system without sched_yield doesn't say how to let another process have the core.
-    return Rhythm(time.perf_counter, getattr(os, "sched_yield", None))
+    return Rhythm(time.perf_counter, getattr(os, "sched_yield", None), _ready_tasks())
+
+
+def _ready_tasks() -> Callable[[], int] | None:
+    # trio's statistics have it too, and count all sockets for it each time.
+    runner = getattr(trio.lowlevel.current_task(), "_runner", None)
+    queue = getattr(runner, "runq", None)
+    return getattr(queue, "__len__", None)
 
 
 #: That of the running trio loop.
