@@ -46,6 +46,12 @@ def be_close(pump: Pump, times: int = 1_000_000) -> None:
     rhythm.pump, rhythm.close, rhythm.at = pump, times, pump.now()
 
 
+def have_a_turn_due() -> None:
+    """As if so many had waited in place in a row that the loop's turn is due."""
+    while current_rhythm().pays():
+        pass
+
+
 def test_a_socket_says_whether_it_is_readable_without_sleep_too() -> None:
     ours, theirs = socket.socketpair()
     link = SocketLink(ours)
@@ -200,11 +206,9 @@ def test_messages_are_received_in_place_and_others_have_their_turn(
 def test_a_turn_that_is_due_is_taken_without_parking(run: Run) -> None:
     async def story() -> None:
         reader = Story(ScriptedLink(), eager_wait=0.001)
-        rhythm = current_rhythm()
         be_close(reader.pump)
         assert not reader.pump.turn_is_due()
-        while rhythm.pays():
-            pass
+        have_a_turn_due()
         assert reader.pump.turn_is_due()
         with trio.fail_after(1):
             await reader.pump.wait_readable()  # and nothing came
@@ -223,8 +227,7 @@ def test_while_a_task_takes_its_turn_the_reader_leaves_it_what_can_be_read_in_pl
         reader = Story(ScriptedLink(), eager_wait=0.001)
         rhythm = current_rhythm()
         be_close(reader.pump)
-        while rhythm.pays():
-            pass
+        have_a_turn_due()
         turn = reader.pump.take_turn()
         turn.send(None)  # as trio does, up to where it gives way
         assert reader.pump.turning == 1
@@ -275,10 +278,8 @@ def test_while_other_tasks_are_at_work_the_loop_has_its_turn_behind_each_wait(ru
 def test_who_has_had_the_loops_turn_finds_that_another_waits_at_the_done_by_then(run: Run) -> None:
     async def story() -> None:
         reader = Story(ScriptedLink(), eager_wait=0.001)
-        rhythm = current_rhythm()
         be_close(reader.pump)
-        while rhythm.pays():
-            pass
+        have_a_turn_due()
         done: Done[Any] = Done()
         ended: list[str] = []
 

@@ -17,7 +17,6 @@ from .._changing import Changing
 from .._dispatch import Workers
 from .._errors import closed_error
 from .._handler_scopes import HandlerScopes
-from .._handlers import Mode
 from .._link import Link
 from .._owner import Owner
 from .._pump import Pump
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from ._options import Options
 
 logger = logging.getLogger("wirecore.pool")
-
-#: A member looked up in its class costs as much as a call.
-_INLINE: Final = Mode.INLINE
 
 #: What a call is answered that comes too late.
 _STOPPING: Final = "the pool is shutting down"

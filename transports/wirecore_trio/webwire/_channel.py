@@ -39,11 +39,10 @@ from ._messages import reply_payload
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wirecore_py.webwire_channel import Inbound
+
     from .._pending import Pending
     from ._options import ClientOptions
-
-if TYPE_CHECKING:
-    from wirecore_py.webwire_channel import Inbound
 else:
     Inbound = default.webwire_channel.Inbound
 
