@@ -7,8 +7,6 @@ Options of both are those of the row, ``codec`` and ``connections``, which the p
 
 from __future__ import annotations
 
-from itertools import cycle
-
 import trio
 
 import wirecore
@@ -59,17 +57,17 @@ async def submit(task: Task, server: pool.PoolServer) -> Outcome:
     """``task.in_flight`` calls at a time, of one task."""
     asked = questions()
     expected = {id(args): answer for args, answer in zip(asked, answers(), strict=True)}
-    next_question = cycle(asked).__next__
     done: pool.Done[Quotient] = pool.Done()
 
-    def check(meter: Meter, call: pool.PendingCall[Quotient]) -> None:
-        meter.check(call.result(), expected[id(call.argument)])
+    def is_right(call: pool.PendingCall[Quotient]) -> bool:
+        return call.result() == expected[id(call.argument)]
 
     return await submissions(
         task,
-        lambda: server.submit(METHOD, next_question(), Quotient, done=done),
+        lambda question: server.submit(METHOD, question, Quotient, done=done),
+        asked,
         done.receive_many,
-        check,
+        is_right,
     )
 
 

@@ -7,8 +7,6 @@ requests; ``calling=submit`` has one task submit all requests, else each caller 
 
 from __future__ import annotations
 
-from itertools import cycle
-
 import trio
 
 import wirecore
@@ -69,17 +67,17 @@ def drive(task: Task) -> Outcome:
 
 async def submit(task: Task, client: webwire.Client) -> Outcome:
     """``task.in_flight`` requests at a time, of one task."""
-    next_text = cycle(task.texts()).__next__
     done: webwire.Done[webwire.Payload] = webwire.Done()
 
-    def check(meter: Meter, request: webwire.PendingRequest[webwire.Payload]) -> None:
-        meter.check(request.result().text, request.payload)
+    def is_right(request: webwire.PendingRequest[webwire.Payload]) -> bool:
+        return request.result().text == request.payload
 
     return await submissions(
         task,
-        lambda: client.submit("echo", next_text(), done=done),
+        lambda text: client.submit("echo", text, done=done),
+        task.texts(),
         done.receive_many,
-        check,
+        is_right,
     )
 
 
