@@ -190,6 +190,7 @@ if TYPE_CHECKING:
         Submitter = submitting.Submitter
 
     class _Ticking:
+        Core = ticking.Core
         Ticks = ticking.Ticks
 
     class _Turns:
@@ -225,6 +226,8 @@ if TYPE_CHECKING:
     class _WebwireOrder:
         OWN = webwire_order.OWN
         Order = webwire_order.Order
+        Route = webwire_order.Route
+        RouteTable = webwire_order.RouteTable
 
     class _WebwireValues:
         Payload = webwire_values.Payload

@@ -17,6 +17,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from wirecore._calls cimport answer_to, call_of
+from wirecore._waiting cimport annotation_of
 from wirecore._gob_frames cimport FrameBuffer, encode_uint, load
 
 from typing import Any
@@ -95,7 +96,7 @@ cdef class CallReader:
             call = call_of(table, seq)
             if call is None:
                 break
-            result = self.take(call.annotation)
+            result = self.take(annotation_of(call))
             if result is NOTHING:
                 break
             answer_to(table, seq)

@@ -10,5 +10,6 @@ cdef class Jobs:
     cdef public Py_ssize_t _due
     cdef public bint _reading, _waiting
 
+    cpdef run_here(self, handler, argument)
     cpdef bint start(self, job) except -1
     cdef bint _read_on(self) except -1

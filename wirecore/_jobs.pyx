@@ -19,6 +19,7 @@ cdef extern from "Python.h":
     PySendResult PyIter_Send(object iterator, object value, PyObject** made) except PYGEN_ERROR
     bint PyCoro_CheckExact(object coroutine)
     object PyContext_Copy(object context)
+    object PyContext_CopyCurrent()
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
     void Py_DECREF(PyObject* made)
@@ -153,6 +154,15 @@ cdef class Jobs:
         self._due = 0  # workers that were woken and haven't had their turn
         self._reading = False  # a worker reads in place, and does what comes
         self._waiting = False  # the last job to begin had to wait
+
+    cpdef run_here(self, handler, argument):
+        """What *handler* makes of *argument*, in a copy of the context that is there."""
+        context = PyContext_CopyCurrent()
+        PyContext_Enter(context)
+        try:
+            return handler(argument)
+        finally:
+            PyContext_Exit(context)
 
     cpdef bint start(self, job) except -1:
         """Run *job* soon, in a task that is its own from when it first waits.

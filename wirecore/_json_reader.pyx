@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
 from wirecore._calls cimport answer_to, call_of
+from wirecore._waiting cimport annotation_of
 
 from math import isfinite
 
@@ -110,7 +111,7 @@ cdef class JsonReader:
                 break
             number = seq
             call = call_of(table, number)
-            if call is None or self.find_plan(call.annotation) is None:
+            if call is None or self.find_plan(annotation_of(call)) is None:
                 break
             result = self.read(<JsonPlan>self.last_plan)
             if result is NOTHING or result is None or not self.literal(NO_ERROR):

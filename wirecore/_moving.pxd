@@ -7,6 +7,7 @@ from wirecore._receiving cimport Receiver
 from wirecore._rhythm cimport Rhythm
 from wirecore._socket_io cimport SocketIO
 from wirecore._ticking cimport Ticks
+from wirecore._waiting cimport Callers, Waiter
 
 cdef Py_ssize_t _LEFT_OUT, _MAX_SEND, _PUSH_BUDGET, _RECEIVE_BUFFER, _TOGETHER
 
@@ -15,8 +16,8 @@ cdef class Mover:
     cdef double _eager_wait
     cdef bint _has_company
     cdef public Py_ssize_t _asked, turning
-    cdef Py_ssize_t _held, _left_out
-    cdef object _company, _lingering, _link, _losses
+    cdef Py_ssize_t _held, _left_out, _part_size
+    cdef object _company, _lingering, _link, _losses, _part
     cdef public object _context
     cdef public bint _at_eof, _sent_in_pass, _vigilant, _writing
     cdef public bint ended, flooded, listed, reading, woke
@@ -56,5 +57,5 @@ cdef class Mover:
     cpdef write(self)
     @cython.locals(box=Outbox)
     cpdef push(self)
-    cpdef bint asked(self, waiter, double deadline, callers) except -1
+    cpdef bint asked(self, Waiter waiter, double deadline, Callers callers) except -1
     cpdef settle(self, now)

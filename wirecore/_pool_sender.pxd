@@ -24,7 +24,7 @@ cdef class CallSender(Queue):
     cdef public object next
     cdef readonly set known
 
-    cpdef send(self, call, method, argument, annotation, now)
+    cpdef bint send(self, call, method, argument, annotation, double now) except -1
 
 
 cdef class AnswerSender(Queue):

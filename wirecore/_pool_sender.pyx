@@ -13,6 +13,7 @@ from wirecore._calls cimport CallTable
 from wirecore._encode cimport BINARY, FIN, head_size, write_frame
 from wirecore._entropy cimport fill_random
 from wirecore._outbox cimport Outbox
+from wirecore._waiting cimport annotation_of, opened
 
 
 cdef class Queue:
@@ -74,7 +75,7 @@ cdef class CallSender(Queue):
         self.next = 0
         self.known = set()
 
-    cpdef send(self, call, method, argument, annotation, now):
+    cpdef bint send(self, call, method, argument, annotation, double now) except -1:
         """Open *call* and queue it: True, and *call* has number, time and end; or False."""
         cdef Py_ssize_t waiting = PyDict_Size(self._table._pending)
         if not self.takes():
@@ -82,7 +83,7 @@ cdef class CallSender(Queue):
         if waiting + PySet_GET_SIZE(self._forgotten) >= self._table.max_pending:
             return False
         try:
-            if not PySet_Contains(self.known, call.annotation):
+            if not PySet_Contains(self.known, annotation_of(call)):
                 return False
         except TypeError:  # an annotation that isn't hashable
             return False
@@ -94,10 +95,9 @@ cdef class CallSender(Queue):
             return False
         if waiting == 0:
             self._begin(now)
-        call.started = now
-        call.call_id = number = self._table.open(call)
+        number = self._table.open(call)
         self.next = number + 1
-        call.end = self._outbox.put(frame)
+        opened(call, number, now, self._outbox.put(frame))
         return True
 
 

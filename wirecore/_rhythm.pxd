@@ -2,6 +2,8 @@
 
 cimport cython
 
+from wirecore._ticking cimport Core
+
 cdef double _AWAKE, _CLOSE, _SLICE, _TURN
 cdef Py_ssize_t _CONTENDED, _FEWEST, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE
 
@@ -17,7 +19,8 @@ cdef class Trial:
 
 @cython.final
 cdef class Rhythm:
-    cdef object _clock, _give_way, _ready
+    cdef Core _core
+    cdef object _ready
     cdef Py_ssize_t _in_a_row, _polite
     cdef Trial _looking, _waiting
     cdef double _left_at, _since
@@ -30,11 +33,12 @@ cdef class Rhythm:
     cpdef bint pays(self) except -1
     cpdef bint turn_is_due(self) except -1
     cpdef bint looks(self) except -1
+    @cython.locals(core=Core)
     cpdef give_way(self)
     @cython.locals(left_at=double)
     cpdef came(self)
     @cython.locals(began=double)
     cpdef bint wait(self, readable_within, double seconds) except -1
     cpdef bint read_on(self) except -1
-    @cython.locals(looking=Trial, now=double)
+    @cython.locals(core=Core, looking=Trial, now=double)
     cdef bint _sees(self, readable_within, double until) except -1

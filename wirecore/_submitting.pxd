@@ -3,17 +3,23 @@
 cimport cython
 
 from wirecore._moving cimport Mover
+from wirecore._outbox cimport Outbox
+from wirecore._waiting cimport Callers, Submitted, Waiter
 
 
 @cython.final
 cdef class Submitter:
     cdef Mover _mover
-    cdef object _askers, _callers, _make, _outbox, _queue, _session
+    cdef Callers _askers, _callers
+    cdef object _outbox, _queue, _session
+    cdef Outbox _box  # None where it isn't the backend's own
     cdef double _high_water, _seconds  # whatever an option may be
 
-    @cython.locals(mover=Mover, now=double, waits=Py_ssize_t)
+    @cython.locals(box=Outbox)
+    cdef Py_ssize_t _waits(self) except -1
+    @cython.locals(call=Waiter, mover=Mover, now=double)
     cpdef ask(self, what, value, kind)
     @cython.locals(mover=Mover, now=double)
-    cpdef queue(self, pending, annotation, take, what, value, kind)
-    @cython.locals(mover=Mover, waits=Py_ssize_t)
-    cpdef bint send(self, pending, double now) except -1
+    cpdef double queue(self, Submitted pending, annotation, take, what, value, kind) except? -1
+    @cython.locals(mover=Mover)
+    cpdef bint send(self, Submitted pending, double now) except -1

@@ -1,10 +1,16 @@
 # cython: language_level=3, auto_pickle=False
 """The time on a run's clock, which is asked for with each message: twin of ``wirecore_py.ticking``."""
 
+import os
+from time import perf_counter
+
+cdef object sched_yield = getattr(os, "sched_yield", None)
+
 
 cdef extern from *:
     """
     #ifdef __linux__
+    #include <sched.h>
     #include <time.h>
     /* What CPython's counter reads there (Python/pytime.c), without a call of Python's. */
     static double wirecore_counter(void) {
@@ -14,11 +20,42 @@ cdef extern from *:
         }
         return (double)((long long)now.tv_sec * 1000000000LL + now.tv_nsec) / 1e9;
     }
+    static int wirecore_give_way(void) { return sched_yield() == 0; }
     #else
     static double wirecore_counter(void) { return -1.0; }
+    static int wirecore_give_way(void) { return 0; }
     #endif
     """
     double wirecore_counter() noexcept
+    bint wirecore_give_way() noexcept
+
+
+cdef class Core:
+    """The processor's core that this runs on, and a clock for how long others had it.
+
+    *counter*: ``time.perf_counter``, or another that gives seconds. *give_way*: lets other processes
+    have the core, ``os.sched_yield``; None: nothing does here. *is_shared*: whether something does.
+    """
+
+    def __init__(self, counter not None, give_way):
+        self._counter = counter
+        self._give_way = give_way
+        self._own_counter = counter is perf_counter
+        self._own_way = give_way is not None and give_way is sched_yield
+        self.is_shared = give_way is not None
+
+    cpdef double now(self) except? -1:
+        """The time in seconds, of a clock that doesn't jump."""
+        cdef double counted = -1
+        if self._own_counter:
+            counted = wirecore_counter()
+        return self._counter() if counted < 0 else counted
+
+    cpdef give_way(self):
+        """Let other processes have the core, where it *is_shared*."""
+        # The GIL is kept: a thread that computes, once it has got that, has it for 5 ms.
+        if not self._own_way or not wirecore_give_way():
+            self._give_way()
 
 
 cdef class Ticks:

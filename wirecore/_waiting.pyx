@@ -18,16 +18,17 @@ cdef class Callers:
     *woken*: tasks that have their outcome, and haven't had their turn.
     """
 
-    cdef object _wake
-    cdef object _forget
-    cdef object _given_up
-    cdef public Py_ssize_t woken
-
     def __init__(self, wake, forget, given_up):
         self._wake = wake
         self._forget = forget
         self._given_up = given_up
         self.woken = 0
+
+    cpdef Waiter new_call(self):
+        """A call of theirs, which a task will wait for."""
+        cdef Waiter call = Waiter.__new__(Waiter)
+        call._callers = self
+        return call
 
     def deliver(self, answers, double now):
         """Give calls their results: each of *answers* is a call, its result, and an error or None.
@@ -48,7 +49,7 @@ cdef class Callers:
             call = <Waiter>which
             durations.append(now - call.begun)
             call.answer = result
-            call._finish(answered)
+            call.finish(answered)
         return durations, failed
 
 
@@ -61,17 +62,6 @@ cdef class Waiter:
     waits for it; None where nobody does, be it not yet. *outcome*: None until there is one; an
     exception, ``ANSWERED`` where *answer* is one, else the result itself.
     """
-
-    cdef Callers _callers
-    cdef public object annotation
-    cdef public object answer
-    cdef public double begun
-    cdef public object call_id
-    cdef public long long end
-    cdef public double started
-    cdef public object outcome
-    cdef public object take
-    cdef public object task
 
     def __init__(self, Callers callers not None, annotation=None, double begun=0.0, take=None):
         self._callers = callers
@@ -97,11 +87,8 @@ cdef class Waiter:
         assert outcome is not None, "unwrapped too early"
         return outcome
 
-    def finish(self, outcome):
+    cpdef finish(self, outcome):
         """End the call with its *outcome*."""
-        self._finish(outcome)
-
-    cdef object _finish(self, outcome):
         self.outcome = outcome if self.take is None else self._taken(outcome)
         if self.task is not None:
             self._callers.woken += 1
@@ -122,10 +109,6 @@ cdef class Told:
 
     *wake*: has that task go on. *_task*: who waits for the next; None where nobody does.
     """
-
-    cdef object _wake
-    cdef public object _ended
-    cdef public object _task
 
     def __init__(self, wake):
         self._wake = wake
@@ -155,26 +138,22 @@ cdef class Submitted(Waiter):
     Their *woken* counts those for whom somebody waited.
     """
 
-    cdef public object _ended
-    cdef public bint _is_over
-    cdef public object _subject
-    cdef public object _told
-    cdef public object _value
-    cdef public object _way
-
     def __init__(self, subject, value, told):
         self._subject = subject
         self._value = value
         self._told = told
 
-    def _begin(self, Callers callers not None, annotation, double begun, take=None):
+    cpdef _begin(self, Callers callers, annotation, double begun, take=None):
         """It is a call now; as Waiter's."""
+        if callers is None:
+            raise TypeError("callers are wanted, not NoneType")
         self._callers = callers
         self.annotation = annotation
         self.begun = begun
         self.take = take
 
-    cdef object _finish(self, outcome):
+    cpdef finish(self, outcome):
+        """End the call with its *outcome*."""
         cdef Callers callers = self._callers
         if self._is_over:
             return  # it was given up, as it was already lost

@@ -3,6 +3,7 @@
 cimport cython
 
 from wirecore._moving cimport Mover
+from wirecore._waiting cimport Callers, Waiter
 from wirecore._webwire_ends cimport ServerEnd
 from wirecore._webwire_order cimport Order
 
@@ -11,10 +12,11 @@ cdef Py_ssize_t _REPLY
 
 @cython.final
 cdef class Inbound:
-    cdef object _callers, _channel, _payload_of, _submitters, _table
+    cdef Callers _callers, _submitters
+    cdef object _channel, _payload_of, _table
     cdef public Mover mover
 
-    @cython.locals(kind=Py_ssize_t, mover=Mover)
+    @cython.locals(call=Waiter, kind=Py_ssize_t, mover=Mover)
     cpdef received(self, list happened)
     cpdef on_finish(self)
     cpdef on_end(self, error)

@@ -13,7 +13,7 @@ cdef class MessageWriter:
     cdef Py_ssize_t _largest
     cdef Py_ssize_t _max_queued
 
-    cpdef request(self, call, name, payload, encoding)
+    cpdef request(self, call, name, payload, encoding, double now)
     cpdef reply(self, request_id, payload, encoding)
     cpdef signal(self, name, payload, encoding)
     cdef object _put(self, const Prefix* prefix, object payload)

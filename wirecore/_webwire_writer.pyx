@@ -13,6 +13,7 @@ from wirecore._encode cimport BINARY, FIN, head_size, write_head
 from wirecore._entropy cimport fill_random
 from wirecore._mask cimport load_key, rotate_key, xor_copy
 from wirecore._outbox cimport Outbox
+from wirecore._waiting cimport opened
 from wirecore._webwire cimport (
     Prefix, as_encoding, as_id, begin_reply, begin_request, begin_signal, exact_text, put_id,
 )
@@ -39,12 +40,13 @@ cdef class MessageWriter:
         self._largest = largest
         self._max_queued = max_queued
 
-    cpdef request(self, call, name, payload, encoding):
-        """Open *call* and queue its request: where that ends in the outbox's data lane.
+    cpdef request(self, call, name, payload, encoding, double now):
+        """Open *call* at *now* and queue its request: where that ends in the outbox's data lane.
 
-        *call* gets its ``call_id``, as the table makes them. Raises as the table's ``open``, and
-        as ``encode_request`` where the table makes ids that the wire doesn't take; nothing is
-        queued then. Raises :class:`~wirecore.errors.InvalidState` where there is no table.
+        *call* gets its ``call_id``, as the table makes them, time and end. Raises as the table's
+        ``open``, and as ``encode_request`` where the table makes ids that the wire doesn't take;
+        nothing is queued then. Raises :class:`~wirecore.errors.InvalidState` where there is no
+        table.
         """
         cdef Prefix prefix
         cdef int kind
@@ -65,7 +67,7 @@ cdef class MessageWriter:
         try:
             put_id(prefix.data + 1, as_id(call_id))
             frame = self._frame(&prefix, payload)
-            call.call_id = call_id
+            opened(call, call_id, now, self._outbox.queued + PyBytes_GET_SIZE(frame))
         except BaseException:
             self._table.forget(call_id)
             raise

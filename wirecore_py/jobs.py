@@ -7,8 +7,8 @@ coroutine lies around the handler's, and a handler that never waits ends without
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Coroutine
-from contextvars import Context
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
 from types import CoroutineType
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -148,6 +148,10 @@ class Jobs:
         self._due = 0  # workers that were woken and haven't had their turn
         self._reading = False  # a worker reads in place, and does what comes
         self._waiting = False  # the last job to begin had to wait
+
+    def run_here(self, handler: Callable[[Any], Any], argument: Any) -> Any:
+        """What *handler* makes of *argument*, in a copy of the context that is there."""
+        return copy_context().run(handler, argument)
 
     def start(self, job: Job) -> bool:
         """Run *job* soon, in a task that is its own from when it first waits.

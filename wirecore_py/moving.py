@@ -62,6 +62,8 @@ class Mover:
         "_outbox",
         "_owner",
         "_parked",
+        "_part",
+        "_part_size",
         "_receiver",
         "_rhythm",
         "_sent_in_pass",
@@ -117,6 +119,9 @@ class Mover:
         self._flusher = flusher
         self._company = company
         self._view = view
+        # What was read last: messages come in a few sizes.
+        self._part = view[:0]
+        self._part_size = 0
         self.now = now
         self._ticks = ticks
         self._eager_wait = eager_wait
@@ -223,7 +228,10 @@ class Mover:
                         return False
                     self._at_eof = True
                 self.flooded = size == _RECEIVE_BUFFER
-                self.feed(self._view[:size])
+                if size != self._part_size:
+                    self._part = self._view[:size]
+                    self._part_size = size
+                self.feed(self._part)
         except self._losses as error:
             self.end(error)
             return True

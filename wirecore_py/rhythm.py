@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wirecore import moving_rules as rules
+
+if TYPE_CHECKING:
+    # A module, as its class's name is that of a type already where this is compiled.
+    from wirecore_py import ticking
 
 _AWAKE = rules.AWAKE
 _CLOSE = rules.CLOSE
@@ -58,14 +62,13 @@ class Trial:
 class Rhythm:
     """How fast messages come, in a whole run: *pump* read last, at *at*, *close* in a row so fast.
 
-    *clock*: seconds, of any monotonic clock; *at* is of the run's. *give_way*: lets other processes
-    have the core; None: nothing does here, and nobody looks without sleep. *ready*: how many tasks
-    of the run wait for nothing but their turn; None: nothing tells.
+    *core*: a backend's Core; where that isn't shared nobody looks without sleep. *at* is of the
+    run's clock. *ready*: how many tasks of the run wait for nothing but their turn; None: nothing
+    tells.
     """
 
     __slots__ = (
-        "_clock",
-        "_give_way",
+        "_core",
         "_in_a_row",
         "_left_at",
         "_looking",
@@ -78,16 +81,10 @@ class Rhythm:
         "pump",
     )
 
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        give_way: Callable[[], object] | None,
-        ready: Callable[[], int] | None = None,
-    ) -> None:
-        self._clock = clock
+    def __init__(self, core: ticking.Core, ready: Callable[[], int] | None = None) -> None:
+        self._core = core
         self._ready = ready
         self._polite = 0  # turns for which others of the run are taken to be at work
-        self._give_way = give_way
         self.pump: Any = None
         self.at = 0.0
         self.close = 0
@@ -142,13 +139,13 @@ class Rhythm:
 
     def looks(self) -> bool:
         """Whether a message that is waited for mostly is seen by looking."""
-        return self._give_way is not None and self._looking.needed <= 1
+        return self._core.is_shared and self._looking.needed <= 1
 
     def give_way(self) -> None:
         """Let other processes have the core, where it :meth:`looks`."""
-        assert self._give_way is not None
-        self._left_at = self._clock()
-        self._give_way()
+        core = self._core
+        self._left_at = core.now()
+        core.give_way()
 
     def came(self) -> None:
         """It was there without a :meth:`wait`, or when the core was ours again."""
@@ -157,15 +154,15 @@ class Rhythm:
         left_at = self._left_at
         self._left_at = 0.0
         # The clock is asked again only where reads were so far apart that something was amiss.
-        if not self.close and left_at and self._clock() - left_at >= _SLICE:
+        if not self.close and left_at and self._core.now() - left_at >= _SLICE:
             self._looking.missed()
             self._looking.needed = _CONTENDED
 
     def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
-        began = self._clock()
+        began = self._core.now()
         if self._sees(readable_within, began + min(seconds, _AWAKE)) or readable_within(
-            max(began + seconds - self._clock(), 0)
+            max(began + seconds - self._core.now(), 0)
         ):
             self._waiting.found += 1
             return True
@@ -186,13 +183,14 @@ class Rhythm:
 
     def _sees(self, readable_within: Callable[[float], bool | None], until: float) -> bool:
         looking = self._looking
-        if self._give_way is None or not looking.due():
+        core = self._core
+        if not core.is_shared or not looking.due():
             return False
         while not (seen := readable_within(0)):
             if seen is None:
                 return False
-            self._give_way()
-            now = self._clock()
+            core.give_way()
+            now = core.now()
             if now >= until:
                 looking.missed()
                 if now >= until + _SLICE:

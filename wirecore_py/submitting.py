@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Submitter:
     """Sends calls over the connection that *mover* moves the bytes of.
 
-    *callers*: hear of what was submitted; *askers*: of what tasks ask, whose calls *make* makes.
+    *callers*: hear of what was submitted; *askers*: of what tasks ask.
     *queue*: the session's method that opens a call and queues it: it takes the call, three things
     that are its protocol's, and the time. *seconds*: that each call may take. *high_water*: bytes
     that may wait before calls had better wait.
@@ -27,9 +27,9 @@ class Submitter:
 
     __slots__ = (
         "_askers",
+        "_box",
         "_callers",
         "_high_water",
-        "_make",
         "_mover",
         "_outbox",
         "_queue",
@@ -46,17 +46,19 @@ class Submitter:
         high_water: int,
         *,
         askers: waiting.Callers,
-        make: Callable[[waiting.Callers], Any],
     ) -> None:
         self._mover = mover
         self._session = mover.session
         self._outbox = mover.session.outbox
+        try:
+            self._box = self._outbox  # as the backend's own it is a type of C
+        except TypeError:
+            self._box = None
         self._callers = callers
         self._queue = queue
         self._seconds = seconds
         self._high_water = high_water
         self._askers = askers
-        self._make = make
 
     def ask(self, what: Any, value: Any, kind: Any) -> Any:
         """A task's call, which is queued and sent; its outcome may be there already.
@@ -65,13 +67,12 @@ class Submitter:
         is paused, who is to read the answer. Raises as :meth:`queue`. See the mover's ``asked``.
         """
         mover = self._mover
-        waits: int = self._outbox.pending
-        if waits > self._high_water or mover.turn_is_due() or mover.paused is not None:
+        if self._waits() > self._high_water or mover.turn_is_due() or mover.paused is not None:
             return None
         if mover.ended:
             raise NotConnected
         now = mover._time()
-        call = self._make(self._askers)
+        call = self._askers.new_call()
         # By name each time: who watches may put something in its place, for a while.
         getattr(self._session, self._queue)(call, what, value, kind, now)
         mover.asked(call, now + self._seconds, self._askers)
@@ -80,8 +81,7 @@ class Submitter:
     @property
     def crowded(self) -> bool:
         """Whether so much waits to be sent that calls had better wait."""
-        waits: int = self._outbox.pending
-        return waits > self._high_water
+        return self._waits() > self._high_water
 
     def queue(
         self,
@@ -110,5 +110,10 @@ class Submitter:
         mover = self._mover
         mover.hold()  # who submits one will submit more
         mover.asked(pending, now + self._seconds, None)
-        waits: int = self._outbox.pending
-        return waits > self._high_water
+        return self._waits() > self._high_water
+
+    def _waits(self) -> int:
+        """Bytes that wait to be sent."""
+        box = self._box
+        waits: int = self._outbox.pending if box is None else box.pending
+        return waits

@@ -5,6 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+class Core:
+    """The processor's core that this runs on, and a clock for how long others had it.
+
+    *counter*: ``time.perf_counter``, or another that gives seconds. *give_way*: lets other
+    processes have the core, ``os.sched_yield``; None: nothing does here. *is_shared*: whether
+    something does.
+    """
+
+    __slots__ = ("_counter", "_give_way", "is_shared")
+
+    def __init__(self, counter: Callable[[], float], give_way: Callable[[], object] | None) -> None:
+        self._counter = counter
+        self._give_way = give_way
+        self.is_shared = give_way is not None
+
+    def now(self) -> float:
+        """The time in seconds, of a clock that doesn't jump."""
+        return self._counter()
+
+    def give_way(self) -> None:
+        """Let other processes have the core, where it *is_shared*."""
+        assert self._give_way is not None
+        self._give_way()
+
+
 class Ticks:
     """The time of a clock that is *offset* seconds before *counter*, ``time.perf_counter``."""
 

@@ -36,6 +36,10 @@ class Callers:
         self._given_up = given_up
         self.woken = 0
 
+    def new_call(self) -> Waiter:
+        """A call of theirs, which a task will wait for."""
+        return Waiter(self)
+
     def deliver(
         self, answers: Iterable[tuple[Any, Any, Any]], now: float
     ) -> tuple[list[float], list[tuple[Any, Any, Any]]]:

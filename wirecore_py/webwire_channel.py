@@ -57,11 +57,11 @@ class Inbound:
             mover.hold()  # their callers may request again
         for message in happened:
             kind = message[0]
-            call: Any = message[1]
             if kind >= _REPLY:
+                call: waiting.Waiter = message[1]
                 call.finish(self._payload_of(kind, message[3]))
             else:
-                self._channel._received(kind, call, message[2], message[3])
+                self._channel._received(kind, message[1], message[2], message[3])
         if self._callers.woken or self._submitters.woken:
             # They have a turn before more is read in place.
             self._submitters.woken = 0

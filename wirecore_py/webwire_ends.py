@@ -80,17 +80,15 @@ class ClientEnd:
         """
         if self.conf is not None and self._connection.plain:
             alone = not self.table
-            call.started = now
             own = self._own_writer
             try:
                 if own is None:
-                    end = self._writer.request(call, name, payload, encoding)
+                    end = self._writer.request(call, name, payload, encoding, now)
                 else:
-                    end = own.request(call, name, payload, encoding)
+                    end = own.request(call, name, payload, encoding, now)
             except LocalLimitExceeded as error:
                 raise self._refused(error) from None
             if end:
-                call.end = end
                 self._quiet_since = now
                 if alone:
                     self._alone_at = now

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from wirecore import webwire_rules as rules
@@ -45,11 +44,35 @@ def _is_handled(kind: int) -> bool:
     return kind in (_RESTORE_SESSION, _CLOSE_SESSION, _OWN)
 
 
+class Route:
+    """A handler, how it is run, and how its values are coded: *codec* and *reply*, or None."""
+
+    __slots__ = ("codec", "handler", "mode", "reply")
+
+    def __init__(
+        self, handler: Callable[..., Any], mode: object, codec: Any = None, reply: Any = None
+    ) -> None:
+        self.handler = handler
+        self.mode = mode
+        self.codec = codec
+        self.reply = reply
+
+
+class RouteTable:
+    """Routes *by_name*, and the one for the *rest*, or None."""
+
+    __slots__ = ("by_name", "rest")
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Route] = {}
+        self.rest: Route | None = None
+
+
 class Order:
     """The queue behind a reader that goes on, and how many jobs run.
 
     *limit*: jobs at once, below 0 for any number; with 1 they run one after another, in the order
-    of arrival. *requests*, *signals*: routes, with ``by_name`` and ``rest``.
+    of arrival. *requests*, *signals*: their routes.
 
     *connection*: whose messages they are; it has ``_reply``, ``_pump`` and ``_workers``. *deliver*:
     makes of a message what handlers are called with. *make_run*: the backend's Run. *inline*,
@@ -89,8 +112,8 @@ class Order:
         self,
         connection: Any,
         limit: int,
-        requests: Any,
-        signals: Any,
+        requests: RouteTable,
+        signals: RouteTable,
         *,
         deliver: Callable[[Any, Message], Any],
         make_run: Callable[[Any, Any, Message], Any],
@@ -158,7 +181,9 @@ class Order:
             self._barrier = True
             self._run_own(message)
             return
-        route = routes.by_name.get(message[2]) or routes.rest
+        route = routes.by_name.get(message[2])
+        if route is None:
+            route = routes.rest
         if route is None:
             self._unknown(message)
         elif route.mode is self._inline:
@@ -200,17 +225,17 @@ class Order:
 
     # --- one handler ------------------------------------------------------------------
 
-    def run_inline(self, route: Any, message: Message) -> None:
+    def run_inline(self, route: Route, message: Message) -> None:
         """Run a handler that never blocks, here and now."""
         try:
             argument = self._argument(route, message)
             # In a context of its own: what one puts into a contextvar isn't the next one's.
-            result = copy_context().run(route.handler, argument)
+            result = self._workers.run_here(route.handler, argument)
             self.answer(route, message, result)
         except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
             self.fail(route, message, error)
 
-    def call(self, route: Any, message: Message) -> Any:
+    def call(self, route: Route, message: Message) -> Any:
         """See :class:`~wirecore_py.jobs.Handlers`."""
         argument = self._argument(route, message)
         if route.mode is self._thread:
@@ -220,14 +245,14 @@ class Order:
         scoped = self._scoped
         return called if scoped is None else scoped(called)
 
-    def answer(self, route: Any, message: Message, result: Any) -> None:
+    def answer(self, route: Route, message: Message, result: Any) -> None:
         """See :class:`~wirecore_py.jobs.Handlers`. A signal's handler returns nothing."""
         if message[0] >= _REQUEST and route.reply is None:
             self._connection._reply(message[1], message[2], result)
         elif message[0] >= _REQUEST or result is not None:
             self._finish(route, message, result)
 
-    def _argument(self, route: Any, message: Message) -> Any:
+    def _argument(self, route: Route, message: Message) -> Any:
         made = self._deliver(self._connection, message)
         if route.codec is not None:
             self._read(route, made)

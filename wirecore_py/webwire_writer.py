@@ -14,6 +14,8 @@ from wirecore_py.webwire import check_encoding, encode_named, encode_reply, enco
 
 class _Call(Protocol):
     call_id: Any
+    end: int
+    started: float
 
 
 class MessageWriter:
@@ -42,12 +44,13 @@ class MessageWriter:
         self._largest = largest
         self._max_queued = max_queued
 
-    def request(self, call: _Call, name: str, payload: bytes, encoding: int) -> int:
-        """Open *call* and queue its request: where that ends in the outbox's data lane.
+    def request(self, call: _Call, name: str, payload: bytes, encoding: int, now: float) -> int:
+        """Open *call* at *now* and queue its request: where that ends in the outbox's data lane.
 
-        *call* gets its ``call_id``, as the table makes them. Raises as the table's ``open``, and
-        as ``encode_request`` where the table makes ids that the wire doesn't take; nothing is
-        queued then. Raises :class:`~wirecore.errors.InvalidState` where there is no table.
+        *call* gets its ``call_id``, as the table makes them, time and end. Raises as the table's
+        ``open``, and as ``encode_request`` where the table makes ids that the wire doesn't take;
+        nothing is queued then. Raises :class:`~wirecore.errors.InvalidState` where there is no
+        table.
         """
         table = self._table
         if table is None:
@@ -63,6 +66,8 @@ class MessageWriter:
             kind = MessageType.REQUEST + encoding
             frame = encode_message(bytes((kind,)) + encode_id(call_id) + named, self._masked)
             call.call_id = call_id
+            call.started = now
+            call.end = self._outbox.queued + len(frame)
         except BaseException:
             table.forget(call_id)
             raise

@@ -124,7 +124,7 @@ def test_write_requests(benchmark: Any, backend: Backend, protocol: str) -> None
 
         def work() -> None:
             for _ in range(COUNT):
-                writer.request(call, "echo", PAYLOAD, 0)
+                writer.request(call, "echo", PAYLOAD, 0, 0.0)
             outbox.clear()
             table.clear()
 

@@ -58,7 +58,7 @@ def run(backend: Backend, steps: list[Any], largest: int, bad_id: int, table: bo
         call = Call()
         try:
             if verb == "request":
-                end = writer.request(call, name, payload, encoding)
+                end = writer.request(call, name, payload, encoding, 0.5)
             elif verb == "reply":
                 end = writer.reply(number, payload, encoding)
             else:

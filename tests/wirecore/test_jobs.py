@@ -535,3 +535,23 @@ def test_who_derives_has_to_say_how_a_worker_is_woken(backend: Backend) -> None:
     with pytest.raises(NotImplementedError):
         workers.start(job)
     assert not workers._jobs
+
+
+def test_what_is_run_here_has_a_copy_of_the_context_that_is_there(backend: Backend) -> None:
+    workers = backend.jobs.Jobs(copy_context(), Rhythm())
+    whose: ContextVar[str] = ContextVar("whose")
+    whose.set("the reader's")
+
+    def handler(argument: str) -> str:
+        found = whose.get()
+        whose.set(argument)
+        return found
+
+    def fail(argument: str) -> str:
+        whose.set(argument)
+        raise LookupError(argument)
+
+    assert workers.run_here(handler, "the handler's") == "the reader's"
+    with pytest.raises(LookupError, match="the failing one's"):
+        workers.run_here(fail, "the failing one's")
+    assert whose.get() == "the reader's"

@@ -101,7 +101,7 @@ class World:
         self.session = Session(backend)
         self.flusher = Flusher()
         self.react: Callable[[], object] = lambda: None
-        self.rhythm = backend.rhythm.Rhythm(lambda: self.now, self._give_way)
+        self.rhythm = backend.rhythm.Rhythm(backend.ticking.Core(lambda: self.now, self._give_way))
         world = self
 
         class Mover(backend.moving.Mover):  # type: ignore[name-defined, misc]
@@ -418,19 +418,16 @@ def test_a_session_that_has_finished_is_seen_to_the_end_once(backend: Backend) -
 # --- calls ------------------------------------------------------------------------------------
 
 
-class Waiter:
-    outcome: object = None
-
-
-class Callers:
-    woken = 0
+def callers_of(backend: Backend) -> Any:
+    return backend.waiting.Callers(lambda *_: None, lambda *_: None, None)
 
 
 def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
     w = World(backend)
     close(w)
     w.mover._context = copy_context()
-    waiter = Waiter()
+    callers = callers_of(backend)
+    waiter = callers.new_call()
 
     def answer() -> None:
         waiter.outcome = "answered"
@@ -439,7 +436,7 @@ def test_a_call_that_is_alone_reads_its_answer_itself(backend: Backend) -> None:
     w.link.reads = [b"x"]
     w.session.outbox.put(b"call")
     w.mover.armed = 9.0
-    assert w.mover.asked(waiter, 10.0, Callers()) is True
+    assert w.mover.asked(waiter, 10.0, callers) is True
     assert w.link.sent == [b"call"]
     assert w.seen == ["gave way", b"x"]
 
@@ -449,25 +446,27 @@ def test_a_call_among_others_isnt_waited_for_in_place(backend: Backend) -> None:
     close(w)
     w.mover._context = copy_context()
     w.link.reads = [b"x", b"y"]
-    busy = Callers()
+    idle, busy = callers_of(backend), callers_of(backend)
     busy.woken = 1
-    assert w.mover.asked(Waiter(), math.inf, busy) is False  # who was woken may call, too
-    assert w.mover.asked(Waiter(), math.inf, Callers()) is False  # the second
+    waiter = idle.new_call()
+    assert w.mover.asked(waiter, math.inf, busy) is False  # who was woken may call, too
+    assert w.mover.asked(waiter, math.inf, idle) is False  # the second
     w.mover.read()
     assert w.seen == [b"x"]
-    assert w.mover.asked(Waiter(), math.inf, None) is False  # who called goes on
+    assert w.mover.asked(waiter, math.inf, None) is False  # who called goes on
     w.mover.read()
-    assert w.mover.asked(Waiter(), math.inf, Callers()) is False
+    assert w.mover.asked(waiter, math.inf, idle) is False
     assert w.seen[:3] == [b"x", b"y", "gave way"]
-    assert w.mover.asked(Waiter(), 5.0, None) is False
+    assert w.mover.asked(waiter, 5.0, None) is False
     assert w.seen[-1] == "armed"  # that is nearer than what it was armed for
 
 
 def test_a_call_whose_sending_ends_the_connection_has_its_outcome(backend: Backend) -> None:
     w = World(backend)
-    waiter = Waiter()
+    callers = callers_of(backend)
+    waiter = callers.new_call()
     waiter.outcome = Lost()
-    assert w.mover.asked(waiter, math.inf, Callers()) is True
+    assert w.mover.asked(waiter, math.inf, callers) is True
     assert w.seen == []
 
 
@@ -539,7 +538,7 @@ class Told:
 def submitter_of(
     w: World, backend: Backend, queue: Callable[..., object], high_water: int = 10
 ) -> Any:
-    callers = backend.waiting.Callers(lambda *_: None, lambda *_: None, None)
+    callers = callers_of(backend)
     w.session.call = queue  # type: ignore[attr-defined]
     return backend.submitting.Submitter(
         w.mover,
@@ -548,7 +547,6 @@ def submitter_of(
         5.0,
         high_water,
         askers=callers,
-        make=backend.waiting.Waiter,
     )
 
 

@@ -38,7 +38,7 @@ def ticks() -> Ticks:
 @pytest.fixture
 def rhythm(backend: Backend, ticks: Ticks) -> Rhythm:
     """A run's rhythm, on that clock."""
-    return backend.rhythm.Rhythm(ticks.clock, ticks.give_way)
+    return backend.rhythm.Rhythm(backend.ticking.Core(ticks.clock, ticks.give_way))
 
 
 def test_it_takes_some_close_reads_and_lets_the_loop_have_its_turn_now_and_then(
@@ -60,7 +60,9 @@ def test_while_others_are_ready_each_wait_is_followed_by_a_turn(
     backend: Backend, ticks: Ticks
 ) -> None:
     ready = [0]
-    rhythm = backend.rhythm.Rhythm(ticks.clock, ticks.give_way, lambda: ready[0])
+    rhythm = backend.rhythm.Rhythm(
+        backend.ticking.Core(ticks.clock, ticks.give_way), lambda: ready[0]
+    )
     rhythm.close = 8
     rhythm.had_turn()
     assert [rhythm.pays() for _ in range(9)] == [True] * 9  # nobody else: as ever
@@ -196,7 +198,7 @@ def test_who_is_never_seen_by_looking_is_looked_for_each_64th_time(
 def test_it_looks_no_longer_than_it_may_wait(backend: Backend, ticks: Ticks) -> None:
     for seconds, looks, left in ((0.0002, 10, 0.0001), (0.00005, 5, 0)):
         waits = Waits()
-        rhythm = backend.rhythm.Rhythm(ticks.clock, ticks.give_way)
+        rhythm = backend.rhythm.Rhythm(backend.ticking.Core(ticks.clock, ticks.give_way))
         assert not rhythm.wait(waits, seconds)
         assert waits.looks in (looks, looks + 1, looks + 2)
         assert sum(waits.slept) == pytest.approx(left, abs=0.00001)
@@ -229,7 +231,7 @@ def test_a_link_that_cant_wait_isnt_looked_at(rhythm: Rhythm) -> None:
 
 
 def test_a_system_that_gives_no_way_never_looks(backend: Backend, ticks: Ticks) -> None:
-    rhythm = backend.rhythm.Rhythm(ticks.clock, None)
+    rhythm = backend.rhythm.Rhythm(backend.ticking.Core(ticks.clock, None))
     assert not rhythm.looks()
     waits = Waits(looking=True, sleeping=True)
     for _ in range(100):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,3 +31,34 @@ def test_the_offset_is_a_number(backend: Backend) -> None:
     wrong: Any = "an hour"
     with pytest.raises(TypeError):
         backend.ticking.Ticks(time.perf_counter, wrong).now()
+
+
+def test_a_core_is_left_to_others_and_has_a_clock(backend: Backend) -> None:
+    given: list[bool] = []
+    core = backend.ticking.Core(lambda: 5.0, lambda: given.append(True))
+    assert core.is_shared
+    assert core.now() == 5.0
+    core.give_way()
+    assert given == [True]
+    assert not backend.ticking.Core(time.perf_counter, None).is_shared
+
+
+def test_the_systems_own_core_has_its_time(backend: Backend) -> None:
+    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None))
+    before = time.perf_counter()
+    now = core.now()
+    assert before <= now <= time.perf_counter()
+    if core.is_shared:
+        core.give_way()  # nobody else wants it, or comes back
+    assert core.now() >= now
+
+
+def test_what_a_clock_or_a_yield_raises_comes_through(backend: Backend) -> None:
+    def fail() -> float:
+        raise LookupError
+
+    core = backend.ticking.Core(fail, fail)
+    with pytest.raises(LookupError):
+        core.now()
+    with pytest.raises(LookupError):
+        core.give_way()

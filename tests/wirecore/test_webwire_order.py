@@ -27,26 +27,6 @@ class Mode(Enum):
     INLINE = "inline"
 
 
-class Route:
-    def __init__(
-        self,
-        handler: Callable[[Any], Any],
-        mode: Mode = Mode.TASK,
-        codec: object = None,
-        reply: object = None,
-    ) -> None:
-        self.handler = handler
-        self.mode = mode
-        self.codec = codec
-        self.reply = reply
-
-
-class Routes:
-    def __init__(self) -> None:
-        self.by_name: dict[str, Route] = {}
-        self.rest: Route | None = None
-
-
 class Message:
     """What handlers get: they see the text."""
 
@@ -121,7 +101,9 @@ class World:
     def __init__(self, backend: Backend, limit: int = -1, **more: Any) -> None:
         self.seen: list[Any] = []
         self.jobs: list[Any] = []
-        self.requests, self.signals = Routes(), Routes()
+        table = backend.webwire_order.RouteTable
+        self.requests, self.signals = table(), table()
+        self._route = backend.webwire_order.Route
         self.is_woken = True
         self._workers = workers_of(self, backend)
         self._pump = Pump()
@@ -140,6 +122,15 @@ class World:
             thread=Mode.THREAD,
             **options | more,
         )
+
+    def route(
+        self,
+        handler: Callable[[Any], Any],
+        mode: Mode = Mode.TASK,
+        codec: object = None,
+        reply: object = None,
+    ) -> Any:
+        return self._route(handler, mode, codec, reply)
 
     def _reply(self, request_id: int, name: str, value: Any) -> None:
         self.seen.append(("reply", request_id, name, value))
@@ -168,7 +159,7 @@ def request(number: int, name: str = "echo", data: bytes = b"data") -> tuple[int
 
 def test_requests_begin_at_once_and_are_answered(backend: Backend) -> None:
     w = World(backend)
-    w.requests.by_name["echo"] = Route(echo)
+    w.requests.by_name["echo"] = w.route(echo)
     w.take(request(1), request(2))
     assert len(w.jobs) == 2
     assert w._pump.woke
@@ -184,7 +175,7 @@ def test_requests_begin_at_once_and_are_answered(backend: Backend) -> None:
 
 def test_with_a_limit_the_rest_waits_in_its_order(backend: Backend) -> None:
     w = World(backend, 2)
-    w.requests.rest = Route(echo)
+    w.requests.rest = w.route(echo)
     w.take(*[request(number) for number in range(4)])
     assert (len(w.jobs), w.order._running) == (2, 2)
     assert w.seen == [("slow down", 8)]
@@ -203,7 +194,7 @@ def test_with_a_limit_the_rest_waits_in_its_order(backend: Backend) -> None:
 @pytest.mark.parametrize(("limit", "at_once"), [(-1, 3), (0, 1), (1, 1), (2, 2), (10**30, 3)])
 def test_how_many_run_at_once(backend: Backend, limit: int, at_once: int) -> None:
     w = World(backend, limit)
-    w.requests.rest = Route(echo)
+    w.requests.rest = w.route(echo)
     w.take(*[request(number) for number in range(3)])
     assert len(w.jobs) == at_once
     assert ("held" in w.seen) == (at_once == 1)
@@ -211,7 +202,7 @@ def test_how_many_run_at_once(backend: Backend, limit: int, at_once: int) -> Non
 
 def test_nothing_overtakes_what_is_the_connections_own(backend: Backend) -> None:
     w = World(backend)
-    w.requests.rest = Route(echo)
+    w.requests.rest = w.route(echo)
     own = backend.webwire_order.OWN
     w.take(request(1), (own, "hook", "", b""), request(2))
     assert len(w.jobs) == 2
@@ -236,7 +227,7 @@ def test_what_nobody_wants_is_ignored_or_told(backend: Backend) -> None:
 
 def test_once_it_is_deaf_only_its_own_begins(backend: Backend) -> None:
     w = World(backend)
-    w.requests.rest = Route(echo)
+    w.requests.rest = w.route(echo)
     w.order._deaf = True
     w.take(request(1))
     assert (w.jobs, w.seen) == ([], ["rested"])
@@ -256,8 +247,8 @@ def test_an_inline_handler_runs_here_and_now_in_a_context_of_its_own(backend: Ba
     def fail(message: Message) -> None:
         raise ValueError(message.text)
 
-    w.requests.by_name["answer"] = Route(answer, Mode.INLINE)
-    w.requests.by_name["fail"] = Route(fail, Mode.INLINE)
+    w.requests.by_name["answer"] = w.route(answer, Mode.INLINE)
+    w.requests.by_name["fail"] = w.route(fail, Mode.INLINE)
     w.take(request(1, "answer"), request(2, "answer"), request(3, "fail"))
     replied = [("reply", number, "answer", "data in the reader's context") for number in (1, 2)]
     assert w.seen == [*replied, ("failed", "fail", "ValueError('data')")]
@@ -266,8 +257,8 @@ def test_an_inline_handler_runs_here_and_now_in_a_context_of_its_own(backend: Ba
 
 def test_a_signals_handler_returns_nothing(backend: Backend) -> None:
     w = World(backend)
-    w.signals.by_name["quiet"] = Route(lambda _: None, Mode.INLINE)
-    w.signals.by_name["loud"] = Route(lambda _: 5, Mode.INLINE)
+    w.signals.by_name["quiet"] = w.route(lambda _: None, Mode.INLINE)
+    w.signals.by_name["loud"] = w.route(lambda _: 5, Mode.INLINE)
     w.take((SIGNAL, 0, "quiet", b""), (SIGNAL, 0, "loud", b""), (SIGNAL, 0, "other", b""))
     assert w.seen == [("finished", "loud", 5), ("unknown", "other")]
 
@@ -278,7 +269,7 @@ def test_codecs_read_what_comes_and_write_what_goes(backend: Backend) -> None:
     async def double(message: Message) -> int:
         return int(message.value * 2)
 
-    w.requests.by_name["double"] = Route(double, codec=int, reply=str)
+    w.requests.by_name["double"] = w.route(double, codec=int, reply=str)
     w.take(request(1, "double", b"21"), request(2, "double", b"none"))
     w.do_next()
     w.do_next()
@@ -292,8 +283,8 @@ def test_threads_and_scopes_are_the_handlers_own(backend: Backend) -> None:
         return f"{await handler}, in a scope"
 
     w = World(backend, scoped=scoped)
-    w.requests.by_name["thread"] = Route(lambda message: message.text, Mode.THREAD)
-    w.requests.by_name["task"] = Route(echo)
+    w.requests.by_name["thread"] = w.route(lambda message: message.text, Mode.THREAD)
+    w.requests.by_name["task"] = w.route(echo)
     w.take(request(1, "thread"), request(2, "task"))
     w.do_next()
     w.do_next()
@@ -307,7 +298,7 @@ def test_who_watches_is_around_each_handler(backend: Backend) -> None:
     w = World(backend)
 
     class Around:
-        def inline(self, order: Any, route: Route, message: Any) -> None:
+        def inline(self, order: Any, route: Any, message: Any) -> None:
             w.seen.append(("before", message[1]))
             order.run_inline(route, message)
 
@@ -319,8 +310,8 @@ def test_who_watches_is_around_each_handler(backend: Backend) -> None:
 
             return run()
 
-    w.requests.by_name["inline"] = Route(lambda message: message.text, Mode.INLINE)
-    w.requests.by_name["task"] = Route(echo)
+    w.requests.by_name["inline"] = w.route(lambda message: message.text, Mode.INLINE)
+    w.requests.by_name["task"] = w.route(echo)
     type(w.order)._around = Around()
     w.take(request(1, "inline"), request(2, "task"))
     w.do_next()

@@ -26,7 +26,9 @@ from ._of_run import OfRun
 
 if TYPE_CHECKING:
     from wirecore_py.rhythm import Rhythm
+    from wirecore_py.ticking import Core
 else:
+    Core = default.ticking.Core
     Rhythm = default.rhythm.Rhythm
 
 #: The longest that a wait in place may be, in seconds.
@@ -57,7 +59,7 @@ async def take_turn(rhythm: Rhythm) -> None:
 
 def _make() -> Rhythm:
     # A system without sched_yield doesn't say how to let another process have the core.
-    return Rhythm(time.perf_counter, getattr(os, "sched_yield", None), _ready_tasks())
+    return Rhythm(Core(time.perf_counter, getattr(os, "sched_yield", None)), _ready_tasks())
 
 
 def _ready_tasks() -> Callable[[], int] | None:

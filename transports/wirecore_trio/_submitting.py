@@ -12,7 +12,7 @@ from wirecore._backend import default
 from ._calling import Calling
 from ._clock import current_clock
 from ._pending import Pending
-from ._waiter import Callers, Waiter
+from ._waiter import Callers
 
 if TYPE_CHECKING:
     from wirecore_py.submitting import Submitter
@@ -47,7 +47,6 @@ class Submitting(Calling):
             self._call_timeout,
             high_water,
             askers=self._callers,
-            make=Waiter,
         )
 
     def _has_time(self, pending: Pending[Any], now: float, seconds: float | None) -> None:

@@ -22,9 +22,9 @@ from ._rpc import OTHER, Rpc, client_of, server_of
 if TYPE_CHECKING:
     from wirecore_py.jobs import Job
     from wirecore_py.webwire import Message
+    from wirecore_py.webwire_order import Route
 
     from ..webwire._pending import PendingRequest
-    from ..webwire._routes import Route
 
 SYSTEM: Final = "webwire"
 

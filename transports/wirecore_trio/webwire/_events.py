@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -16,7 +16,10 @@ from .._arguments import require_callable
 from .._handlers import Mode
 from ._codecs import Codec
 from ._hooks import Hook, tell_hook
-from ._routes import Decorator, Route, Routes
+from ._routes import Decorator, Routes
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire_order import Route
 
 logger = logging.getLogger("wirecore.webwire")
 

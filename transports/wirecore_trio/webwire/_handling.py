@@ -18,12 +18,11 @@ from .._handler_scopes import HandlerScopes
 from .._handlers import Mode, forgotten_await
 from ._errors import Disconnected
 from ._messages import Request, Signal, delivery
-from ._routes import Route
 
 if TYPE_CHECKING:
     from wirecore_py.jobs import Job, Run
     from wirecore_py.webwire import Message
-    from wirecore_py.webwire_order import OWN, Order
+    from wirecore_py.webwire_order import OWN, Order, Route
 
     from ._connection import Connection
 else:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from wirecore._backend import default
 from wirecore.errors import InvalidOption
 from wirecore.webwire_rules import FIRST_PRINTABLE, LAST_PRINTABLE, MAX_NAME
 
 from .._arguments import require_callable, require_type, yields
-from .._handlers import Mode, mode_of
+from .._handlers import mode_of
 from ._codecs import Codec, require_codec
+
+if TYPE_CHECKING:
+    from wirecore_py.webwire_order import Route, RouteTable
+else:
+    Route = default.webwire_order.Route
+    RouteTable = default.webwire_order.RouteTable
 
 #: What a handler is: it takes the message, and may be async.
 Handler: TypeAlias = Callable[..., Any]
@@ -21,26 +27,15 @@ H = TypeVar("H", bound=Handler)
 Decorator: TypeAlias = Callable[[H], H]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A handler, how it is run, and how its values are coded."""
-
-    handler: Handler
-    mode: Mode
-    codec: Codec[Any] | None = None
-    reply: Codec[Any] | None = None
-
-
-class Routes:
+class Routes(RouteTable):
     """Handlers by name, and one for all other names."""
 
-    __slots__ = ("_decorator", "_what", "by_name", "rest")
+    __slots__ = ("_decorator", "_what")
 
     def __init__(self, what: str, decorator: str = "") -> None:
+        super().__init__()
         self._what = what
         self._decorator = decorator or what
-        self.by_name: dict[str, Route] = {}
-        self.rest: Route | None = None
 
     def find(self, name: str) -> Route | None:
         """Who takes what is called *name*; None for nobody."""
