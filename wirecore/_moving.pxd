@@ -13,7 +13,7 @@ cdef Py_ssize_t _LEFT_OUT, _MAX_SEND, _PUSH_BUDGET, _RECEIVE_BUFFER, _TOGETHER
 
 
 cdef class Mover:
-    cdef double _eager_wait
+    cdef readonly double eager_wait
     cdef bint _has_company
     cdef public Py_ssize_t _asked, turning
     cdef Py_ssize_t _held, _left_out, _part_size
@@ -44,6 +44,7 @@ cdef class Mover:
     cdef _try_recv(self)
     cpdef bint read(self) except -1
     cpdef feed(self, data)
+    cpdef bint read_watched(self) except -1
     cpdef bint read_if_likely(self) except -1
     @cython.locals(rhythm=Rhythm)
     cpdef bint read_in_place(self) except -1

@@ -19,7 +19,7 @@ cdef class Trial:
 
 @cython.final
 cdef class Rhythm:
-    cdef Core _core
+    cdef readonly Core core
     cdef object _ready
     cdef Py_ssize_t _in_a_row, _polite
     cdef Trial _looking, _waiting
@@ -31,6 +31,7 @@ cdef class Rhythm:
     cpdef was_read(self, pump, double now)
     cpdef had_turn(self)
     cpdef bint pays(self) except -1
+    cpdef bint others_are_ready(self) except -1
     cpdef bint turn_is_due(self) except -1
     cpdef bint looks(self) except -1
     @cython.locals(core=Core)

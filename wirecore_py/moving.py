@@ -50,7 +50,7 @@ class Mover:
         "_broken",
         "_company",
         "_context",
-        "_eager_wait",
+        "eager_wait",
         "_flusher",
         "_has_company",
         "_held",
@@ -124,7 +124,7 @@ class Mover:
         self._part_size = 0
         self.now = now
         self._ticks = ticks
-        self._eager_wait = eager_wait
+        self.eager_wait = eager_wait
         self._vigilant = vigilant
         self._lingering = lingering
         self.ended = False
@@ -264,6 +264,18 @@ class Mover:
         except Exception as error:  # noqa: BLE001 - whatever a defect of theirs raises
             self._fail(error)
 
+    def read_watched(self) -> bool:
+        """Read once for the reader, who waits: True where he has to go on himself."""
+        if self.paused is not None:
+            return True
+        self._context.run(self.read)
+        if self.ended or self._at_eof or self.flooded:
+            return True
+        if self._has_finished() or self._has_deferred():
+            return True
+        waits_for_more: bool = self._link.number < 0  # than for its file
+        return waits_for_more
+
     def read_if_likely(self) -> bool:
         """Read once, unless that would most likely find nothing; False: wait first.
 
@@ -284,7 +296,7 @@ class Mover:
         Only for who has woken nobody since it waited there last.
         """
         rhythm = self._rhythm
-        if rhythm.pump is not self or not self._eager_wait or not rhythm.pays():
+        if rhythm.pump is not self or not self.eager_wait or not rhythm.pays():
             return False
         if self._waits():
             self.push()  # nothing comes for what the flusher would send later
@@ -296,7 +308,7 @@ class Mover:
             if self.read():
                 rhythm.came()
                 return True
-        return rhythm.wait(self._link.readable_within, self._eager_wait) and self.read()
+        return rhythm.wait(self._link.readable_within, self.eager_wait) and self.read()
 
     def read_on(self, most: int) -> bool:
         """Read while something comes; False: wait in the loop.
@@ -318,7 +330,7 @@ class Mover:
     def turn_is_due(self) -> bool:
         """Whether only the loop's turn keeps from :meth:`read_in_place`."""
         rhythm = self._rhythm
-        return rhythm.turn_is_due() and rhythm.pump is self and self._eager_wait > 0
+        return rhythm.turn_is_due() and rhythm.pump is self and self.eager_wait > 0
 
     def read_through(self) -> bool:
         """As :meth:`read_in_place`, and what was put off then.

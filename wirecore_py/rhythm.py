@@ -68,7 +68,6 @@ class Rhythm:
     """
 
     __slots__ = (
-        "_core",
         "_in_a_row",
         "_left_at",
         "_looking",
@@ -78,11 +77,12 @@ class Rhythm:
         "_waiting",
         "at",
         "close",
+        "core",
         "pump",
     )
 
     def __init__(self, core: ticking.Core, ready: Callable[[], int] | None = None) -> None:
-        self._core = core
+        self.core = core
         self._ready = ready
         self._polite = 0  # turns for which others of the run are taken to be at work
         self.pump: Any = None
@@ -126,6 +126,10 @@ class Rhythm:
         self._in_a_row += 1
         return True
 
+    def others_are_ready(self) -> bool:
+        """Whether others of the run wait for nothing but their turn, or are taken to."""
+        return self._polite > 0 or (self._ready is not None and self._ready() > 0)
+
     def turn_is_due(self) -> bool:
         """Whether nobody may wait in place until the loop has had its turn, whoever asks.
 
@@ -139,11 +143,11 @@ class Rhythm:
 
     def looks(self) -> bool:
         """Whether a message that is waited for mostly is seen by looking."""
-        return self._core.is_shared and self._looking.needed <= 1
+        return self.core.is_shared and self._looking.needed <= 1
 
     def give_way(self) -> None:
         """Let other processes have the core, where it :meth:`looks`."""
-        core = self._core
+        core = self.core
         self._left_at = core.now()
         core.give_way()
 
@@ -154,15 +158,15 @@ class Rhythm:
         left_at = self._left_at
         self._left_at = 0.0
         # The clock is asked again only where reads were so far apart that something was amiss.
-        if not self.close and left_at and self._core.now() - left_at >= _SLICE:
+        if not self.close and left_at and self.core.now() - left_at >= _SLICE:
             self._looking.missed()
             self._looking.needed = _CONTENDED
 
     def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
-        began = self._core.now()
+        began = self.core.now()
         if self._sees(readable_within, began + min(seconds, _AWAKE)) or readable_within(
-            max(began + seconds - self._core.now(), 0)
+            max(began + seconds - self.core.now(), 0)
         ):
             self._waiting.found += 1
             return True
@@ -183,7 +187,7 @@ class Rhythm:
 
     def _sees(self, readable_within: Callable[[float], bool | None], until: float) -> bool:
         looking = self._looking
-        core = self._core
+        core = self.core
         if not core.is_shared or not looking.due():
             return False
         while not (seen := readable_within(0)):

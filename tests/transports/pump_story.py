@@ -17,6 +17,8 @@ from wirecore_trio._pump import Pump
 class ScriptedLink:
     """A link that reads what it is told to and takes as much as there is *room* for."""
 
+    number = -1
+
     def __init__(self, *reads: bytes | Exception, room: float = math.inf) -> None:
         self.reads: list[bytes | Exception] = list(reads)
         self.room = room

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ class Lost(Exception):
 
 
 class Link:
+    number = 7
     owes = False
 
     def __init__(self) -> None:
@@ -413,6 +415,49 @@ def test_a_session_that_has_finished_is_seen_to_the_end_once(backend: Backend) -
     assert w.seen == [("finished", 1.0)]
     w.mover.settle(2.0)
     assert w.seen == [("finished", 1.0)]
+
+
+# --- for a reader that sleeps -----------------------------------------------------------------
+
+WHOSE: ContextVar[str] = ContextVar("WHOSE", default="the watch's")
+
+
+def test_one_read_is_in_the_readers_context_and_he_may_sleep_on(backend: Backend) -> None:
+    w = World(backend)
+    context = copy_context()
+    context.run(WHOSE.set, "the reader's")
+    w.mover._context = context
+    whose: list[str] = []
+    w.react = lambda: whose.append(WHOSE.get())
+    w.link.reads = [b"x", b"y"]
+    assert w.mover.read_watched() is False
+    assert (w.seen, whose) == ([b"x"], ["the reader's"])
+    assert w.mover.read_watched() is False
+    assert w.mover.read_watched() is False  # nothing was there
+    assert w.seen == [b"x", b"y"]
+
+
+def test_what_takes_more_than_one_read_is_the_readers(backend: Backend) -> None:
+    def world(*reads: bytes | Exception) -> World:
+        w = World(backend)
+        w.mover._context = copy_context()
+        w.link.reads = list(reads)
+        return w
+
+    paused = world(b"x")
+    paused.mover.paused = object()
+    assert paused.mover.read_watched() is True
+    assert paused.seen == []
+    assert world(b"").mover.read_watched() is True  # the end of the stream
+    assert world(Lost()).mover.read_watched() is True
+    assert world(bytes(RECEIVE_BUFFER)).mover.read_watched() is True
+    for state in ("finished", "deferred"):
+        w = world(b"x")
+        w.react = partial(setattr, w.session, state, True)
+        assert w.mover.read_watched() is True
+    w = world(b"x")
+    w.react = partial(setattr, w.link, "number", -1)
+    assert w.mover.read_watched() is True  # the link waits for something else now
 
 
 # --- calls ------------------------------------------------------------------------------------

@@ -66,16 +66,20 @@ def test_while_others_are_ready_each_wait_is_followed_by_a_turn(
     rhythm.close = 8
     rhythm.had_turn()
     assert [rhythm.pays() for _ in range(9)] == [True] * 9  # nobody else: as ever
+    assert not rhythm.others_are_ready()
     ready[0] = 1
+    assert rhythm.others_are_ready()
     rhythm.had_turn()
     ready[0] = 0
     for _ in range(POLITE):
+        assert rhythm.others_are_ready()  # or are taken to be
         assert not rhythm.turn_is_due()
         assert rhythm.pays()
         assert rhythm.turn_is_due()
         assert not rhythm.pays()
         rhythm.had_turn()
     # Nobody was seen for so long: they are alone again.
+    assert not rhythm.others_are_ready()
     assert [rhythm.pays() for _ in range(9)] == [True] * 9
 
 

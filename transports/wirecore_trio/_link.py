@@ -53,6 +53,10 @@ class Link(Protocol):
         False where nothing came in time; None where the link can't wait like that.
         """
 
+    @property
+    def number(self) -> int:
+        """The file whose being readable is all that ``wait_readable`` waits for; -1: it isn't."""
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """Wait until ``try_recv_into`` may have something. Cancelled, it has lost nothing.
 
@@ -143,8 +147,12 @@ class SocketLink(SocketIO):
         except (OSError, ValueError):  # closed, or beyond the numbers that select knows
             return None
 
+    @property
+    def number(self) -> int:
+        number: int = self.socket.fileno()  # -1 once it is closed
+        return number
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
-        # No frame of its own: most connections wait here.
         return trio.lowlevel.wait_readable(self.socket)  # noqa: ASYNC105  # the caller awaits it
 
     async def flush(self) -> None:
@@ -185,6 +193,9 @@ class StreamLink:
     """
 
     __slots__ = ("_closed", "_eof", "_flushing", "_incoming", "_outgoing", "stream")
+
+    #: See Link.
+    number: Final = -1
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream

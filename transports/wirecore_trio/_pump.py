@@ -27,6 +27,8 @@ from ._link import Link
 from ._of_run import shared_buffer
 from ._owner import Owner
 from ._rhythm import current_rhythm, take_turn
+from ._watch import current_watch
+from ._watched_reader import WatchedReader
 
 logger = logging.getLogger("wirecore.pump")
 
@@ -86,6 +88,7 @@ class Pump(Mover):
         "_high_water",
         "_over",
         "_timer",
+        "_watched",
         "_write_deadline",
         "_write_timeout",
     )
@@ -132,6 +135,7 @@ class Pump(Mover):
         self._grown = 0  # of a message, when a full buffer was judged last
         self._finishing = False
         self._over: trio.lowlevel.ParkingLot | None = None  # readers with nothing left to read
+        self._watched: WatchedReader | None = None
         self.arm()
 
     # --- in ---------------------------------------------------------------------------
@@ -158,6 +162,18 @@ class Pump(Mover):
     async def run_reader(self) -> None:
         """Read until the connection has ended. The way of RPC, whose reader never pauses."""
         self._context = trio.lowlevel.current_task().context
+        watch = current_watch()
+        if watch is None:
+            await self._read_until_end()
+            return
+        self._watched = WatchedReader(self, watch)
+        try:
+            await self._read_until_end()
+        finally:
+            self._watched.through()
+            self._watched = None
+
+    async def _read_until_end(self) -> None:
         in_vain = False
         while not self.ended:
             if self.paused is not None:
@@ -165,6 +181,10 @@ class Pump(Mover):
             elif not in_vain and self.read_on(READS_IN_A_ROW):
                 if not self.ended:
                     await trio.lowlevel.checkpoint()
+            elif self._sleeps():
+                assert self._watched is not None
+                self.woke = in_vain = False
+                await self._watched.sleep()
             else:
                 takes_turn = self._takes_turn()
                 waiting = self.wait_readable()
@@ -176,6 +196,12 @@ class Pump(Mover):
                 self.had_turn()
                 # Who has read in place what the loop had seen may have to ask before more can come.
                 in_vain = not self.read() and not takes_turn
+
+    def _sleeps(self) -> bool:
+        watched = self._watched
+        if watched is None or self._at_eof or self._stage.finished or self._takes_turn():
+            return False
+        return watched.may_sleep()
 
     def had_turn(self) -> None:
         """Trio's loop has had its turn, as `wait_readable` has returned."""
@@ -383,6 +409,8 @@ class Pump(Mover):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._watched is not None:
+            self._watched.wake()
         self.link.close()
         self._wake_parked()
         if self.paused is not None:

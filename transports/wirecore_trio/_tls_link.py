@@ -192,6 +192,10 @@ class TLSLink:
     def readable_within(self, seconds: float) -> bool | None:
         return self.inner.readable_within(seconds)
 
+    @property
+    def number(self) -> int:
+        return self.inner.number
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         return self.inner.wait_readable()  # no frame of its own: most connections wait here
 

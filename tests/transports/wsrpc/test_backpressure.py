@@ -193,6 +193,7 @@ def test_sending_the_request_may_show_that_the_connection_is_gone(
     """The call has ended before it begins to wait."""
 
     class ResetLink:
+        number = -1
         owes = False
 
         def try_recv_into(self, buffer: memoryview) -> int | None:

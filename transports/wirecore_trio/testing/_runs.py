@@ -24,7 +24,7 @@ from ._network import Network
 T = TypeVar("T")
 
 #: System tasks that a run keeps once they were needed.
-_KEPT: Final = frozenset({"wirecore clock", "wirecore flusher"})
+_KEPT: Final = frozenset({"wirecore clock", "wirecore flusher", "wirecore watch"})
 
 
 class LeftOver(AssertionError):

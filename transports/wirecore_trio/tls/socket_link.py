@@ -319,6 +319,13 @@ class PinnedSocketLink:
             return None
         return self.inner.readable_within(seconds)
 
+    @property
+    def number(self) -> int:
+        """See `Link`."""
+        if self._stuck or (self._half_written and self._stepped):
+            return -1
+        return self.inner.number
+
     def wait_readable(self) -> Coroutine[Any, Any, None]:
         """See `Link`."""
         # No frame of its own: most connections wait here.
