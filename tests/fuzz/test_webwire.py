@@ -147,7 +147,7 @@ class End:
         if name == "call":
             call = Call()
             try:
-                end = self.writer.request(call, *arguments)
+                end = self.writer.request(call, *arguments, 0.0)
             except LocalLimitExceeded as error:
                 return str(error)
             if end:

@@ -70,10 +70,14 @@ class Watch:
         self._at = 0.0  # when it came last
 
     def add(self, number: int, watched: Watched) -> None:
-        """Have *watched* told when *number* is readable. Raises OSError where there is no room."""
+        """Have *watched* told when *number* is readable.
+
+        Raises OSError where there is no room, RuntimeError and ValueError at the end of the run.
+        """
         if self._list is None:
-            self._list = _epoll()
-            trio.lowlevel.spawn_system_task(self._run, name="wirecore watch")
+            made = _epoll()
+            trio.lowlevel.spawn_system_task(self._run, made, name="wirecore watch")
+            self._list = made
         self._list.register(number, _READABLE)
         self._watched[number] = watched
 
@@ -87,8 +91,8 @@ class Watch:
         except (OSError, ValueError) as error:  # closed behind our back; or the run is over
             logger.debug("file %d isn't watched any more: %s", number, error)
 
-    async def _run(self) -> None:
-        number = self._list.fileno()
+    async def _run(self, made: Any) -> None:
+        number = made.fileno()
         rhythm, core = self._rhythm, self._rhythm.core
         turns = 0
         try:
@@ -108,7 +112,7 @@ class Watch:
                     turns = 0
         finally:
             trio.lowlevel.notify_closing(number)
-            self._list.close()
+            made.close()
 
     def _read(self) -> bool:
         """Have read what is there; False: nothing was."""

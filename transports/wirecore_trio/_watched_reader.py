@@ -50,7 +50,7 @@ class WatchedReader:
         if self._number < 0:
             try:
                 self._watch.add(number, self)
-            except OSError as error:  # there are bounds
+            except (OSError, RuntimeError, ValueError) as error:  # no room, or no time any more
                 logger.debug("a connection waits by itself: %s", error)
                 return False
             self._number = number
