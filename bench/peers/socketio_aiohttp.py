@@ -2,7 +2,8 @@
 
 A request is an event whose handler's result is its acknowledgement; a signal is one without. Only
 WebSocket is spoken, from the first message on; all else is python-socketio's defaults, and so each
-handler runs in a task of its own. Option ``load=signals`` of the driver: signals, not requests.
+handler runs in a task of its own. Options of the driver: ``load=signals`` is signals, not requests;
+``clients=each`` has a connection for each caller.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def drive(task: Task) -> Outcome:
     """Requests, each caller in a task of its own, or signals of one task."""
 
     async def main() -> Outcome:
-        client = socketio.AsyncClient()
-        await client.connect(f"http://127.0.0.1:{task.port}/", transports=["websocket"])
+        if task.options.get("clients") == "each":
+            return await measure_clients(task)
+        client = await connected(task)
         try:
             if task.options.get("load") == "signals":
                 return await send_signals(task, client)
@@ -62,6 +64,34 @@ def drive(task: Task) -> Outcome:
             await client.disconnect()
 
     return asyncio.run(main())
+
+
+async def connected(task: Task) -> socketio.AsyncClient:
+    """A client of the server."""
+    client = socketio.AsyncClient()
+    await client.connect(f"http://127.0.0.1:{task.port}/", transports=["websocket"])
+    return client
+
+
+async def measure_clients(task: Task) -> Outcome:
+    """``task.in_flight`` clients, with a request each."""
+    texts, meter = task.texts(), Meter(task)
+
+    async def ask() -> None:
+        client = await connected(task)
+
+        async def call(text: str) -> str:
+            return await client.call("echo", text)
+
+        try:
+            await calls(call, meter, texts, texts)
+        finally:
+            await client.disconnect()
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(task.in_flight):
+            clients.create_task(ask())
+    return meter.outcome()
 
 
 async def measure(task: Task, client: socketio.AsyncClient) -> Outcome:

@@ -2,7 +2,8 @@
 
 Option ``mode`` of the server: ``inline`` answers in the reading task, ``async`` (the default) in
 worker tasks, 100 of them at once. Options of the driver: ``load=signals`` is signals, not
-requests; ``calling=submit`` has one task submit all requests, else each caller has a task.
+requests; ``calling=submit`` has one task submit all requests, else each caller has a task; with
+``clients=each`` each has a connection, too.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def drive(task: Task) -> Outcome:
     """Requests, each caller in a task of its own, or signals of one task."""
 
     async def main() -> Outcome:
+        if task.options.get("clients") == "each":
+            return await measure_clients(task)
         async with webwire.connect(f"ws://127.0.0.1:{task.port}/") as client:
             if task.options.get("load") == "signals":
                 return await send_signals(task, client)
@@ -91,6 +94,24 @@ async def measure(task: Task, client: webwire.Client) -> Outcome:
     async with trio.open_nursery() as callers:
         for _ in range(task.in_flight):
             callers.start_soon(calls, call, meter, texts, texts)
+    return meter.outcome()
+
+
+async def measure_clients(task: Task) -> Outcome:
+    """``task.in_flight`` clients, with a request each."""
+    texts, meter = task.texts(), Meter(task)
+
+    async def ask() -> None:
+        async with webwire.connect(f"ws://127.0.0.1:{task.port}/") as client:
+
+            async def call(text: str) -> str:
+                return (await client.request("echo", text)).text
+
+            await calls(call, meter, texts, texts)
+
+    async with trio.open_nursery() as clients:
+        for _ in range(task.in_flight):
+            clients.start_soon(ask)
     return meter.outcome()
 
 

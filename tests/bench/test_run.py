@@ -174,7 +174,7 @@ def test_a_broadcast_is_read_on_every_connection(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", ["webwire_request/1", "webwire_request/100", "webwire_signals/1000"]
+    "row", ["webwire_clients/4", "webwire_request/1", "webwire_request/100", "webwire_signals/1000"]
 )
 def test_requests_and_signals_of_webwire(tmp_path: Path, row: str) -> None:
     """On whichever backend there is: the contenders of the row insist on the compiled one."""
@@ -186,9 +186,17 @@ def test_requests_and_signals_of_webwire(tmp_path: Path, row: str) -> None:
     assert measured["versions"]["server"].startswith("wirecore ")
 
 
+def test_a_competitors_clients_are_as_many(tmp_path: Path) -> None:
+    contenders = ("--contenders", "python-socketio")
+    document = figures(tmp_path / "figures.json", "--rows", "webwire_clients/4", *contenders)
+    (row,) = document["rows"]
+    measured = row["contenders"]["python-socketio"]
+    assert measured["checked"] >= measured["messages"] > 0
+
+
 def test_a_competitor_of_webwire_is_asked_the_same(tmp_path: Path) -> None:
     contenders = ("--contenders", "JSON-RPC *")
-    document = figures(tmp_path / "figures.json", "--rows", "webwire_*", *contenders)
+    document = figures(tmp_path / "figures.json", "--rows", "webwire_[rs]*", *contenders)
     for row in document["rows"]:
         assert row["contenders"].keys() == {"JSON-RPC inline", "JSON-RPC async"}
 
