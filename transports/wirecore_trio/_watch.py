@@ -98,18 +98,17 @@ class Watch:
         try:
             while True:
                 if turns:
-                    for _ in range(turns):
-                        await trio.lowlevel.checkpoint()
+                    await trio.lowlevel.checkpoint()
                 else:
                     await trio.lowlevel.wait_readable(number)
                 rhythm.had_turn()
                 since = core.now()
-                while self._read() or (turns and self._look()):
-                    turns = self._turns_before_more()
+                while self._read() or (turns == 1 and self._look()):
+                    turns = self._turns_before_look()
                     if turns != 1 or core.now() - since >= TURN:
                         break
                 else:
-                    turns = 0
+                    turns = max(turns - 1, 0)
         finally:
             trio.lowlevel.notify_closing(number)
             made.close()
@@ -134,7 +133,7 @@ class Watch:
         self._at = now
         return True
 
-    def _turns_before_more(self) -> int:
+    def _turns_before_look(self) -> int:
         """How many turns the loop has before it looks for more in place; 0: it doesn't look."""
         if self._is_patient or self._close < self._looking.needed:
             return 0

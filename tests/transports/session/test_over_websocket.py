@@ -216,6 +216,7 @@ def test_a_drained_server_waits_for_the_tasks_of_owners(world: World, run_socket
                 nursery.start_soon(server.drain)
                 await idle.running.wait_ended()
                 assert trio.current_time() - start < 1
+                await trio.testing.wait_all_tasks_blocked()  # the server has seen it, too
                 [owner] = server.owners
                 assert owner.running.draining
                 busy.send("still answered")
