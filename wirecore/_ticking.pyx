@@ -20,7 +20,18 @@ cdef extern from *:
         }
         return (double)((long long)now.tv_sec * 1000000000LL + now.tv_nsec) / 1e9;
     }
-    static int wirecore_give_way(void) { return sched_yield() == 0; }
+    static int wirecore_give_way(void) {
+        /* A thread that waits for the GIL may be whom this is for; else to free it is in vain. */
+        int done;
+        PyThreadState *first = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+        if (PyThreadState_Next(first) == NULL) {
+            return sched_yield() == 0;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        done = sched_yield() == 0;
+        Py_END_ALLOW_THREADS
+        return done;
+    }
     #else
     static double wirecore_counter(void) { return -1.0; }
     static int wirecore_give_way(void) { return 0; }
@@ -52,8 +63,7 @@ cdef class Core:
         return self._counter() if counted < 0 else counted
 
     cpdef give_way(self):
-        """Let other processes have the core, where it *is_shared*."""
-        # The GIL is kept: a thread that computes, once it has got that, has it for 5 ms.
+        """Let other processes, and threads of this one, have the core, where it *is_shared*."""
         if not self._own_way or not wirecore_give_way():
             self._give_way()
 

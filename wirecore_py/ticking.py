@@ -25,7 +25,7 @@ class Core:
         return self._counter()
 
     def give_way(self) -> None:
-        """Let other processes have the core, where it *is_shared*."""
+        """Let other processes, and threads of this one, have the core, where it *is_shared*."""
         assert self._give_way is not None
         self._give_way()
 

@@ -504,8 +504,8 @@ def test_behind_the_end_of_the_run_nothing_is_watched() -> None:
     trio.run(story)
     one, other, watch = kept
     assert watch._list.closed
-    watch._watched[one.number] = one
-    watch.remove(one.number, one)
+    assert watch._watched == {}
+    assert watch.over
     for each in (one, other):
         each.link.socket.close()
         each.theirs.close()
@@ -541,6 +541,81 @@ def test_where_there_is_no_list_or_no_room_each_waits_by_itself(
                 each.end()
 
     run_sockets(story)
+
+
+def test_where_the_list_cant_be_waited_for_each_waits_by_itself(
+    run_sockets: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wait_readable: Any = trio.lowlevel.wait_readable
+
+    def has_no_room(sock: Any) -> Any:
+        if isinstance(sock, int):
+            raise OSError(28, "no room")
+        return wait_readable(sock)
+
+    monkeypatch.setattr(trio.lowlevel, "wait_readable", has_no_room)
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            connections = [Wired() for _ in range(3)]
+            for each in connections:
+                nursery.start_soon(each.pump.run_reader)
+            for _ in range(5):
+                for each in connections:
+                    each.send()
+                await settle()
+            assert [each.events for each in connections] == [[b"x"] * 5] * 3
+            assert not any(each.sleeps for each in connections)
+            assert the_watch().over
+            for each in connections:
+                each.end()
+
+    run_sockets(story)
+    (record,) = caplog.records
+    assert "each connection waits by itself" in record.getMessage()
+
+
+def test_who_goes_on_at_the_end_of_the_run_waits_by_himself() -> None:
+    """Such as a system task with a last word, which it says under a shield."""
+    connections: list[Wired] = []
+
+    async def read(each: Wired) -> None:
+        with trio.CancelScope(shield=True):
+            await each.pump.run_reader()
+
+    async def read_late() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            await read(connections[2])
+
+    async def say_the_last() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                assert the_watch().over
+                for each in connections:
+                    each.send(b"last word")
+                    each.theirs.close()
+
+    async def main() -> None:
+        connections.extend(Wired() for _ in range(3))
+        one, other, _ = connections
+        for each in (one, other):
+            trio.lowlevel.spawn_system_task(read, each)
+        trio.lowlevel.spawn_system_task(read_late)
+        trio.lowlevel.spawn_system_task(say_the_last)
+        await settle()
+        for each in (one, other):
+            each.send()
+        await settle()
+        assert (one.sleeps, other.sleeps) == (True, True)
+
+    trio.run(main)
+    assert [each.events[-1] for each in connections] == [b"last word"] * 3
+    assert [each.ends for each in connections] == [[None]] * 3
 
 
 # --- looking without sleep ------------------------------------------------------------------------
@@ -722,6 +797,24 @@ def test_a_connection_whose_option_is_0_has_the_thread_not_held(
             connections = await wired(nursery, 2)
             await be_close(connections, 3 * FEWEST)
             assert time.ways == 0
+            for each in connections:
+                each.end()
+
+    run_sockets(story)
+
+
+def test_the_shortest_option_of_those_that_were_read_bounds_a_look(
+    run_sockets: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time(monkeypatch)
+    time.on_way = lambda: time.pass_by(AWAKE / 39)
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            connections = await wired(nursery, 2, eager_wait=AWAKE / 10)
+            time.now += 1
+            await be_close(connections)
+            assert time.ways == 4
             for each in connections:
                 each.end()
 

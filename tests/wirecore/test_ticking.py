@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -62,3 +64,30 @@ def test_what_a_clock_or_a_yield_raises_comes_through(backend: Backend) -> None:
         core.now()
     with pytest.raises(LookupError):
         core.give_way()
+
+
+def test_a_core_is_left_to_a_thread_of_this_process_too(backend: Backend) -> None:
+    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None))
+    if not core.is_shared:
+        pytest.skip("this system has no sched_yield")
+    may_run, has_run = threading.Lock(), False
+
+    def run() -> None:
+        nonlocal has_run
+        with may_run:
+            has_run = True
+
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=run)
+    with may_run:
+        thread.start()
+        sys.setswitchinterval(60)  # nobody has to let it have the interpreter
+    try:
+        for _ in range(1_000_000):
+            core.give_way()
+            if has_run:
+                break
+        assert has_run
+    finally:
+        sys.setswitchinterval(before)
+        thread.join()

@@ -53,6 +53,9 @@ class Watched(Protocol):
         Whether a task was woken by it. Mustn't raise.
         """
 
+    def wake(self) -> None:
+        """It isn't watched any more, and has to be removed."""
+
 
 class Watch:
     """The sockets of a run that are watched, by the number of their file."""
@@ -60,11 +63,14 @@ class Watch:
     def __init__(self) -> None:
         #: Tasks that read from what may be watched, or isn't.
         self.readers = 0
+        #: Whether nothing will be watched any more: the run ends, or the system had no room.
+        self.over = False
         self._watched: dict[int, Watched] = {}
         self._rhythm = current_rhythm()
         self._list: Any = None
-        # What the last read has shown: somebody was woken; somebody's thread mustn't be held.
-        self._woke = self._is_patient = False
+        # What the last read has shown: somebody was woken; so long may the thread be held.
+        self._woke = False
+        self._patience = 0.0
         self._looking = Trial(fewest=FEWEST, most=64, penalty=4, pay=4)
         self._close = 0  # times in a row that something came so fast
         self._at = 0.0  # when it came last
@@ -72,7 +78,8 @@ class Watch:
     def add(self, number: int, watched: Watched) -> None:
         """Have *watched* told when *number* is readable.
 
-        Raises OSError where there is no room, RuntimeError and ValueError at the end of the run.
+        Not where it is *over*. Raises OSError where there is no room, RuntimeError at the end of
+        the run.
         """
         if self._list is None:
             made = _epoll()
@@ -88,7 +95,7 @@ class Watch:
         del self._watched[number]
         try:
             self._list.unregister(number)
-        except (OSError, ValueError) as error:  # closed behind our back; or the run is over
+        except OSError as error:  # closed behind our back
             logger.debug("file %d isn't watched any more: %s", number, error)
 
     async def _run(self, made: Any) -> None:
@@ -109,7 +116,13 @@ class Watch:
                         break
                 else:
                     turns = max(turns - 1, 0)
+        except OSError as error:
+            logger.warning("each connection waits by itself from now on: %s", error)
         finally:
+            # Some may go on for a while, under a shield at the end of the run.
+            self.over = True
+            for each in list(self._watched.values()):
+                each.wake()
             trio.lowlevel.notify_closing(number)
             made.close()
 
@@ -119,15 +132,15 @@ class Watch:
         if not events:
             return False
         watched = self._watched
-        self._woke = self._is_patient = False
+        self._woke = False
+        self._patience = AWAKE
         for number, _ in events:
             reader = watched.get(number)
             if reader is None:
                 continue  # one before has had it removed
             if reader.readable():
                 self._woke = True
-            if not reader.eager_wait:
-                self._is_patient = True
+            self._patience = min(self._patience, reader.eager_wait)
         now = self._rhythm.core.now()
         self._close = self._close + 1 if now - self._at < CLOSE else 0
         self._at = now
@@ -135,7 +148,7 @@ class Watch:
 
     def _turns_before_look(self) -> int:
         """How many turns the loop has before it looks for more in place; 0: it doesn't look."""
-        if self._is_patient or self._close < self._looking.needed:
+        if not self._patience or self._close < self._looking.needed:
             return 0
         # In the first those that were woken may come behind this task.
         return 2 if self._woke else 1
@@ -146,7 +159,7 @@ class Watch:
         core = rhythm.core
         if not core.is_shared or rhythm.others_are_ready():
             return False
-        until = core.now() + AWAKE
+        until = core.now() + self._patience
         while True:
             core.give_way()
             if self._read():

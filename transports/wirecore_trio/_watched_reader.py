@@ -42,15 +42,16 @@ class WatchedReader:
 
         One reader alone isn't: messages of a connection that is watched cost the system more.
         """
-        number = -1 if self._watch.readers < 2 else self._pump.link.number
+        watch = self._watch
+        number = -1 if watch.readers < 2 or watch.over else self._pump.link.number
         if number != self._number:
             self._unwatch()
         if number < 0:
             return False
         if self._number < 0:
             try:
-                self._watch.add(number, self)
-            except (OSError, RuntimeError, ValueError) as error:  # no room, or no time any more
+                watch.add(number, self)
+            except (OSError, RuntimeError) as error:  # no room, or no time any more
                 logger.debug("a connection waits by itself: %s", error)
                 return False
             self._number = number
@@ -98,7 +99,7 @@ class WatchedReader:
         return self._pump.eager_wait
 
     def wake(self) -> None:
-        """The connection has ended, and its file is about to be closed."""
+        """See Watched. Or the connection has ended, and its file is about to be closed."""
         self._unwatch()
         task, self._task = self._task, None
         if task is not None:
