@@ -4,7 +4,7 @@
 
 cdef class Core:
     cdef object _counter, _give_way
-    cdef bint _own_counter, _own_way
+    cdef bint _own
     cdef readonly bint is_shared
 
     cpdef double now(self) except? -1

@@ -1,11 +1,6 @@
 # cython: language_level=3, auto_pickle=False
 """The time on a run's clock, which is asked for with each message: twin of ``wirecore_py.ticking``."""
 
-import os
-from time import perf_counter
-
-cdef object sched_yield = getattr(os, "sched_yield", None)
-
 
 cdef extern from *:
     """
@@ -44,27 +39,27 @@ cdef extern from *:
 cdef class Core:
     """The processor's core that this runs on, and a clock for how long others had it.
 
-    *counter*: ``time.perf_counter``, or another that gives seconds. *give_way*: lets other processes
-    have the core, ``os.sched_yield``; None: nothing does here. *is_shared*: whether something does.
+    *counter*: gives seconds. *give_way*: lets others have the core; None: nothing does here.
+    *is_shared*: whether something does. *own*: they are ``time.perf_counter`` and
+    ``os.sched_yield``, and the system may be asked directly.
     """
 
-    def __init__(self, counter not None, give_way):
+    def __init__(self, counter not None, give_way, *, bint own=False):
         self._counter = counter
         self._give_way = give_way
-        self._own_counter = counter is perf_counter
-        self._own_way = give_way is not None and give_way is sched_yield
+        self._own = own and give_way is not None
         self.is_shared = give_way is not None
 
     cpdef double now(self) except? -1:
         """The time in seconds, of a clock that doesn't jump."""
         cdef double counted = -1
-        if self._own_counter:
+        if self._own:
             counted = wirecore_counter()
         return self._counter() if counted < 0 else counted
 
     cpdef give_way(self):
         """Let other processes, and threads of this one, have the core, where it *is_shared*."""
-        if not self._own_way or not wirecore_give_way():
+        if not self._own or not wirecore_give_way():
             self._give_way()
 
 

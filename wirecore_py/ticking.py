@@ -8,14 +8,20 @@ from collections.abc import Callable
 class Core:
     """The processor's core that this runs on, and a clock for how long others had it.
 
-    *counter*: ``time.perf_counter``, or another that gives seconds. *give_way*: lets other
-    processes have the core, ``os.sched_yield``; None: nothing does here. *is_shared*: whether
-    something does.
+    *counter*: gives seconds. *give_way*: lets others have the core; None: nothing does here.
+    *is_shared*: whether something does. *own*: they are ``time.perf_counter`` and
+    ``os.sched_yield``, and the system may be asked directly.
     """
 
     __slots__ = ("_counter", "_give_way", "is_shared")
 
-    def __init__(self, counter: Callable[[], float], give_way: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        counter: Callable[[], float],
+        give_way: Callable[[], object] | None,
+        *,
+        own: bool = False,
+    ) -> None:
         self._counter = counter
         self._give_way = give_way
         self.is_shared = give_way is not None

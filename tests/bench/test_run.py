@@ -186,14 +186,6 @@ def test_requests_and_signals_of_webwire(tmp_path: Path, row: str) -> None:
     assert measured["versions"]["server"].startswith("wirecore ")
 
 
-def test_a_competitors_clients_are_as_many(tmp_path: Path) -> None:
-    contenders = ("--contenders", "python-socketio")
-    document = figures(tmp_path / "figures.json", "--rows", "webwire_clients/4", *contenders)
-    (row,) = document["rows"]
-    measured = row["contenders"]["python-socketio"]
-    assert measured["checked"] >= measured["messages"] > 0
-
-
 def test_a_competitor_of_webwire_is_asked_the_same(tmp_path: Path) -> None:
     contenders = ("--contenders", "JSON-RPC *")
     document = figures(tmp_path / "figures.json", "--rows", "webwire_[rs]*", *contenders)

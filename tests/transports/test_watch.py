@@ -629,7 +629,7 @@ class Time:
         self.ways = 0
         self.on_way: Callable[[], object] = lambda: None
         core = default.ticking.Core(lambda: self.now, self._give_way)
-        monkeypatch.setattr(_rhythm, "Core", lambda *_: core)
+        monkeypatch.setattr(_rhythm, "Core", lambda *_, **__: core)
         if not ready:
             monkeypatch.setattr(_rhythm, "_ready_tasks", lambda: None)
 

@@ -46,7 +46,7 @@ def test_a_core_is_left_to_others_and_has_a_clock(backend: Backend) -> None:
 
 
 def test_the_systems_own_core_has_its_time(backend: Backend) -> None:
-    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None))
+    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None), own=True)
     before = time.perf_counter()
     now = core.now()
     assert before <= now <= time.perf_counter()
@@ -67,7 +67,7 @@ def test_what_a_clock_or_a_yield_raises_comes_through(backend: Backend) -> None:
 
 
 def test_a_core_is_left_to_a_thread_of_this_process_too(backend: Backend) -> None:
-    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None))
+    core = backend.ticking.Core(time.perf_counter, getattr(os, "sched_yield", None), own=True)
     if not core.is_shared:
         pytest.skip("this system has no sched_yield")
     may_run, has_run = threading.Lock(), False

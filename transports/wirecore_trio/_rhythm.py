@@ -59,7 +59,8 @@ async def take_turn(rhythm: Rhythm) -> None:
 
 def _make() -> Rhythm:
     # A system without sched_yield doesn't say how to let another process have the core.
-    return Rhythm(Core(time.perf_counter, getattr(os, "sched_yield", None)), _ready_tasks())
+    core = Core(time.perf_counter, getattr(os, "sched_yield", None), own=True)
+    return Rhythm(core, _ready_tasks())
 
 
 def _ready_tasks() -> Callable[[], int] | None:
