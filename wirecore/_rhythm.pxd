@@ -31,6 +31,7 @@ cdef class Rhythm:
     cpdef was_read(self, pump, double now)
     cpdef had_turn(self)
     cpdef bint pays(self) except -1
+    cpdef bint may_pay(self, pump) except -1
     cpdef bint others_are_ready(self) except -1
     cpdef bint turn_is_due(self) except -1
     cpdef bint looks(self) except -1

@@ -265,7 +265,10 @@ class Mover:
             self._fail(error)
 
     def read_watched(self) -> bool:
-        """Read once for the reader, who waits: True where he has to go on himself."""
+        """Read once for the reader, who waits: True where he has to go on himself.
+
+        So he has where all that comes is his, and so fast that he had better wait in place.
+        """
         if self.paused is not None:
             return True
         self._context.run(self.read)
@@ -273,8 +276,9 @@ class Mover:
             return True
         if self._has_finished() or self._has_deferred():
             return True
-        waits_for_more: bool = self._link.number < 0  # than for its file
-        return waits_for_more
+        if self._link.number < 0:
+            return True  # it waits for more now than for its file
+        return self.eager_wait > 0 and not self.woke and self._rhythm.may_pay(self)
 
     def read_if_likely(self) -> bool:
         """Read once, unless that would most likely find nothing; False: wait first.

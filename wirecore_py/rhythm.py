@@ -126,6 +126,10 @@ class Rhythm:
         self._in_a_row += 1
         return True
 
+    def may_pay(self, pump: Any) -> bool:
+        """Whether *pump* might wait in place now."""
+        return self.pump is pump and self.close >= self._waiting.needed and not self.turn_is_due()
+
     def others_are_ready(self) -> bool:
         """Whether others of the run wait for nothing but their turn, or are taken to."""
         return self._polite > 0 or (self._ready is not None and self._ready() > 0)

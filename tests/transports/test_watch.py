@@ -686,6 +686,41 @@ def test_messages_that_follow_each_other_closely_are_looked_for(
     run_sockets(story)
 
 
+def test_who_alone_has_all_that_comes_reads_it_himself(
+    run_sockets: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time(monkeypatch)
+    time.on_way = time.pass_by
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            one, other = await wired(nursery, 2, eager_wait=0.001)
+            other.send()  # what came before was another's
+            await settle()
+            for _ in range(FEWEST):
+                assert one.sleeps
+                one.send()
+                await settle()
+            reader = one.pump._watched
+            assert reader is not None
+            woken: list[trio.lowlevel.Task] = []
+            reschedule = trio.lowlevel.reschedule
+
+            def note(task: trio.lowlevel.Task, *more: Any) -> None:
+                woken.append(task)
+                reschedule(task, *more)
+
+            monkeypatch.setattr(trio.lowlevel, "reschedule", note)
+            task = reader._task
+            one.send()
+            await settle()
+            assert woken == [task]
+            one.end()
+            other.end()
+
+    run_sockets(story)
+
+
 def test_looks_in_vain_are_short_and_become_seldom(
     run_sockets: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -734,7 +769,6 @@ def test_the_loop_has_its_turn_in_time(run_sockets: Run, monkeypatch: pytest.Mon
     async def story() -> None:
         async with trio.open_nursery() as nursery:
             connections = await wired(nursery, 2, eager_wait=0.001)
-            one, other = connections
             time.on_way = time.pass_by
             time.now += 1
             await be_close(connections, FEWEST)
@@ -746,18 +780,18 @@ def test_the_loop_has_its_turn_in_time(run_sockets: Run, monkeypatch: pytest.Mon
                 time.pass_by(TURN / 5)
                 if len(sent) < 50:
                     sent.append(turns.count)
-                    one.send()
+                    connections[len(sent) % 2].send()
 
             time.on_way = send_next
-            other.send()
+            connections[0].send()
             while len(sent) < 50:
                 await trio.lowlevel.checkpoint()
             # Five in each turn, and tasks have theirs in any order.
             assert max(map(sent.count, sent)) <= 2 * 5
             assert len(set(sent)) >= 50 / (2 * 5)
             nursery.cancel_scope.cancel()
-        one.end()
-        other.end()
+        for each in connections:
+            each.end()
 
     run_sockets(story)
 

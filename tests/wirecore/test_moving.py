@@ -460,6 +460,28 @@ def test_what_takes_more_than_one_read_is_the_readers(backend: Backend) -> None:
     assert w.mover.read_watched() is True  # the link waits for something else now
 
 
+def test_a_reader_to_whom_all_comes_closely_goes_on_in_place(backend: Backend) -> None:
+    w = World(backend, eager_wait=0.001)
+    w.mover._context = copy_context()
+    w.link.reads = [b"x"] * 20
+    close(w)
+    assert w.mover.read_watched() is True
+    w.react = partial(setattr, w.mover, "woke", True)
+    assert w.mover.read_watched() is False  # whom that woke comes first
+    w.react, w.mover.woke = lambda: None, False
+    w.rhythm.close = 0
+    assert w.mover.read_watched() is False  # not yet
+    close(w)
+    while w.rhythm.pays():
+        pass
+    assert w.mover.read_watched() is False  # the loop's turn is due
+    patient = World(backend, eager_wait=0.0)
+    patient.mover._context = copy_context()
+    patient.link.reads = [b"x"]
+    close(patient)
+    assert patient.mover.read_watched() is False
+
+
 # --- calls ------------------------------------------------------------------------------------
 
 
