@@ -30,4 +30,7 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1", help="the address (%(default)s)")
     given = parser.parse_args()
     logging.basicConfig()
-    trio.run(main, given.host, given.port, given.keys)
+    try:
+        trio.run(main, given.host, given.port, given.keys)
+    except* KeyboardInterrupt:
+        pass  # as good as any other end
