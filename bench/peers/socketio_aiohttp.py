@@ -9,6 +9,7 @@ handler runs in a task of its own. Options of the driver: ``load=signals`` is si
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import socketio
 from aiohttp import web
@@ -79,12 +80,8 @@ async def measure_clients(task: Task) -> Outcome:
 
     async def ask() -> None:
         client = await connected(task)
-
-        async def call(text: str) -> str:
-            return await client.call("echo", text)
-
         try:
-            await calls(call, meter, texts, texts)
+            await calls(caller(client), meter, texts, texts)
         finally:
             await client.disconnect()
 
@@ -97,14 +94,20 @@ async def measure_clients(task: Task) -> Outcome:
 async def measure(task: Task, client: socketio.AsyncClient) -> Outcome:
     """``task.in_flight`` callers."""
 
-    async def call(text: str) -> str:
-        return await client.call("echo", text)
-
     texts, meter = task.texts(), Meter(task)
     async with asyncio.TaskGroup() as group:
         for _ in range(task.in_flight):
-            group.create_task(calls(call, meter, texts, texts))
+            group.create_task(calls(caller(client), meter, texts, texts))
     return meter.outcome()
+
+
+def caller(client: socketio.AsyncClient) -> Callable[[str], Awaitable[str]]:
+    """What asks for the echo of a text."""
+
+    async def call(text: str) -> str:
+        return await client.call("echo", text)
+
+    return call
 
 
 async def send_signals(task: Task, client: socketio.AsyncClient) -> Outcome:

@@ -8,6 +8,8 @@ requests; ``calling=submit`` has one task submit all requests, else each caller 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import trio
 
 import wirecore
@@ -87,14 +89,20 @@ async def submit(task: Task, client: webwire.Client) -> Outcome:
 async def measure(task: Task, client: webwire.Client) -> Outcome:
     """``task.in_flight`` callers."""
 
-    async def call(text: str) -> str:
-        return (await client.request("echo", text)).text
-
     texts, meter = task.texts(), Meter(task)
     async with trio.open_nursery() as callers:
         for _ in range(task.in_flight):
-            callers.start_soon(calls, call, meter, texts, texts)
+            callers.start_soon(calls, caller(client), meter, texts, texts)
     return meter.outcome()
+
+
+def caller(client: webwire.Client) -> Callable[[str], Awaitable[str]]:
+    """What asks for the echo of a text."""
+
+    async def call(text: str) -> str:
+        return (await client.request("echo", text)).text
+
+    return call
 
 
 async def measure_clients(task: Task) -> Outcome:
@@ -103,11 +111,7 @@ async def measure_clients(task: Task) -> Outcome:
 
     async def ask() -> None:
         async with webwire.connect(f"ws://127.0.0.1:{task.port}/") as client:
-
-            async def call(text: str) -> str:
-                return (await client.request("echo", text)).text
-
-            await calls(call, meter, texts, texts)
+            await calls(caller(client), meter, texts, texts)
 
     async with trio.open_nursery() as clients:
         for _ in range(task.in_flight):
