@@ -5,16 +5,18 @@ cimport cython
 from wirecore._ticking cimport Core
 
 cdef double _AWAKE, _CLOSE, _SLICE, _TURN
-cdef Py_ssize_t _CONTENDED, _FEWEST, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE
+cdef Py_ssize_t _CONTENDED, _FEWEST, _INTERRUPTED, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE, _SELDOM
 
 
 @cython.final
 cdef class Trial:
-    cdef Py_ssize_t _chances, _fewest, _most, _pay, _penalty
-    cdef public Py_ssize_t found, needed
+    cdef Py_ssize_t _caution, _chances, _fewest, _most, _paid, _pay, _penalty, _undisturbed
+    cdef readonly Py_ssize_t needed
 
     cpdef bint due(self) except -1
+    cpdef paid(self)
     cpdef missed(self)
+    cpdef disturbed(self)
 
 
 @cython.final

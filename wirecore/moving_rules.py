@@ -42,7 +42,10 @@ POLITE: Final = 8
 #: Seconds of a wait in which it looks and doesn't sleep.
 AWAKE: Final = 0.0001
 
-#: Seconds more than that which only a process takes that computes on this core, and waits before
-#: the next that looks where one does.
+#: Seconds more than that which only somebody takes who computes on this core; and waits before the
+#: next that looks. The system's own work comes once in thousands of looks: hardly any are left out
+#: for that. A process that computes takes its slice at each: then they soon are seldom.
 SLICE: Final = 0.001
+INTERRUPTED: Final = 16
 CONTENDED: Final = 256
+SELDOM: Final = 2048

@@ -19,9 +19,11 @@ _AWAKE = rules.AWAKE
 _CLOSE = rules.CLOSE
 _CONTENDED = rules.CONTENDED
 _FEWEST = rules.FEWEST
+_INTERRUPTED = rules.INTERRUPTED
 _IN_A_ROW = rules.IN_A_ROW
 _MOST_IN_A_ROW = rules.MOST_IN_A_ROW
 _POLITE = rules.POLITE
+_SELDOM = rules.SELDOM
 _SLICE = rules.SLICE
 _TURN = rules.TURN
 
@@ -29,11 +31,21 @@ _TURN = rules.TURN
 class Trial:
     """Whether to try what may be in vain: how many chances in a row are *needed* before that.
 
-    At first *fewest*. After one in vain it takes *penalty* times as many, *most* at most, unless
-    *pay* of them weren't since the last that was. Who tries counts those in *found*.
+    At first *fewest*. After one in vain it takes *penalty* times as many, *most* at most, until
+    *pay* of them weren't since the last that was.
     """
 
-    __slots__ = ("_chances", "_fewest", "_most", "_pay", "_penalty", "found", "needed")
+    __slots__ = (
+        "_caution",
+        "_chances",
+        "_fewest",
+        "_most",
+        "_paid",
+        "_pay",
+        "_penalty",
+        "_undisturbed",
+        "needed",
+    )
 
     def __init__(self, *, fewest: int, most: int, penalty: int, pay: int) -> None:
         self._fewest = fewest
@@ -41,22 +53,41 @@ class Trial:
         self._penalty = penalty
         self._pay = pay
         self._chances = 0
+        self._paid = 0
+        self._caution = 0
+        self._undisturbed = _SELDOM  # tries that paid since others had the core
         self.needed = fewest
-        self.found = 0
 
     def due(self) -> bool:
         """There is a chance: whether to try."""
         self._chances += 1
         return self._chances >= self.needed
 
+    def paid(self) -> None:
+        """It wasn't in vain."""
+        self._paid += 1
+        self._undisturbed += 1
+        if self._paid >= self._pay:
+            self.needed = self._fewest
+
     def missed(self) -> None:
         """It was in vain."""
         self._chances = 0
-        if self.found >= self._pay:
+        if self._paid >= self._pay:
             self.needed = self._fewest
         else:
             self.needed = min(self.needed * self._penalty, self._most)
-        self.found = 0
+        self._paid = 0
+
+    def disturbed(self) -> None:
+        """Others took the core for long meanwhile: the more often they do, the less it tries."""
+        self.missed()
+        if self._undisturbed >= _SELDOM:
+            self._caution = _INTERRUPTED
+        else:
+            self._caution = min(self._caution * 4, _CONTENDED)
+        self._undisturbed = 0
+        self.needed = self._caution
 
 
 class Rhythm:
@@ -157,14 +188,13 @@ class Rhythm:
 
     def came(self) -> None:
         """It was there without a :meth:`wait`, or when the core was ours again."""
-        self._waiting.found += 1
-        self._looking.found += 1
+        self._waiting.paid()
+        self._looking.paid()
         left_at = self._left_at
         self._left_at = 0.0
         # The clock is asked again only where reads were so far apart that something was amiss.
         if not self.close and left_at and self.core.now() - left_at >= _SLICE:
-            self._looking.missed()
-            self._looking.needed = _CONTENDED
+            self._looking.disturbed()
 
     def wait(self, readable_within: Callable[[float], bool | None], seconds: float) -> bool:
         """Wait in place for *seconds*: what *readable_within*, which sleeps, says at last."""
@@ -172,7 +202,7 @@ class Rhythm:
         if self._sees(readable_within, began + min(seconds, _AWAKE)) or readable_within(
             max(began + seconds - self.core.now(), 0)
         ):
-            self._waiting.found += 1
+            self._waiting.paid()
             return True
         self._waiting.missed()
         self.close = 0
@@ -200,9 +230,10 @@ class Rhythm:
             core.give_way()
             now = core.now()
             if now >= until:
-                looking.missed()
                 if now >= until + _SLICE:
-                    looking.needed = _CONTENDED
+                    looking.disturbed()
+                else:
+                    looking.missed()
                 return False
-        looking.found += 1
+        looking.paid()
         return True

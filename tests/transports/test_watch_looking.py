@@ -11,7 +11,7 @@ import trio.testing
 from tests.transports.conftest import Turns
 from tests.transports.watch_story import Wired, end, settle, the_watch, wired
 from wirecore._backend import default
-from wirecore.moving_rules import AWAKE, CONTENDED, FEWEST, SLICE, TURN
+from wirecore.moving_rules import AWAKE, FEWEST, INTERRUPTED, SLICE, TURN
 from wirecore_trio import _rhythm, _watch
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_who_computes_on_the_core_is_left_alone_for_long(
             connections = await wired(nursery, 2, eager_wait=0.001)
             await be_close(connections)
             assert time.ways == 1
-            assert the_watch()._looking.needed == CONTENDED
+            assert the_watch()._looking.needed == INTERRUPTED
             end(connections)
 
     run_sockets(story)

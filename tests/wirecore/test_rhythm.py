@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wirecore.moving_rules import IN_A_ROW, MOST_IN_A_ROW, POLITE
+from wirecore.moving_rules import IN_A_ROW, MOST_IN_A_ROW, POLITE, SELDOM
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
@@ -129,6 +129,16 @@ class Waits:
         return self.looking
 
 
+def waits_until_it_looks(rhythm: Rhythm) -> int:
+    """How many waits end before one that looks, counted with that."""
+    for number in range(1, 1000):
+        waits = Waits(looking=True, sleeping=True)
+        assert rhythm.wait(waits, 0.0002)
+        if waits.looks:
+            return number
+    return 0
+
+
 def found(_: float) -> bool:
     return True
 
@@ -214,13 +224,28 @@ def test_where_another_process_computes_the_core_is_left_to_it(
     ticks.step = 0.003
     for _ in range(10):
         assert rhythm.wait(found, 0.0002)
-    waits = Waits()
-    assert not rhythm.wait(waits, 0.0002)
-    assert (waits.looks, waits.slept) == (2, [])  # the second says whether it came meanwhile
-    for number in range(1, 257):
-        waits = Waits(looking=True, sleeping=True)
-        assert rhythm.wait(waits, 0.0002)
-        assert waits.looks == (number == 256)
+    # The more often it meets that process, the less it looks.
+    for left_out in (16, 64, 256, 256):
+        waits = Waits()
+        assert not rhythm.wait(waits, 0.0002)
+        assert (waits.looks, waits.slept) == (2, [])  # the second says whether it came meanwhile
+        assert waits_until_it_looks(rhythm) == left_out
+
+
+def test_where_a_process_has_taken_the_core_once_it_soon_is_as_before(
+    rhythm: Rhythm, ticks: Ticks
+) -> None:
+    for _ in range(3):
+        for _ in range(SELDOM):
+            rhythm.came()
+        ticks.step = 0.003
+        assert not rhythm.wait(missed, 0.0002)
+        ticks.step = 0.00001
+        assert waits_until_it_looks(rhythm) == 16
+        assert not rhythm.looks()
+        for _ in range(3):
+            assert rhythm.wait(Waits(looking=True), 0.0002)
+        assert rhythm.looks()
 
 
 def test_a_link_that_cant_wait_isnt_looked_at(rhythm: Rhythm) -> None:
@@ -258,8 +283,9 @@ def test_what_is_there_when_others_had_the_core_is_as_good_as_seen(
     assert not rhythm.looks()
     for _ in range(3):
         assert rhythm.wait(Waits(looking=True), 0.0002)
-    assert rhythm.wait(late, 0.0002)  # four found pay for one missed
-    assert rhythm.looks()
+    assert rhythm.looks()  # four found pay for one missed
+    assert rhythm.wait(late, 0.0002)
+    assert rhythm.looks()  # and for the next
     before = ticks.given
     rhythm.give_way()
     assert ticks.given == before + 1
@@ -294,10 +320,7 @@ def test_who_gives_way_to_one_that_computes_looks_no_more_for_a_while(
     rhythm.was_read(pump, ticks.now)
     rhythm.came()
     assert not rhythm.looks()
-    for number in range(1, 257):
-        waits = Waits(looking=True, sleeping=True)
-        assert rhythm.wait(waits, 0.0002)
-        assert waits.looks == (number == 256)
+    assert waits_until_it_looks(rhythm) == 16
 
 
 # --- reading on -------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 
 from wirecore._backend import default
-from wirecore.moving_rules import AWAKE, CLOSE, CONTENDED, FEWEST, SLICE, TURN
+from wirecore.moving_rules import AWAKE, CLOSE, FEWEST, SLICE, TURN
 
 from ._of_run import OfRun
 from ._rhythm import current_rhythm
@@ -163,14 +163,15 @@ class Watch:
         while True:
             core.give_way()
             if self._read():
-                self._looking.found += 1
+                self._looking.paid()
                 return True
             now = core.now()
             if now >= until:
                 break
-        self._looking.missed()
         if now >= until + SLICE:
-            self._looking.needed = CONTENDED
+            self._looking.disturbed()
+        else:
+            self._looking.missed()
         self._close = 0
         return False
 
