@@ -24,7 +24,7 @@ cdef class Order:
     cdef bint _woke
     cdef object _deliver, _inline, _make_run, _scoped, _thread
     cdef RouteTable _requests, _signals
-    cdef public bint _barrier, _deaf, _in_order, _taking
+    cdef public bint _barrier, _deaf, _in_order, _rest_matters, _taking
     cdef public double _limit
     cdef public Py_ssize_t _bytes, _running
     cdef public object _connection, _waiting

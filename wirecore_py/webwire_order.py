@@ -83,8 +83,8 @@ class Order:
     ``_read`` for a route's codec, ``_finish`` for what isn't answered as it is, ``fail``,
     ``_run_own`` for what concerns the session, ``_unknown`` for messages without a route,
     ``_hold`` where a job begins with nothing beside it, ``_slow_down`` where some wait,
-    ``_has_room`` where less do, ``_rest`` where nothing runs any more, and ``_rested`` where an
-    inline handler has ended it all.
+    ``_has_room`` where less do, ``_rest`` where nothing runs any more, if that matters, and
+    ``_rested`` where an inline handler has ended it all.
     """
 
     __slots__ = (
@@ -98,6 +98,7 @@ class Order:
         "_limit",
         "_make_run",
         "_requests",
+        "_rest_matters",
         "_running",
         "_scoped",
         "_signals",
@@ -134,6 +135,7 @@ class Order:
         self._workers: jobs.Jobs = connection._workers
         self._woke = False  # a task, since the pump was told so
         self._running = 0
+        self._rest_matters = self._in_order  # or as soon as somebody waits for it
         self._barrier = False  # what runs lets nothing later begin
         self._taking = False  # an inline handler may be running
         self._deaf = False  # nothing of the client's will begin any more
@@ -168,7 +170,7 @@ class Order:
         self._running -= 1
         if self._waiting:
             self._go_on()
-        if not self._running:
+        if self._rest_matters and not self._running:
             self._rest()
 
     def _begin(self, message: Message, around: Any) -> None:

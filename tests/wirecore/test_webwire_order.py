@@ -167,10 +167,23 @@ def test_requests_begin_at_once_and_are_answered(backend: Backend) -> None:
     assert w.seen == []
     w.do_next()
     w.do_next()
-    assert w.seen == [("reply", 1, "echo", "data"), ("reply", 2, "echo", "data"), "rests"]
+    assert w.seen == [("reply", 1, "echo", "data"), ("reply", 2, "echo", "data")]
     w.is_woken = w._pump.woke = False
     w.take(request(3))
     assert not w._pump.woke
+
+
+def test_that_nothing_runs_any_more_is_told_where_it_matters(backend: Backend) -> None:
+    w = World(backend)
+    w.requests.rest = w.route(echo)
+    w.take(request(1), request(2))
+    w.do_next()
+    w.order._rest_matters = True
+    assert "rests" not in w.seen
+    w.do_next()
+    assert w.seen[-1] == "rests"
+    in_order = World(backend, 1)
+    assert in_order.order._rest_matters
 
 
 def test_with_a_limit_the_rest_waits_in_its_order(backend: Backend) -> None:
@@ -187,7 +200,7 @@ def test_with_a_limit_the_rest_waits_in_its_order(backend: Backend) -> None:
     for _ in range(4):
         w.do_next()
     assert [entry[1] for entry in w.seen if entry[0] == "reply"] == [0, 1, 2, 3, 4]
-    assert w.seen[-1] == "rests"
+    assert w.seen[-1] == ("reply", 4, "echo", "more data")
     assert w.order._bytes == 0
 
 
@@ -320,7 +333,6 @@ def test_who_watches_is_around_each_handler(backend: Backend) -> None:
         ("reply", 1, "inline", "data"),
         ("before", 2),
         ("reply", 2, "task", "data"),
-        "rests",
         ("after", 2),
     ]
 

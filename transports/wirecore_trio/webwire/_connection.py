@@ -286,6 +286,8 @@ class Connection(Replying):
         self._closing = code
         if self._handling.idle:
             self._finish(code)
+        else:
+            self._handling.heed_rest()
 
     def _rested(self) -> None:
         """Nothing of it is being handled any more."""

@@ -93,9 +93,14 @@ class Handling(Order):
     async def wait_idle(self) -> None:
         """Wait until nothing runs or waits."""
         while not self.idle:
+            self.heed_rest()
             if self._changed is None:
                 self._changed = trio.Event()
             await self._changed.wait()
+
+    def heed_rest(self) -> None:
+        """Somebody waits until nothing runs; then the connection is told as well."""
+        self._rest_matters = True
 
     def run_own(self, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run *job* of the connection's own in its turn; what comes later waits for it."""
