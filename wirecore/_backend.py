@@ -48,6 +48,7 @@ MODULES: Final = (
     "webwire_channel",
     "webwire_ends",
     "webwire_order",
+    "webwire_submitting",
     "webwire_values",
     "webwire_writer",
 )
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
         webwire_channel,
         webwire_ends,
         webwire_order,
+        webwire_submitting,
         webwire_values,
         webwire_writer,
     )
@@ -188,6 +190,7 @@ if TYPE_CHECKING:
 
     class _Submitting:
         Submitter = submitting.Submitter
+        come = staticmethod(submitting.come)
 
     class _Ticking:
         Core = ticking.Core
@@ -228,6 +231,9 @@ if TYPE_CHECKING:
         Order = webwire_order.Order
         Route = webwire_order.Route
         RouteTable = webwire_order.RouteTable
+
+    class _WebwireSubmitting:
+        Submits = webwire_submitting.Submits
 
     class _WebwireValues:
         Payload = webwire_values.Payload
@@ -280,6 +286,7 @@ class Backend:
         webwire_channel: _WebwireChannel
         webwire_ends: _WebwireEnds
         webwire_order: _WebwireOrder
+        webwire_submitting: _WebwireSubmitting
         webwire_values: _WebwireValues
         webwire_writer: _WebwireWriter
 

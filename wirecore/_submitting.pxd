@@ -4,7 +4,12 @@ cimport cython
 
 from wirecore._moving cimport Mover
 from wirecore._outbox cimport Outbox
-from wirecore._waiting cimport Callers, Submitted, Waiter
+from wirecore._rhythm cimport Rhythm
+from wirecore._waiting cimport Callers, Submitted, Told, Waiter
+
+
+@cython.locals(mover=Mover, rhythm=Rhythm)
+cpdef bint come(Told told) except -1
 
 
 @cython.final
@@ -21,5 +26,7 @@ cdef class Submitter:
     cpdef ask(self, what, value, kind)
     @cython.locals(mover=Mover, now=double)
     cpdef double queue(self, Submitted pending, annotation, take, what, value, kind) except? -1
+    @cython.locals(now=double)
+    cpdef double submit(self, Submitted pending, take, what, value, kind) except? -2
     @cython.locals(mover=Mover)
     cpdef bint send(self, Submitted pending, double now) except -1

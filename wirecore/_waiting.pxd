@@ -6,6 +6,7 @@ cdef class Callers:
     cdef object _wake
     cdef object _forget
     cdef object _given_up
+    cdef public object mover
     cdef public Py_ssize_t woken
 
     cpdef Waiter new_call(self)
@@ -31,8 +32,11 @@ cdef class Told:
     cdef object _wake
     cdef public object _ended
     cdef public object _task
+    cdef readonly object _mover
+    cdef readonly bint _several
 
     cdef object add(self, pending)
+    cdef int goes_over(self, mover) except -1
 
 
 cdef class Submitted(Waiter):

@@ -15,7 +15,8 @@ cdef class Callers:
     *wake*: has a task go on, with what the ``unwrap`` of its call gives. *forget*: is told of a
     call that its task gave up. *given_up*: what the scheduler wants to hear then.
 
-    *woken*: tasks that have their outcome, and haven't had their turn.
+    *woken*: tasks that have their outcome, and haven't had their turn. *mover*: what moves the
+    connection's bytes, once that is known.
     """
 
     def __init__(self, wake, forget, given_up):
@@ -107,7 +108,9 @@ cdef class Waiter:
 cdef class Told:
     """Where what was submitted is told that has ended, in that order, for the task that takes it.
 
-    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does.
+    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does. *_mover*:
+    that of the last connection over which something for it was submitted; *_several*: whether it
+    wasn't the only one.
     """
 
     def __init__(self, wake):
@@ -120,9 +123,19 @@ cdef class Told:
             task, self._task = self._task, None
             self._wake(task)
 
+    cdef int goes_over(self, mover) except -1:
+        if mover is not self._mover:
+            self._several = self._mover is not None
+            self._mover = mover
+        return 0
+
     def _add(self, pending):
         """*pending* has ended."""
         self.add(pending)
+
+    def _goes_over(self, mover):
+        """*mover* moves what something for it is submitted over."""
+        self.goes_over(mover)
 
 
 cdef class Submitted(Waiter):
@@ -151,6 +164,9 @@ cdef class Submitted(Waiter):
         self.annotation = annotation
         self.begun = begun
         self.take = take
+        told = self._told
+        if isinstance(told, Told):
+            (<Told>told).goes_over(callers.mover)
 
     cpdef finish(self, outcome):
         """End the call with its *outcome*."""

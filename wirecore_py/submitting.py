@@ -16,6 +16,27 @@ if TYPE_CHECKING:
     from wirecore_py import moving, waiting
 
 
+def come(told: waiting.Told) -> bool:
+    """Whether some have ended for *told*: they are waited for in place, where that pays.
+
+    False: wait in the loop, also where it has a task already that waits there.
+    """
+    mover: moving.Mover | None = told._mover
+    if mover is None or told._task is not None or told._ended:
+        return False
+    # Its task adds nothing to what it has submitted.
+    if told._several:
+        mover._flusher.flush()
+    elif mover.listed:
+        mover.push()
+    rhythm = mover._rhythm
+    if rhythm.turn_is_due():
+        return False
+    while not told._ended and rhythm.read_on():
+        pass
+    return bool(told._ended)
+
+
 class Submitter:
     """Sends calls over the connection that *mover* moves the bytes of.
 
@@ -103,6 +124,27 @@ class Submitter:
         if mover.ended:
             raise NotConnected
         getattr(self._session, self._queue)(pending, what, value, kind, now)
+        return now
+
+    def submit(
+        self,
+        pending: Any,
+        take: Callable[[Any], object] | None,
+        what: Any,
+        value: Any,
+        kind: Any,
+    ) -> float:
+        """:meth:`queue` and :meth:`send`; below 0 where *pending* has to wait before.
+
+        For room, for a connection, or for the reader, who is paused.
+        """
+        if self._waits() > self._high_water or self._mover.paused is not None:
+            return -1.0
+        try:
+            now = self.queue(pending, None, take, what, value, kind)
+        except NotConnected:
+            return -1.0
+        self.send(pending, now)
         return now
 
     def send(self, pending: Any, now: float) -> bool:

@@ -20,10 +20,11 @@ class Callers:
     *wake*: has a task go on, with what the ``unwrap`` of its call gives. *forget*: is told of a
     call that its task gave up. *given_up*: what the scheduler wants to hear then.
 
-    *woken*: tasks that have their outcome, and haven't had their turn.
+    *woken*: tasks that have their outcome, and haven't had their turn. *mover*: what moves the
+    connection's bytes, once that is known.
     """
 
-    __slots__ = ("_forget", "_given_up", "_wake", "woken")
+    __slots__ = ("_forget", "_given_up", "_wake", "mover", "woken")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Callers:
         self._wake = wake
         self._forget = forget
         self._given_up = given_up
+        self.mover: Any = None
         self.woken = 0
 
     def new_call(self) -> Waiter:
@@ -164,13 +166,17 @@ class Waiter:
 class Told:
     """Where what was submitted is told that has ended, in that order, for the task that takes it.
 
-    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does.
+    *wake*: has that task go on. *_task*: who waits for the next; None where nobody does. *_mover*:
+    that of the last connection over which something for it was submitted; *_several*: whether it
+    wasn't the only one.
     """
 
-    __slots__ = ("_ended", "_task", "_wake")
+    __slots__ = ("_ended", "_mover", "_several", "_task", "_wake")
 
     def __init__(self, wake: Callable[[Any], object]) -> None:
         self._wake = wake
+        self._mover: Any = None
+        self._several = False
         self._ended: deque[Any] = deque()
         self._task: Any = None
 
@@ -180,6 +186,12 @@ class Told:
         if self._task is not None:
             task, self._task = self._task, None
             self._wake(task)
+
+    def _goes_over(self, mover: Any) -> None:
+        """*mover* moves what something for it is submitted over."""
+        if mover is not self._mover:
+            self._several = self._mover is not None
+            self._mover = mover
 
 
 class Submitted(Waiter):
@@ -218,6 +230,8 @@ class Submitted(Waiter):
     ) -> None:
         """It is a call now; as Waiter's."""
         self._is_of(callers, annotation, begun, take)
+        if isinstance(self._told, Told):
+            self._told._goes_over(callers.mover)
 
     def finish(self, outcome: object) -> None:
         """End the call with its *outcome*."""

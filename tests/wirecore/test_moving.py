@@ -84,8 +84,13 @@ class Flusher:
     def __init__(self) -> None:
         self.added: list[Any] = []
 
+        self.flushed = 0
+
     def add(self, mover: Any) -> None:
         self.added.append(mover)
+
+    def flush(self) -> None:
+        self.flushed += 1
 
 
 class Company:
@@ -641,6 +646,94 @@ def test_what_is_submitted_is_queued_and_then_sent(backend: Backend) -> None:
     w.session.outbox.put(bytes(20))
     assert submitter.crowded
     assert submitter.send(pending, now) is True
+
+
+def test_what_cant_be_submitted_now_is_left_to_who_asked(backend: Backend) -> None:
+    w = World(backend)
+    asked: list[Any] = []
+    submitter = submitter_of(w, backend, lambda *what: asked.append(what))
+
+    def submit() -> float:
+        pending = backend.waiting.Submitted("Echo", "value", None)
+        when: float = submitter.submit(pending, str, "Echo", "value", 7)
+        if when >= 0:
+            assert asked == [(pending, "Echo", "value", 7, 1.0)]
+            assert (pending.take, pending.annotation) == (str, None)
+        return when
+
+    w.mover.paused = object()
+    assert submit() < 0
+    w.mover.paused = None
+    w.session.outbox.put(bytes(11))
+    assert submit() < 0
+    w.mover.push()
+    w.mover.ended = True
+    assert submit() < 0
+    w.mover.ended = False
+    assert asked == w.flusher.added == []
+    assert submit() == 1.0
+    w.session.outbox.put(bytes(1))
+    w.mover.write()
+    assert w.flusher.added == [w.mover]
+
+
+def told_of(w: World, backend: Backend) -> Any:
+    """A Told, to which *w*'s connection will tell what was submitted."""
+    told = backend.waiting.Told(w.seen.append)
+    callers = callers_of(backend)
+    callers.mover = w.mover
+    backend.waiting.Submitted("Echo", "value", told)._begin(callers, None, 0.0)
+    return told
+
+
+def test_who_takes_what_has_ended_reads_in_place_while_nothing_has(backend: Backend) -> None:
+    w = World(backend)
+    come = backend.submitting.come
+    bare = backend.waiting.Told(w.seen.append)
+    assert not come(bare)  # nothing was submitted for it
+    told = told_of(w, backend)
+    assert (told._mover, told._several) == (w.mover, False)
+    assert not come(told)  # nobody reads
+    w.mover._context = copy_context()
+    w.mover.read_for_reader = w.mover.read_as_reader
+    close(w)
+    w.link.reads = [b"x", b"y"]
+    w.react = lambda: told._add(w.seen[-1]) if w.seen[-1] == b"y" else None
+    w.mover.hold()
+    w.put(b"call")
+    assert w.link.sent == []
+    assert come(told)
+    assert w.link.sent == [b"call"]  # or nothing would come
+    assert w.mover.listed  # the flusher comes by nevertheless
+    assert list(told._ended) == [b"y"]
+    assert not come(told)  # that is there already
+    told._ended.clear()
+    w.link.reads = [b"y"]
+    told._task = object()
+    assert not come(told)  # another waits for it
+    told._task = None
+    while w.rhythm.pays():
+        pass
+    assert not come(told)  # the loop is to have its turn
+    w.rhythm.had_turn()
+    assert come(told)
+
+
+def test_what_goes_over_several_connections_is_sent_by_the_flusher(backend: Backend) -> None:
+    one, other = World(backend), World(backend)
+    told = told_of(one, backend)
+    callers = callers_of(backend)
+    callers.mover = other.mover
+    for _ in range(2):
+        backend.waiting.Submitted("Echo", "value", told)._begin(callers, None, 0.0)
+    assert (told._mover, told._several) == (other.mover, True)
+    told._goes_over(one.mover)
+    assert told._several
+    one.mover.hold()
+    one.put(b"call")
+    assert not backend.submitting.come(told)
+    assert one.flusher.flushed == 1
+    assert one.link.sent == []  # that is the flusher's
 
 
 def test_what_a_task_asks_is_sent_and_its_answer_read_where_nobody_else_calls(

@@ -7,10 +7,14 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 import trio
 
+from wirecore._backend import default
+
 from ._flusher import current_flusher
 from ._pending import Pending
 from ._rhythm import current_rhythm, take_turn
 from ._waiter import Told
+
+come = default.submitting.come
 
 AnyPending = TypeVar("AnyPending", bound=Pending[Any])
 
@@ -40,14 +44,16 @@ class Done(Told, Generic[AnyPending]):
         now and then when it needn't. Raises trio.BusyResourceError where another task waits.
         """
         while not self._ended or self._credit <= 0:
-            await self._wait()
+            if not come(self):
+                await self._wait()
         self._credit -= 1
         return self._ended.popleft()
 
     async def receive_many(self) -> list[AnyPending]:
         """All that have ended, one at least. Otherwise as :meth:`receive`."""
         while not self._ended or self._credit <= 0:
-            await self._wait()
+            if not come(self):
+                await self._wait()
         ended = list(self._ended)
         self._ended.clear()
         self._credit -= len(ended)
@@ -71,6 +77,7 @@ class Done(Told, Generic[AnyPending]):
         rhythm = current_rhythm()
         if rhythm.turn_is_due():
             await take_turn(rhythm)
+            self._credit = _CREDIT
             self._check_alone()
         while not self._ended and rhythm.read_on():
             pass

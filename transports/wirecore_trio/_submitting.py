@@ -40,6 +40,7 @@ class Submitting(Calling):
 
     def _submits_by(self, queue: str, high_water: int) -> None:
         """Calls go by the session's method *queue*, over the pump that is there; see Submitter."""
+        self._submitters.mover = self._pump
         self._submitter = Submitter(
             self._pump,
             self._submitters,

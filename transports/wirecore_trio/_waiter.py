@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     ANSWERED = waiting.ANSWERED
     Callers = waiting.Callers
+    Told = waiting.Told
 
     class Waiter(Call):
         """A pending call, trio's abort function for it, and its outcome, all in one object.
@@ -46,15 +46,6 @@ if TYPE_CHECKING:
             """See the backend's."""
 
         def finish(self, outcome: object) -> None:
-            """See the backend's."""
-
-    class Told:
-        """Where what was submitted is told that has ended. See ``wirecore_py.waiting``."""
-
-        _ended: deque[Any]
-        _task: trio.lowlevel.Task | None
-
-        def __init__(self, wake: Callable[[Any], object]) -> None:
             """See the backend's."""
 
     class Submitted(Waiter):

@@ -59,6 +59,7 @@ def test_what_is_uninstrumented_is_what_it_was() -> None:
     # Of a base that may be compiled, they are put before that.
     added = {where[1:] for where in during if where not in before}
     assert added == {
+        ("Asking", "submit"),
         ("CallingSession", "call"),
         ("ClientSession", "request"),
         ("PoolServer", "submit"),

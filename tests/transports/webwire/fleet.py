@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import trio
+import trio.testing
 
 from tests.transports.killing import NUMBER, Ledger
 from tests.transports.webwire.served import BUFFER_SIZE, answer_to, digest
@@ -135,6 +136,15 @@ class Load:
             nursery.start_soon(member.signal_on, self)
             for _ in range(REQUESTERS):
                 nursery.start_soon(self._request_on, member)
+
+    async def fill(self, nursery: trio.Nursery) -> None:
+        """The server reads no more: the first client requests until some wait in this process."""
+        member = self._members[0]
+        while (channel := member.client._channel) is not None:
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            if channel._session.outbox.pending > max(SIZES):
+                break
+            nursery.start_soon(self._request_on, member)
 
     async def _request_on(self, member: Member) -> None:
         while not self.over:

@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,8 @@ class Restarts:
         self._chance = random.Random(20)
         self._held = Held()
         self.ledger = Ledger()
+        #: Once the server reads no more: have some requests wait here.
+        self.fill: Callable[[], Awaitable[None]]
 
     async def run(self, ends: Sequence[Callable[[], Awaitable[None]]]) -> None:
         """End the server in each of these ways, and check all after each."""
@@ -128,6 +131,7 @@ class Restarts:
         before = [member.sessions for member in members]
         async with trio.open_nursery() as nursery:
             load.start(nursery)
+            self.fill = partial(load.fill, nursery)
             await self.ledger.until_answered(self._chance.randrange(CLIENTS, 12 * CLIENTS))
             await end()
             assert int(await self._victim.start("serve", port, *self._arguments)) == port
@@ -163,7 +167,7 @@ def test_requests_end_once_and_truthfully_when_the_server_is_killed(
 
     async def kill_when_full() -> None:
         victim.stop()
-        await trio.testing.wait_all_tasks_blocked(0.02)
+        await restarts.fill()
         victim.kill()
 
     restarts = Restarts(victim, tmp_path, backend)

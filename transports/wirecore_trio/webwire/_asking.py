@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import trio
 
+from wirecore._backend import default
 from wirecore.errors import InvalidMessage, LocalError
 from wirecore.protocols.webwire import (
     ConnectionTimeout,
@@ -22,7 +22,7 @@ from wirecore.protocols.webwire.payload import split
 from wirecore.session.limits import check_seconds
 
 from .._arguments import require_seconds, require_type
-from .._pending import Pending, start
+from .._pending import start
 from .._submitting import DEFAULT as _DEFAULT
 from ._codecs import Codec, require_codec
 from ._errors import Disconnected, NotOpen
@@ -31,11 +31,15 @@ from ._pending import Done, PendingRequest
 from ._status import Status
 
 if TYPE_CHECKING:
+    from wirecore_py.webwire_submitting import Submits
+
     from ._channel import Channel
     from ._options import ClientOptions
+else:
+    Submits = default.webwire_submitting.Submits
 
 
-class Asking(ClientHooks, ABC):
+class Asking(Submits, ClientHooks, ABC):
     """The half of a client that asks; :class:`Client` has the one that connects."""
 
     _autoconnect: bool
@@ -45,10 +49,12 @@ class Asking(ClientHooks, ABC):
     _nursery: trio.Nursery
     _options: ClientOptions
     _status: Status
-    _submitted: deque[Pending[Any]]
 
     #: Whether all that is submitted has a task, as what goes around it wants.
     _in_tasks = False
+
+    def __init__(self) -> None:
+        super().__init__(PendingRequest, Done, split)
 
     @abstractmethod
     def _begin(self) -> None:
@@ -135,60 +141,60 @@ class Asking(ClientHooks, ABC):
                 raise DeadlineExceeded(f"no reply within {seconds:g} s")
         return payload if codec is None else _decode(name, codec, payload)
 
-    @overload
-    def submit(
-        self,
-        name: str = ...,
-        payload: Sendable | Any = ...,
-        *,
-        done: Done[Payload] | None = ...,
-        timeout: float | None = ...,
-        codec: None = ...,
-        reply: None = ...,
-    ) -> PendingRequest[Payload]: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def submit(
-        self,
-        name: str = ...,
-        payload: Any = ...,
-        *,
-        done: Done[Any] | None = ...,
-        timeout: float | None = ...,
-        codec: Codec[Any] | None = ...,
-        reply: Codec[Any] | None = ...,
-    ) -> PendingRequest[Any]: ...
+        @overload  # type: ignore[override]  # its keywords are told
+        def submit(
+            self,
+            name: str = ...,
+            payload: Sendable | Any = ...,
+            *,
+            done: Done[Payload] | None = ...,
+            timeout: float | None = ...,
+            codec: None = ...,
+            reply: None = ...,
+        ) -> PendingRequest[Payload]: ...
 
-    def submit(
+        @overload
+        def submit(
+            self,
+            name: str = ...,
+            payload: Any = ...,
+            *,
+            done: Done[Any] | None = ...,
+            timeout: float | None = ...,
+            codec: Codec[Any] | None = ...,
+            reply: Codec[Any] | None = ...,
+        ) -> PendingRequest[Any]: ...
+
+        def submit(self, *_: Any, **__: Any) -> Any:
+            """See Submits."""
+
+    def _check(self, name: object, done: object) -> None:
+        require_type("name", name, str)
+        require_type("done", done, Done, hint="one that webwire.Done() has made", optional=True)
+
+    def _submit_otherwise(
+        self, pending: PendingRequest[Any], name: str, payload: Any, keywords: dict[str, Any]
+    ) -> None:
+        self._submit_with(pending, name, payload, **keywords)
+
+    def _submit_with(
         self,
-        name: str = "",
-        payload: Sendable | Any = None,
+        pending: PendingRequest[Any],
+        name: str,
+        payload: Any,
         *,
-        done: Done[Any] | None = None,
         timeout: float | None = _DEFAULT,
         codec: Codec[Any] | None = None,
         reply: Codec[Any] | None = None,
-    ) -> PendingRequest[Any]:
-        """Begin a request that goes on by itself, for who wants its reply later, or not at all.
-
-        As :meth:`request`, whose errors :meth:`PendingRequest.wait` raises. *done*: is given the
-        request when it has ended. Many requests are made faster so than by a task for each.
-
-        While there is a connection, and room to send, requests leave in the order in which they
-        were submitted. *reply* is used in the task that reads: it should be quick. Raises
-        TypeError and InvalidOption for wrong arguments.
-        """
-        if type(name) is not str:
-            require_type("name", name, str)
-        if done is not None and type(done) is not Done:
-            require_type("done", done, Done, hint="one that webwire.Done() has made")
+    ) -> None:
         take = None
         reader = codec if reply is None else reply
         if reader is not None:
             require_codec("codec", codec)
             require_codec("reply", reply)
             take = partial(_decode, name, reader)
-        pending: PendingRequest[Any] = PendingRequest(name, payload, done)
         channel = self._channel
         if timeout is not _DEFAULT:
             _check_timeout(timeout)
@@ -200,18 +206,17 @@ class Asking(ClientHooks, ABC):
                 and not self._in_tasks
                 and channel.submit(pending, name, data, encoding, take, timeout)
             ):
-                return pending
+                return
         except LocalError as error:
             pending._fail(error)
-            return pending
+            return
         if timeout is _DEFAULT:
             timeout = self._options.request_timeout
         if self._status is Status.CLOSED:
             pending._fail(Disconnected(self._why_not(), execution="not_sent"))
-            return pending
+            return
         call = partial(self._request_later, name, data, encoding, timeout, reader)
         start(pending, call, self._nursery, self._submitted)
-        return pending
 
     async def _request_later(self, *arguments: Any) -> Any:
         await trio.lowlevel.checkpoint_if_cancelled()

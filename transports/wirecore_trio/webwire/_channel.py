@@ -225,16 +225,11 @@ class Channel(Submitting):
         *pending* is told what *take* makes of the reply; None: the reply. *seconds*: its time, see
         Submitting. Raises for what can't be sent, as :meth:`request`.
         """
-        submitter = self._submitter
-        if submitter.crowded:
-            return False
-        try:
-            now = submitter.queue(pending, None, take, name, data, encoding)
-        except errors.NotConnected:
-            return False
-        if self._pump.paused is not None:
+        if self._pump.paused is not None and not self._submitter.crowded:
             self.read_on()  # the reply
-        submitter.send(pending, now)
+        now = self._submitter.submit(pending, take, name, data, encoding)
+        if now < 0:
+            return False
         if seconds is not DEFAULT:
             self._has_time(pending, now, seconds)
         return True

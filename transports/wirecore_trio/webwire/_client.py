@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -28,7 +27,6 @@ from wirecore.session.fields import CallFields
 from .._arguments import require_type
 from .._dial import fail_after
 from .._errors import NotConnected
-from .._pending import Pending
 from .._supervise import RetryPolicy, dial_until_open, supervise
 from ..websocket._client import Dialer
 from ._asking import Asking
@@ -58,18 +56,17 @@ class Client(Asking):
     def __init__(
         self, dialer: Dialer, options: ClientOptions, *, autoconnect: bool, backend: Backend | None
     ) -> None:
+        super().__init__()
         self._dialer = dialer
         self._options = options
         self._autoconnect = autoconnect
         self._backend = backend
         self._events = Events(options.max_queue)
-        self._channel: Channel | None = None  # open, and the session restored
         self._last: Channel | None = None  # the last that was
         self._paused: Channel | None = None  # isn't read, as too much waits
         self._session: Session | None = None
         self._status = Status.DISCONNECTED
         self._changed = trio.Event()
-        self._submitted: deque[Pending[Any]] = deque()  # that are about to begin
         self._failure: Exception | None = None  # of what ended the attempts for good
         # The session that is being restored, and since when.
         self._tried: tuple[Session | None, float] = (None, 0.0)
