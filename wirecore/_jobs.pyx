@@ -184,11 +184,15 @@ cdef class Jobs:
     def _begin(self, task, Py_ssize_t most):
         """Do up to *most* jobs as *task*, one after another, until one has to wait.
 
-        Where none is left it reads on. Returned are how many more it might be, the one that waits,
-        and what for; None: none does.
+        Where none is left it reads on; what comes so isn't counted. Returned are how many more it
+        might be, the one that waits, and what for; None: none does.
         """
         jobs = self._jobs
-        while most and (jobs or self._read_on()):
+        while most:
+            if not jobs:
+                if not self._read_on():
+                    break
+                most += len(jobs)  # who reads in place keeps to the loop's turn
             most -= 1
             job = jobs.popleft()
             context = PyContext_Copy(self._context)

@@ -5,7 +5,7 @@ cimport cython
 from wirecore._ticking cimport Core
 
 cdef double _AWAKE, _CLOSE, _SLICE, _TURN
-cdef Py_ssize_t _CONTENDED, _FEWEST, _INTERRUPTED, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE, _SELDOM
+cdef Py_ssize_t _CONTENDED, _FEWEST, _IDLE_TURNS, _INTERRUPTED, _IN_A_ROW, _MOST_IN_A_ROW, _POLITE, _SELDOM
 
 
 @cython.final
@@ -22,8 +22,8 @@ cdef class Trial:
 @cython.final
 cdef class Rhythm:
     cdef readonly Core core
-    cdef object _ready
-    cdef Py_ssize_t _in_a_row, _polite
+    cdef object _idle, _ready
+    cdef Py_ssize_t _idle_turns, _in_a_row, _polite
     cdef Trial _looking, _waiting
     cdef double _left_at, _since
     cdef public double at

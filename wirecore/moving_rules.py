@@ -36,6 +36,10 @@ IN_A_ROW: Final = 8
 TURN: Final = 0.0005
 MOST_IN_A_ROW: Final = 64
 
+#: Turns of the loop in a row that are left out where it says that it has nothing to do: a pass of
+#: it costs two messages.
+IDLE_TURNS: Final = 16
+
 #: Turns after one at which others of the run were ready: so long each wait is followed by a turn.
 POLITE: Final = 8
 

@@ -19,6 +19,7 @@ _AWAKE = rules.AWAKE
 _CLOSE = rules.CLOSE
 _CONTENDED = rules.CONTENDED
 _FEWEST = rules.FEWEST
+_IDLE_TURNS = rules.IDLE_TURNS
 _INTERRUPTED = rules.INTERRUPTED
 _IN_A_ROW = rules.IN_A_ROW
 _MOST_IN_A_ROW = rules.MOST_IN_A_ROW
@@ -94,11 +95,13 @@ class Rhythm:
     """How fast messages come, in a whole run: *pump* read last, at *at*, *close* in a row so fast.
 
     *core*: a backend's Core; where that isn't shared nobody looks without sleep. *at* is of the
-    run's clock. *ready*: how many tasks of the run wait for nothing but their turn; None: nothing
-    tells.
+    run's clock. *ready*: how many tasks of the run wait for nothing but their turn; *idle*: whether
+    the loop has nothing to do at all; None: nothing tells.
     """
 
     __slots__ = (
+        "_idle",
+        "_idle_turns",
         "_in_a_row",
         "_left_at",
         "_looking",
@@ -112,9 +115,16 @@ class Rhythm:
         "pump",
     )
 
-    def __init__(self, core: ticking.Core, ready: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        core: ticking.Core,
+        ready: Callable[[], int] | None = None,
+        idle: Callable[[], bool] | None = None,
+    ) -> None:
         self.core = core
         self._ready = ready
+        self._idle = idle
+        self._idle_turns = 0  # that were left out since the last
         self._polite = 0  # turns for which others of the run are taken to be at work
         self.pump: Any = None
         self.at = 0.0
@@ -140,6 +150,7 @@ class Rhythm:
     def had_turn(self) -> None:
         """The loop has had its turn: who waited for it, or was woken by it, says so."""
         self._in_a_row = 0
+        self._idle_turns = 0
         # In the middle of a pass some that are at work haven't come to it yet: it counts for more.
         if self._ready is not None and self._ready() > 0:
             self._polite = _POLITE
@@ -172,9 +183,17 @@ class Rhythm:
         """
         if self._polite:
             return self._in_a_row > 0
-        return self._in_a_row >= _IN_A_ROW and (
-            self.at - self._since >= _TURN or self._in_a_row >= _MOST_IN_A_ROW
-        )
+        if self._in_a_row < _IN_A_ROW:
+            return False
+        if self.at - self._since < _TURN and self._in_a_row < _MOST_IN_A_ROW:
+            return False
+        if self._idle is None or self._idle_turns >= _IDLE_TURNS or not self._idle():
+            return True
+        # It would find nothing to do: that is as good as had.
+        self._idle_turns += 1
+        self._in_a_row = 0
+        self._since = self.at
+        return False
 
     def looks(self) -> bool:
         """Whether a message that is waited for mostly is seen by looking."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import socket
+import sys
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -32,11 +35,15 @@ if TYPE_CHECKING:
     from wirecore_trio._pump import Pump
 
 
+_IDLE_LOOP = _rhythm._idle_loop
+
+
 @pytest.fixture(autouse=True)
 def nobody_is_seen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if no other task of the run were at work, unless a story is about that."""
     if "others_are_seen" not in request.keywords:
         monkeypatch.setattr(_rhythm, "_ready_tasks", lambda: None)
+        monkeypatch.setattr(_rhythm, "_idle_loop", lambda: None)
 
 
 def be_close(pump: Pump, times: int = 1_000_000) -> None:
@@ -273,6 +280,58 @@ def test_while_other_tasks_are_at_work_the_loop_has_its_turn_behind_each_wait(ru
         reader.pump.end(None)
 
     run(story)
+
+
+def test_a_loop_says_whether_its_turn_would_find_anything_to_do(run_sockets: Run) -> None:
+    async def story() -> None:
+        idle = _IDLE_LOOP()
+        if sys.platform != "linux":
+            assert idle is None
+            return
+        assert idle is not None
+        assert idle()
+        ours, theirs = socket.socketpair()
+        with ours, theirs, trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.lowlevel.wait_readable, ours)
+                assert not idle()  # a task is to begin
+                await trio.testing.wait_all_tasks_blocked()
+                assert idle()
+                theirs.send(b"x")
+                assert not idle()  # what somebody waits for is there
+                await trio.testing.wait_all_tasks_blocked()
+                assert idle()
+                scope.deadline = trio.current_time() + 1
+                assert idle()
+                scope.deadline = trio.current_time()
+                assert not idle()  # somebody's time is up
+                scope.deadline = math.inf
+                token = trio.lowlevel.current_trio_token()
+                token.run_sync_soon(lambda: None)
+                assert not idle()  # a thread, or a signal's handler, wants something
+                await trio.testing.wait_all_tasks_blocked()
+                assert idle()
+
+    run_sockets(story)
+
+
+def test_a_guests_loop_doesnt_say_so() -> None:
+    seen: list[object] = []
+
+    async def main() -> None:
+        seen.append(_IDLE_LOOP())
+
+    async def host() -> None:
+        over = asyncio.get_running_loop().create_future()
+        trio.lowlevel.start_guest_run(
+            main,
+            run_sync_soon_threadsafe=asyncio.get_running_loop().call_soon_threadsafe,
+            done_callback=over.set_result,
+        )
+        (await over).unwrap()
+
+    asyncio.run(host())
+    assert seen == [None]
 
 
 def test_who_has_had_the_loops_turn_finds_that_another_waits_at_the_done_by_then(run: Run) -> None:
@@ -569,9 +628,9 @@ def test_who_has_handled_a_request_handles_the_next_in_place_and_others_have_the
     async def story() -> None:
         link = AskingLink(backend, *["Echo"] * 640)
         turns, tasks = await serve_in_tasks(link, backend, {})
-        # Two turns for 64 requests, or three, as the clock stands still; else 1,280 and more.
-        assert 10 <= turns <= 60
-        assert tasks == 1
+        # One turn for 64 requests or more, as the clock stands still; else 1,280 and more.
+        assert 5 <= turns <= 60
+        assert tasks <= 4  # the reader may come before who has had the turn
 
     run_sockets(story)
 

@@ -410,10 +410,11 @@ def test_a_worker_without_jobs_reads_on_and_does_what_that_brings(backend: Backe
         lambda: None,  # what came was no job
         lambda: workers.start(does("second")),
     ]
-    assert workers._begin(Task(), 1) == (0, None, None)
-    assert (done, workers.woken) == (["first"], 0)  # nobody else is woken for it
-    assert workers._begin(Task(), 64) == (63, None, None)
-    assert (done, workers.woken) == (["first", "second"], 0)
+    assert workers._begin(Task(), 1) == (1, None, None)  # who reads in place keeps to the turns
+    assert (done, workers.woken) == (["first", "second"], 0)  # nobody else is woken for it
+    workers._rhythm.brings = [lambda: [workers.start(does(what)) for what in ("third", "fourth")]]
+    assert workers._begin(Task(), 64) == (64, None, None)
+    assert done[2:] == ["third", "fourth"]
     assert not workers._reading
 
     def fails() -> None:

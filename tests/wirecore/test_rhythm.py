@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wirecore.moving_rules import IN_A_ROW, MOST_IN_A_ROW, POLITE, SELDOM
+from wirecore.moving_rules import IDLE_TURNS, IN_A_ROW, MOST_IN_A_ROW, POLITE, SELDOM, TURN
 
 if TYPE_CHECKING:
     from wirecore._backend import Backend
@@ -81,6 +81,34 @@ def test_while_others_are_ready_each_wait_is_followed_by_a_turn(
     # Nobody was seen for so long: they are alone again.
     assert not rhythm.others_are_ready()
     assert [rhythm.pays() for _ in range(9)] == [True] * 9
+
+
+def test_turns_that_would_find_nothing_to_do_are_left_out_but_not_all(
+    backend: Backend, ticks: Ticks
+) -> None:
+    idle = True
+    rhythm = backend.rhythm.Rhythm(
+        backend.ticking.Core(ticks.clock, ticks.give_way), lambda: 0, lambda: idle
+    )
+    rhythm.close = 8
+
+    def waits_until_the_turn() -> int:
+        paid = 0
+        while rhythm.pays():
+            rhythm.at += TURN / 32
+            paid += 1
+        return paid
+
+    for _ in range(2):
+        assert waits_until_the_turn() == pytest.approx(32 * (1 + IDLE_TURNS), abs=2 * IDLE_TURNS)
+        assert rhythm.turn_is_due()
+        rhythm.had_turn()
+    idle = False
+    assert 32 <= waits_until_the_turn() <= 34
+    rhythm.had_turn()
+    idle = True
+    waits = [rhythm.pays() for _ in range(2000)]
+    assert sum(waits) == MOST_IN_A_ROW * (1 + IDLE_TURNS)  # also where the clock stands still
 
 
 def test_where_all_is_fast_more_are_in_a_row(rhythm: Rhythm) -> None:

@@ -13,9 +13,10 @@ processes have the core between.
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -60,7 +61,7 @@ async def take_turn(rhythm: Rhythm) -> None:
 def _make() -> Rhythm:
     # A system without sched_yield doesn't say how to let another process have the core.
     core = Core(time.perf_counter, getattr(os, "sched_yield", None), own=True)
-    return Rhythm(core, _ready_tasks())
+    return Rhythm(core, _ready_tasks(), _idle_loop())
 
 
 def _ready_tasks() -> Callable[[], int] | None:
@@ -68,6 +69,29 @@ def _ready_tasks() -> Callable[[], int] | None:
     runner = getattr(trio.lowlevel.current_task(), "_runner", None)
     queue = getattr(runner, "runq", None)
     return getattr(queue, "__len__", None)
+
+
+def _idle_loop() -> Callable[[], bool] | None:
+    # What a pass would look at: tasks that are ready, deadlines, and what it waits for in the
+    # system, threads and signals included. As a guest it has to let its host go on besides.
+    runner: Any = getattr(trio.lowlevel.current_task(), "_runner", None)
+    try:
+        if runner.is_guest:
+            return None
+        queue, now, deadline = (
+            runner.runq,
+            runner.clock.current_time,
+            runner.deadlines.next_deadline,
+        )
+        waits = select.poll()
+        waits.register(runner.io_manager._epoll.fileno(), select.POLLIN)
+    except AttributeError:
+        return None
+
+    def idle() -> bool:
+        return not (queue or deadline() <= now() or waits.poll(0))
+
+    return idle
 
 
 #: That of the running trio loop.
