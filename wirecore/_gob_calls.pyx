@@ -17,6 +17,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from wirecore._calls cimport answer_to, call_of
+from wirecore._making cimport answer_of, request_of
 from wirecore._waiting cimport annotation_of
 from wirecore._gob_frames cimport FrameBuffer, encode_uint, load
 
@@ -40,7 +41,6 @@ cdef uint64_t GO_MAX_MESSAGE = rules.GO_MAX_MESSAGE
 
 cdef object ANY = Any
 cdef object NOTHING = object()
-cdef object new_tuple = tuple.__new__
 
 cdef struct Span:
     Py_ssize_t at
@@ -100,7 +100,7 @@ cdef class CallReader:
             if result is NOTHING:
                 break
             answer_to(table, seq)
-            PyList_Append(found, new_tuple(make, (call, result, None)))
+            PyList_Append(found, answer_of(make, call, result))
 
     def requests(
         self, find, found, Py_ssize_t most, Py_ssize_t left, make, make_request
@@ -124,8 +124,9 @@ cdef class CallReader:
             if argument is NOTHING:
                 return left, target
             rest = PyBytes_GET_SIZE(self.frames.data) - self.frames.at + self.frames.more_size
-            request = new_tuple(make_request, (seq, method))
-            PyList_Append(found, new_tuple(make, (request, target, argument, left - rest)))
+            PyList_Append(
+                found, request_of(make, make_request, seq, method, target, argument, left - rest)
+            )
             left = rest
         return left, None
 

@@ -14,6 +14,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from wirecore._gob_frames cimport load
+from wirecore._making cimport bare
 
 import wirecore.gob_rules as rules
 from wirecore.errors import GobError, GobValueError, GobValueLimitExceeded
@@ -51,7 +52,6 @@ cdef enum:
 cdef uint64_t GO_MAX_NAME = rules.GO_MAX_NAME
 cdef double MAX_FLOAT32 = rules.MAX_FLOAT32
 cdef object MADE = rules.MADE
-cdef object new_object = object.__new__
 
 
 cdef class ReadPlan:
@@ -436,7 +436,7 @@ cdef object make(ReadPlan plan, list values):
                 if values[<Py_ssize_t>slot] is MADE:
                     values[<Py_ssize_t>slot] = factory()
         if plan.make == ATTRIBUTES:
-            made = new_object(plan.maker)
+            made = bare(plan.maker)
             for i in range(len(values)):
                 PyObject_GenericSetAttr(made, plan.names[i], values[i])
             return made

@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
 from wirecore._calls cimport answer_to, call_of
+from wirecore._making cimport answer_of, bare, request_of
 from wirecore._waiting cimport annotation_of
 
 from math import isfinite
@@ -35,8 +36,6 @@ cdef enum:
 
 cdef object MADE_LATER = MADE
 cdef object NOTHING = object()
-cdef object new_tuple = tuple.__new__
-cdef object new_object = object.__new__
 
 cdef bytes BEGIN_CALL = b'{"method":"'
 cdef bytes PARAMS = b'","params":['
@@ -120,7 +119,7 @@ cdef class JsonReader:
                 break
             at = self.at
             answer_to(table, number)
-            PyList_Append(found, new_tuple(make, (call, result, None)))
+            PyList_Append(found, answer_of(make, call, result))
         return at
 
     def requests(
@@ -160,8 +159,9 @@ cdef class JsonReader:
             taken = self.at - at + before
             before = 0
             at = self.at
-            request = new_tuple(make_request, (call_id, method))
-            PyList_Append(found, new_tuple(make, (request, target, argument, taken)))
+            PyList_Append(
+                found, request_of(make, make_request, call_id, method, target, argument, taken)
+            )
         return at, None
 
     cdef object find_plan(self, annotation):
@@ -451,7 +451,7 @@ cdef class JsonReader:
                 values[i] = plan.factories[i]()
         if plan.build is not None:
             return plan.build(*values)
-        made = new_object(plan.owner)
+        made = bare(plan.owner)
         for i in range(count):
             PyObject_GenericSetAttr(made, plan.names[i], values[i])
         return made

@@ -6,6 +6,7 @@ from wirecore._submitting cimport Submitter
 
 
 cdef class Slot:
+    cdef Slot _before, _behind
     cdef double _most  # whatever an option may be
     cdef public bint blocked, leaving, ready
     cdef public Py_ssize_t outstanding, since
@@ -18,10 +19,12 @@ cdef class Slot:
 
 @cython.final
 cdef class LongestWaiting:
-    cdef object _slots
+    cdef Slot _first, _last
     cdef Py_ssize_t _turns
 
+    @cython.locals(last=Slot)
     cpdef put(self, Slot slot)
+    @cython.locals(before=Slot, behind=Slot)
     cpdef drop(self, Slot slot)
     cpdef taken(self, Slot slot)
     cpdef released(self, Slot slot, count)

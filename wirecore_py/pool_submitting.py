@@ -79,7 +79,7 @@ class Submits:
         binding = self._usual.get(method)
         if binding is None:
             return None
-        found: turns.Slot | None = binding.dispatcher.turn()
+        found: turns.Slot | None = binding.turn()
         if found is not None:
             try:
                 found.submit(pending, result)

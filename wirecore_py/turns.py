@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ class Slot:
     """What a dispatcher knows of a connection; see ``wirecore.protocols.pool.slots``."""
 
     __slots__ = (
+        "_before",
+        "_behind",
         "_most",
         "blocked",
         "capacity",
@@ -48,6 +49,9 @@ class Slot:
         #: What sends its calls, and counts them: for who submits any.
         self.submitter: Any = None
         self.counts: Any = None
+        # Those beside it, while it waits for its turn.
+        self._before: Slot | None = None
+        self._behind: Slot | None = None
         self.since = 0  # a number that grows: of slots that are else equal the smallest is first
 
     def submit(self, pending: Any, result: Any) -> float:
@@ -64,58 +68,75 @@ class Slot:
 
 
 class LongestWaiting:
-    """Slots in the order in which they began to wait."""
+    """Slots in the order in which they began to wait. Each knows those beside it."""
 
-    __slots__ = ("_slots", "_turns")
+    __slots__ = ("_first", "_last", "_turns")
 
     def __init__(self) -> None:
-        # Not a dict: to find the first one passes over all that were taken out before it.
-        self._slots: OrderedDict[Slot, None] = OrderedDict()
+        self._first: Slot | None = None
+        self._last: Slot | None = None
         self._turns = 0
 
     def put(self, slot: Slot) -> None:
         """See Order."""
         self._turns += 1
         slot.since = self._turns
-        self._slots[slot] = None
+        last = self._last
+        slot._before = last
+        if last is None:
+            self._first = slot
+        else:
+            last._behind = slot
+        self._last = slot
 
     def drop(self, slot: Slot) -> None:
         """See Order."""
-        del self._slots[slot]
+        before, behind = slot._before, slot._behind
+        if before is None:
+            if slot is not self._first:
+                raise KeyError(slot)
+            self._first = behind
+        else:
+            before._behind = behind
+        if behind is None:
+            self._last = before
+        else:
+            behind._before = before
+        slot._before = slot._behind = None
 
     def taken(self, slot: Slot) -> None:
         """See Order."""
-        self._turns += 1
-        slot.since = self._turns
-        self._slots.move_to_end(slot)
+        self.drop(slot)
+        self.put(slot)
 
     def released(self, slot: Slot, count: int) -> None:
         """It waits as before."""
 
     def turn(self) -> Slot | None:
         """See Order."""
-        for slot in self._slots:
+        slot = self._first
+        if slot is not None:
             slot.outstanding += 1
             if slot.outstanding == slot._most:
                 slot.ready = False
-                del self._slots[slot]
+                self.drop(slot)
             else:
                 self.taken(slot)
-            return slot
-        return None
+        return slot
 
     def first(self) -> Slot | None:
         """See Order."""
-        for slot in self._slots:
-            return slot
-        return None
+        return self._first
 
     def best(self, slots: Iterable[Slot]) -> Slot | None:
         """See Order."""
         return min(slots, key=since_when, default=None)
 
     def __iter__(self) -> Iterator[Slot]:
-        return iter(self._slots)
+        slot = self._first
+        while slot is not None:
+            yield slot
+            slot = slot._behind
 
 
 def since_when(slot: Slot) -> int:

@@ -38,7 +38,7 @@ class World:
 
         self.pool = Pool(self._make, Done)
         self.pool._calls = object()
-        self.pool._usual["A.B"] = SimpleNamespace(dispatcher=self)
+        self.pool._usual["A.B"] = self
 
     def _make(self, method: Any, argument: Any, done: Any) -> Any:
         return SimpleNamespace(_subject=method, _value=argument, done=done)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from wirecore._backend import Backend
 
@@ -31,6 +33,15 @@ def test_who_has_waited_longest_is_next(backend: Backend) -> None:
     order.taken(b)
     order.drop(c)
     assert list(order) == [a, b]
+    with pytest.raises(KeyError):
+        order.drop(c)
+    order.put(c)
+    order.drop(b)
+    order.drop(a)
+    assert list(order) == [c]
+    order.drop(c)
+    assert list(order) == []
+    assert order.turn() is None
 
 
 def test_a_bound_may_be_any_number(backend: Backend) -> None:

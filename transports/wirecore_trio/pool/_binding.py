@@ -60,6 +60,8 @@ class Binding:
         self.node = node
         self.packing = codec.packing(options.max_message_size)
         self.dispatcher: Calls = Dispatcher(options.balancing, options.max_queue)
+        #: The dispatcher's: without a look-up for each call that is submitted.
+        self.turn = self.dispatcher.turn
         #: The connections that can be called over.
         self.connections: set[ProviderConnection] = set()
         self.statistics = PathStatistics()
