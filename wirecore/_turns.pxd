@@ -3,6 +3,7 @@
 cimport cython
 
 from wirecore._submitting cimport Submitter
+from wirecore._waiting cimport Submitted
 
 
 cdef class Slot:
@@ -14,7 +15,7 @@ cdef class Slot:
     cdef public Submitter submitter
 
     @cython.locals(submitter=Submitter)
-    cpdef submit(self, pending, result)
+    cpdef submit(self, Submitted pending, result)
 
 
 @cython.final
