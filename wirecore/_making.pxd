@@ -5,12 +5,17 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.type cimport PyType_Check
+from cpython.version cimport PY_VERSION_HEX
 
 cdef extern from "Python.h":
     PyTypeObject PyBaseObject_Type
     unsigned long Py_TPFLAGS_TUPLE_SUBCLASS
     bint PyType_HasFeature(PyTypeObject* kind, unsigned long feature)
     object PyType_GenericAlloc(PyTypeObject* kind, Py_ssize_t items)
+
+cdef enum:
+    # CPython 3.14's tuples keep their hash, which nobody outside can say is unknown yet.
+    KEEPS_HASHES = 0x030E0000
 
 ctypedef object (*Maker)(PyTypeObject* kind, object arguments, PyObject* keywords)
 
@@ -36,6 +41,8 @@ cdef inline int fill(object made, Py_ssize_t place, object item) except -1:
 
 cdef inline object answer_of(object kind, object call, object result):
     """A tuple of *kind*: *call*, its *result* and None."""
+    if PY_VERSION_HEX >= KEEPS_HASHES:
+        return tuple.__new__(kind, (call, result, None))
     made = room_for(kind, 3)
     fill(made, 0, call)
     fill(made, 1, result)
@@ -48,6 +55,9 @@ cdef inline object request_of(
     object size
 ):
     """A tuple of *kind*: one of *request_kind*, of an id and a method, and what belongs to it."""
+    if PY_VERSION_HEX >= KEEPS_HASHES:
+        request = tuple.__new__(request_kind, (call_id, method))
+        return tuple.__new__(kind, (request, target, argument, size))
     request = room_for(request_kind, 2)
     fill(request, 0, call_id)
     fill(request, 1, method)

@@ -125,7 +125,8 @@ cdef class Told:
 
     cdef int goes_over(self, mover) except -1:
         if mover is not self._mover:
-            self._several = self._mover is not None
+            if self._mover is not None:
+                self._several = True
             self._mover = mover
         return 0
 

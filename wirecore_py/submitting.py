@@ -24,11 +24,18 @@ def come(told: waiting.Told) -> bool:
     mover: moving.Mover | None = told._mover
     if mover is None or told._task is not None or told._ended:
         return False
+    if mover.ended:
+        told._mover = None  # who takes keeps nothing of it
+        return False
     # Its task adds nothing to what it has submitted.
     if told._several:
         mover._flusher.flush()
     elif mover.listed:
-        mover.push()
+        try:
+            mover.push()
+        except Exception as error:  # noqa: BLE001 - a defect, which is the connection's alone
+            mover._fail(error)
+            return False
     rhythm = mover._rhythm
     if rhythm.turn_is_due():
         return False

@@ -190,7 +190,8 @@ class Told:
     def _goes_over(self, mover: Any) -> None:
         """*mover* moves what something for it is submitted over."""
         if mover is not self._mover:
-            self._several = self._mover is not None
+            if self._mover is not None:
+                self._several = True
             self._mover = mover
 
 

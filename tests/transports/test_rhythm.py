@@ -282,24 +282,34 @@ def test_while_other_tasks_are_at_work_the_loop_has_its_turn_behind_each_wait(ru
     run(story)
 
 
+async def have_turn() -> None:
+    """As who reads in place, when nobody else has anything to do."""
+    await trio.testing.wait_all_tasks_blocked()
+    _rhythm.watch_pass()
+    await trio.lowlevel.checkpoint()
+
+
+needs_epoll = pytest.mark.skipif(sys.platform != "linux", reason="trio uses epoll on Linux alone")
+
+
+@needs_epoll
 def test_a_loop_says_whether_its_turn_would_find_anything_to_do(run_sockets: Run) -> None:
     async def story() -> None:
         idle = _IDLE_LOOP()
-        if sys.platform != "linux":
-            assert idle is None
-            return
         assert idle is not None
+        assert not idle()  # who else runs in this pass isn't known
+        await have_turn()
         assert idle()
         ours, theirs = socket.socketpair()
         with ours, theirs, trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.lowlevel.wait_readable, ours)
                 assert not idle()  # a task is to begin
-                await trio.testing.wait_all_tasks_blocked()
+                await have_turn()
                 assert idle()
                 theirs.send(b"x")
                 assert not idle()  # what somebody waits for is there
-                await trio.testing.wait_all_tasks_blocked()
+                await have_turn()
                 assert idle()
                 scope.deadline = trio.current_time() + 1
                 assert idle()
@@ -309,8 +319,53 @@ def test_a_loop_says_whether_its_turn_would_find_anything_to_do(run_sockets: Run
                 token = trio.lowlevel.current_trio_token()
                 token.run_sync_soon(lambda: None)
                 assert not idle()  # a thread, or a signal's handler, wants something
-                await trio.testing.wait_all_tasks_blocked()
+                await have_turn()
                 assert idle()
+
+    run_sockets(story)
+
+
+@needs_epoll
+def test_others_that_are_to_run_in_this_pass_are_something_to_do(run_sockets: Run) -> None:
+    async def story() -> None:
+        idle = _IDLE_LOOP()
+        assert idle is not None
+        answers: list[bool] = []
+
+        async def look() -> None:
+            await have_turn()
+            answers.append(idle())
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):  # whoever is first: the others have left trio's queue by then
+                nursery.start_soon(look)
+        assert answers == [False] * 3
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await have_turn()
+            assert idle()
+            nursery.cancel_scope.deadline = trio.current_time()
+            _rhythm.watch_pass()
+            with trio.CancelScope(shield=True):
+                await trio.lowlevel.checkpoint()
+                assert not idle()  # somebody's time was up as the pass began
+
+    run_sockets(story)
+
+
+@needs_epoll
+def test_passes_are_watched_where_somebody_says_so_and_no_longer(run_sockets: Run) -> None:
+    async def story() -> None:
+        runner: Any = trio.lowlevel.current_task()._runner
+        idle = _IDLE_LOOP()
+        assert idle is not None
+        for _ in range(2):
+            await have_turn()
+            assert idle()
+            assert "after_io_wait" in runner.instruments
+            await trio.lowlevel.checkpoint()
+            assert not idle()
+            assert "after_io_wait" not in runner.instruments
 
     run_sockets(story)
 

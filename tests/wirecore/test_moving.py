@@ -719,6 +719,29 @@ def test_who_takes_what_has_ended_reads_in_place_while_nothing_has(backend: Back
     assert come(told)
 
 
+def test_what_a_defect_raises_there_ends_the_one_connection(backend: Backend) -> None:
+    w = World(backend)
+    told = told_of(w, backend)
+    w.mover.hold()
+    w.put(b"call")
+    error = ValueError("a defect")
+
+    def fails(data: Any) -> int:
+        raise error
+
+    w.link.try_send = fails  # type: ignore[method-assign]
+    assert not backend.submitting.come(told)
+    assert w.seen == [("failed", error)]
+
+
+def test_who_takes_keeps_nothing_of_a_connection_that_has_ended(backend: Backend) -> None:
+    w = World(backend)
+    told = told_of(w, backend)
+    w.mover.ended = True
+    assert not backend.submitting.come(told)
+    assert told._mover is None
+
+
 def test_what_goes_over_several_connections_is_sent_by_the_flusher(backend: Backend) -> None:
     one, other = World(backend), World(backend)
     told = told_of(one, backend)
@@ -727,6 +750,9 @@ def test_what_goes_over_several_connections_is_sent_by_the_flusher(backend: Back
     for _ in range(2):
         backend.waiting.Submitted("Echo", "value", told)._begin(callers, None, 0.0)
     assert (told._mover, told._several) == (other.mover, True)
+    told._goes_over(one.mover)
+    assert told._several
+    told._goes_over(None)
     told._goes_over(one.mover)
     assert told._several
     one.mover.hold()

@@ -26,7 +26,7 @@ from ._flusher import current_flusher
 from ._link import Link
 from ._of_run import shared_buffer
 from ._owner import Owner
-from ._rhythm import current_rhythm, take_turn
+from ._rhythm import current_rhythm, take_turn, watch_pass
 from ._watch import current_watch
 from ._watched_reader import WatchedReader
 
@@ -220,6 +220,7 @@ class Pump(Mover):
                 self._over = trio.lowlevel.ParkingLot()
             return self._over.park()
         if self._takes_turn():
+            watch_pass()
             return trio.lowlevel.checkpoint()  # noqa: ASYNC105  # the caller awaits it
         return self.link.wait_readable()  # type: ignore[no-any-return]
 

@@ -51,11 +51,42 @@ async def take_turn(rhythm: Rhythm) -> None:
     """
     pump = rhythm.pump
     pump.turning += 1
+    watch_pass()
     try:
         await trio.lowlevel.checkpoint()
     finally:
         pump.turning -= 1
     rhythm.had_turn()
+
+
+class _Passes(trio.abc.Instrument):
+    """Whether the task that runs is the only one of this pass of the loop.
+
+    Those that are to run in a pass are trio's secret while it lasts: they have left the queue of
+    those that are ready. So it is looked at before, in passes that were announced by :meth:`watch`;
+    for others it costs nothing, as there is no instrument then.
+    """
+
+    def __init__(self, queue: Any, is_due: Callable[[], bool]) -> None:
+        self.alone = False
+        self._queue = queue
+        self._is_due = is_due
+        self._is_wanted = self._is_there = False
+
+    def watch(self) -> None:
+        """The next pass counts: the task that says so runs in it."""
+        self._is_wanted = True
+        if not self._is_there:
+            self._is_there = True
+            trio.lowlevel.add_instrument(self)
+
+    def after_io_wait(self, timeout: float) -> None:  # trio's signature
+        """A pass begins: what came is in the queue, and whose time is up will be next."""
+        self.alone = self._is_wanted and len(self._queue) <= 1 and not self._is_due()
+        if not self._is_wanted:
+            self._is_there = False
+            trio.lowlevel.remove_instrument(self)
+        self._is_wanted = False
 
 
 def _make() -> Rhythm:
@@ -78,20 +109,29 @@ def _idle_loop() -> Callable[[], bool] | None:
     try:
         if runner.is_guest:
             return None
-        queue, now, deadline = (
-            runner.runq,
-            runner.clock.current_time,
-            runner.deadlines.next_deadline,
-        )
+        queue, now = runner.runq, runner.clock.current_time
+        deadline = runner.deadlines.next_deadline
         waits = select.poll()
         waits.register(runner.io_manager._epoll.fileno(), select.POLLIN)
     except AttributeError:
         return None
+    passes = _Passes(queue, lambda: deadline() <= now())
+    _current_passes.set(passes)
 
     def idle() -> bool:
-        return not (queue or deadline() <= now() or waits.poll(0))
+        return passes.alone and not (queue or deadline() <= now() or waits.poll(0))
 
     return idle
+
+
+_current_passes: Final = trio.lowlevel.RunVar[_Passes | None]("wirecore.passes", None)
+
+
+def watch_pass() -> None:
+    """Whoever calls it is about to let the loop have a turn, and goes on in the next pass."""
+    passes = _current_passes.get()
+    if passes is not None:
+        passes.watch()
 
 
 #: That of the running trio loop.

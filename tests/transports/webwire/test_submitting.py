@@ -179,6 +179,9 @@ def test_wrong_arguments(open_server: OpenServer, run_sockets: Run) -> None:
             for arguments, keywords in wrong:
                 with pytest.raises(TypeError):
                     submit(*arguments, **keywords)
+            for name in ("bogus", "pending"):
+                with pytest.raises(TypeError, match=rf"submit\(\) .*'{name}'"):
+                    submit("echo", "x", **{name: 1})
             with pytest.raises(InvalidOption, match="timeout"):
                 submit("echo", "x", timeout=-1)
             pending = client.submit("echo", "x")

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import trio
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from ._options import ClientOptions
 else:
     Submits = default.webwire_submitting.Submits
+
+
+#: What ``submit`` takes besides a name, a payload and a Done.
+_KEYWORDS: Final = frozenset({"timeout", "codec", "reply"})
 
 
 class Asking(Submits, ClientHooks, ABC):
@@ -177,6 +181,9 @@ class Asking(Submits, ClientHooks, ABC):
     def _submit_otherwise(
         self, pending: PendingRequest[Any], name: str, payload: Any, keywords: dict[str, Any]
     ) -> None:
+        unknown = keywords.keys() - _KEYWORDS
+        if unknown:
+            raise TypeError(f"submit() got an unexpected keyword argument {min(unknown)!r}")
         self._submit_with(pending, name, payload, **keywords)
 
     def _submit_with(
