@@ -33,7 +33,7 @@ class Time:
         monkeypatch.setattr(_rhythm, "Core", lambda *_, **__: core)
         if not ready:
             monkeypatch.setattr(_rhythm, "_ready_tasks", lambda: None)
-            monkeypatch.setattr(_rhythm, "_idle_loop", lambda: None)
+            monkeypatch.setattr(_rhythm, "idle_loop", lambda: None)
 
     def _give_way(self) -> None:
         self.ways += 1

@@ -23,10 +23,11 @@ from ._amounts import HEADS, LAST_FLUSH, LAST_READS, READS_IN_A_ROW
 from ._clock import Timer, current_clock
 from ._company import current_company
 from ._flusher import current_flusher
+from ._idle import watch_pass
 from ._link import Link
 from ._of_run import shared_buffer
 from ._owner import Owner
-from ._rhythm import current_rhythm, take_turn, watch_pass
+from ._rhythm import current_rhythm, take_turn
 from ._watch import current_watch
 from ._watched_reader import WatchedReader
 

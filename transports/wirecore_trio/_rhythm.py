@@ -13,16 +13,16 @@ processes have the core between.
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from wirecore._backend import default
 from wirecore.session.limits import check_at_least, check_at_most
 
+from ._idle import idle_loop, watch_pass
 from ._of_run import OfRun
 
 if TYPE_CHECKING:
@@ -59,40 +59,10 @@ async def take_turn(rhythm: Rhythm) -> None:
     rhythm.had_turn()
 
 
-class _Passes(trio.abc.Instrument):
-    """Whether the task that runs is the only one of this pass of the loop.
-
-    Those that are to run in a pass are trio's secret while it lasts: they have left the queue of
-    those that are ready. So it is looked at before, in passes that were announced by :meth:`watch`;
-    for others it costs nothing, as there is no instrument then.
-    """
-
-    def __init__(self, queue: Any, is_due: Callable[[], bool]) -> None:
-        self.alone = False
-        self._queue = queue
-        self._is_due = is_due
-        self._is_wanted = self._is_there = False
-
-    def watch(self) -> None:
-        """The next pass counts: the task that says so runs in it."""
-        self._is_wanted = True
-        if not self._is_there:
-            self._is_there = True
-            trio.lowlevel.add_instrument(self)
-
-    def after_io_wait(self, timeout: float) -> None:  # trio's signature
-        """A pass begins: what came is in the queue, and whose time is up will be next."""
-        self.alone = self._is_wanted and len(self._queue) <= 1 and not self._is_due()
-        if not self._is_wanted:
-            self._is_there = False
-            trio.lowlevel.remove_instrument(self)
-        self._is_wanted = False
-
-
 def _make() -> Rhythm:
     # A system without sched_yield doesn't say how to let another process have the core.
     core = Core(time.perf_counter, getattr(os, "sched_yield", None), own=True)
-    return Rhythm(core, _ready_tasks(), _idle_loop())
+    return Rhythm(core, _ready_tasks(), idle_loop())
 
 
 def _ready_tasks() -> Callable[[], int] | None:
@@ -100,38 +70,6 @@ def _ready_tasks() -> Callable[[], int] | None:
     runner = getattr(trio.lowlevel.current_task(), "_runner", None)
     queue = getattr(runner, "runq", None)
     return getattr(queue, "__len__", None)
-
-
-def _idle_loop() -> Callable[[], bool] | None:
-    # What a pass would look at: tasks that are ready, deadlines, and what it waits for in the
-    # system, threads and signals included. As a guest it has to let its host go on besides.
-    runner: Any = getattr(trio.lowlevel.current_task(), "_runner", None)
-    try:
-        if runner.is_guest:
-            return None
-        queue, now = runner.runq, runner.clock.current_time
-        deadline = runner.deadlines.next_deadline
-        waits = select.poll()
-        waits.register(runner.io_manager._epoll.fileno(), select.POLLIN)
-    except AttributeError:
-        return None
-    passes = _Passes(queue, lambda: deadline() <= now())
-    _current_passes.set(passes)
-
-    def idle() -> bool:
-        return passes.alone and not (queue or deadline() <= now() or waits.poll(0))
-
-    return idle
-
-
-_current_passes: Final = trio.lowlevel.RunVar[_Passes | None]("wirecore.passes", None)
-
-
-def watch_pass() -> None:
-    """Whoever calls it is about to let the loop have a turn, and goes on in the next pass."""
-    passes = _current_passes.get()
-    if passes is not None:
-        passes.watch()
 
 
 #: That of the running trio loop.
