@@ -6,6 +6,7 @@ cdef class Callers:
     cdef object _wake
     cdef object _forget
     cdef object _given_up
+    cdef long _home
     cdef public object mover
     cdef public Py_ssize_t woken
 

@@ -3,6 +3,10 @@
 
 from collections import deque
 
+from cpython.pythread cimport PyThread_get_thread_ident
+
+from wirecore.rules import OTHER_THREAD
+
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
 ANSWERED = object()
 
@@ -16,13 +20,16 @@ cdef class Callers:
     call that its task gave up. *given_up*: what the scheduler wants to hear then.
 
     *woken*: tasks that have their outcome, and haven't had their turn. *mover*: what moves the
-    connection's bytes, once that is known.
+    connection's bytes, once that is known. *ident*: which thread it is, where calls may be
+    submitted by none but this; None: that isn't looked at.
     """
 
-    def __init__(self, wake, forget, given_up):
+    def __init__(self, wake, forget, given_up, ident=None):
         self._wake = wake
         self._forget = forget
         self._given_up = given_up
+        # The system says the same as *ident*, which is threading.get_ident, and sooner.
+        self._home = 0 if ident is None else PyThread_get_thread_ident()
         self.woken = 0
 
     cpdef Waiter new_call(self):
@@ -120,8 +127,8 @@ cdef class Told:
     cdef object add(self, pending):
         self._ended.append(pending)
         if self._task is not None:
-            task, self._task = self._task, None
-            self._wake(task)
+            self._wake(self._task)
+            self._task = None
 
     cdef int goes_over(self, mover) except -1:
         if mover is not self._mover:
@@ -158,9 +165,11 @@ cdef class Submitted(Waiter):
         self._told = told
 
     cpdef _begin(self, Callers callers, annotation, double begun, take=None):
-        """It is a call now; as Waiter's."""
+        """It is a call now; as Waiter's. Raises RuntimeError in another thread than theirs."""
         if callers is None:
             raise TypeError("callers are wanted, not NoneType")
+        if callers._home and callers._home != PyThread_get_thread_ident():
+            raise RuntimeError(OTHER_THREAD)
         self._callers = callers
         self.annotation = annotation
         self.begun = begun

@@ -373,8 +373,8 @@ class Mover:
             return
         if self._sent_in_pass or self.reading:
             if not (self.listed or self.reading):
-                self.listed = True
                 self._flusher.add(self)
+                self.listed = True
             self._held += 1
             if self._held >= _TOGETHER:
                 # For the peer to begin with; not where it takes this core for that.

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from wirecore.rules import OTHER_THREAD
+
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
 ANSWERED: Final = object()
 
@@ -21,20 +23,24 @@ class Callers:
     call that its task gave up. *given_up*: what the scheduler wants to hear then.
 
     *woken*: tasks that have their outcome, and haven't had their turn. *mover*: what moves the
-    connection's bytes, once that is known.
+    connection's bytes, once that is known. *ident*: which thread it is, where calls may be
+    submitted by none but this; None: that isn't looked at.
     """
 
-    __slots__ = ("_forget", "_given_up", "_wake", "mover", "woken")
+    __slots__ = ("_forget", "_given_up", "_home", "_ident", "_wake", "mover", "woken")
 
     def __init__(
         self,
         wake: Callable[[Any, Any], object],
         forget: Callable[[Any], object],
         given_up: Any,
+        ident: Callable[[], int] | None = None,
     ) -> None:
         self._wake = wake
         self._forget = forget
         self._given_up = given_up
+        self._ident = ident
+        self._home = 0 if ident is None else ident()
         self.mover: Any = None
         self.woken = 0
 
@@ -184,8 +190,8 @@ class Told:
         """*pending* has ended."""
         self._ended.append(pending)
         if self._task is not None:
-            task, self._task = self._task, None
-            self._wake(task)
+            self._wake(self._task)
+            self._task = None
 
     def _goes_over(self, mover: Any) -> None:
         """*mover* moves what something for it is submitted over."""
@@ -229,8 +235,10 @@ class Submitted(Waiter):
         begun: float,
         take: Callable[[Any], object] | None = None,
     ) -> None:
-        """It is a call now; as Waiter's."""
+        """It is a call now; as Waiter's. Raises RuntimeError in another thread than theirs."""
         self._is_of(callers, annotation, begun, take)
+        if callers._ident is not None and callers._ident() != callers._home:
+            raise RuntimeError(OTHER_THREAD)
         if isinstance(self._told, Told):
             self._told._goes_over(callers.mover)
 

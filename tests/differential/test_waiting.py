@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -321,3 +322,23 @@ def test_what_is_no_waiter_is_refused(backend: Backend) -> None:
         callers.deliver([("call", 5, None)], 1.0)
     with pytest.raises(TypeError):
         backend.waiting.Waiter("no callers")  # type: ignore[arg-type]
+
+
+def test_what_is_submitted_is_begun_in_one_thread_alone(backend: Backend) -> None:
+    callers = backend.waiting.Callers(lambda *_: None, lambda *_: None, None, threading.get_ident)
+    anywhere = backend.waiting.Callers(lambda *_: None, lambda *_: None, None)
+    problems: list[BaseException] = []
+
+    def begin() -> None:
+        backend.waiting.Submitted("Echo", "value", None)._begin(anywhere, None, 0.0)
+        try:
+            backend.waiting.Submitted("Echo", "value", None)._begin(callers, None, 0.0)
+        except RuntimeError as error:
+            problems.append(error)
+
+    begin()
+    assert problems == []
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    assert "from_thread" in str(*problems)

@@ -29,11 +29,14 @@ class Flusher:
         self._task: trio.lowlevel.Task | None = None
 
     def add(self, pump: Pump) -> None:
-        """Have ``pump.push`` called in the next batch."""
-        self._dirty.append(pump)
+        """Have ``pump.push`` called in the next batch.
+
+        Raises RuntimeError outside of the run, a thread say; then nothing has changed.
+        """
         if self._task is not None:
-            task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+        self._dirty.append(pump)
 
     async def run(self) -> None:
         """Push what is dirty, for ever."""

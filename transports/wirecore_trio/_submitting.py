@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from wirecore._backend import default
@@ -36,7 +37,7 @@ class Submitting(Calling):
 
     def __init__(self, call_timeout: float | None, forget: Callable[[Any], object]) -> None:
         super().__init__(call_timeout, forget)
-        self._submitters = Callers(self.failed, self.forget, None)
+        self._submitters = Callers(self.failed, self.forget, None, get_ident)
 
     def _submits_by(self, queue: str, high_water: int) -> None:
         """Calls go by the session's method *queue*, over the pump that is there; see Submitter."""

@@ -232,6 +232,26 @@ def test_times_of_their_own_leave_nothing_behind(open_server: OpenServer, run_so
     run_sockets(main)
 
 
+def test_a_thread_that_submits_is_told_where_to_and_harms_nobody(
+    open_server: OpenServer, run_sockets: Run
+) -> None:
+    async def main() -> None:
+        async with at_the_desk(open_server) as (_, client, _):
+            await settle()
+            for text in ("one", "two"):
+                with pytest.raises(RuntimeError, match="from_thread"):
+                    await trio.to_thread.run_sync(client.submit, "echo", "elsewhere")
+                assert (await client.request("echo", text)).text == text
+
+            def submit() -> webwire.PendingRequest[Payload]:
+                return trio.from_thread.run_sync(client.submit, "echo", "here")
+
+            pending = await trio.to_thread.run_sync(submit)
+            assert (await pending.wait()).text == "here"
+
+    run_sockets(main)
+
+
 # --- what becomes of them -------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from wirecore.protocols.webwire import (
 from wirecore.protocols.webwire.payload import split
 from wirecore.session.limits import check_seconds
 
-from .._arguments import require_seconds, require_type
+from .._arguments import require_known, require_seconds, require_type
 from .._pending import start
 from .._submitting import DEFAULT as _DEFAULT
 from ._codecs import Codec, require_codec
@@ -181,9 +181,7 @@ class Asking(Submits, ClientHooks, ABC):
     def _submit_otherwise(
         self, pending: PendingRequest[Any], name: str, payload: Any, keywords: dict[str, Any]
     ) -> None:
-        unknown = keywords.keys() - _KEYWORDS
-        if unknown:
-            raise TypeError(f"submit() got an unexpected keyword argument {min(unknown)!r}")
+        require_known("submit", keywords, _KEYWORDS)
         self._submit_with(pending, name, payload, **keywords)
 
     def _submit_with(
