@@ -375,3 +375,37 @@ def test_a_gateway_that_is_cancelled(backend: Backend, run_sockets: Run) -> None
             await until(lambda: echo.ended == [(1001, "")])
 
     run_sockets(story)
+
+
+def test_who_is_told_to_go_is_told_before_his_server_finds_that_all_is_over(
+    backend: Backend, run_sockets: Run
+) -> None:
+    """Or that would end the connection itself, in words of its own."""
+
+    class Slow(Caller):
+        async def call(self) -> None:
+            await self.say(CONNECT)
+
+            async def send(message: dict[str, Any]) -> None:
+                if message["type"] == "websocket.close":
+                    await trio.sleep(1)  # it is in a thread of its own, say
+                assert not self.ended
+                self.told.append(message)
+
+            await self._gateway(self.scope, self._get.receive, send)  # type: ignore[arg-type]
+            self.ended = True
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await accept(receive, send)
+        await receive()
+
+    async def story() -> None:
+        async with publishing(backend, app) as (_, gateway), trio.open_nursery() as nursery:
+            caller = Slow(gateway)
+            nursery.start_soon(caller.call)
+            await caller.wait_told(1)
+            await gateway.close_websockets()
+            assert caller.told[1:] == [{"type": "websocket.close", "code": 1001, "reason": ""}]
+            await until(lambda: caller.ended)
+
+    run_sockets(story)

@@ -44,6 +44,7 @@ class Relay(Passing):
         self._websocket: WebSocket | None = None
         self._is_gone = False
         self._is_closed = False
+        self._ending: trio.Event | None = None  # once somebody here ends it: when both are told
         self._opening = trio.CancelScope()
         self._telling = trio.Lock()  # both directions may end it
 
@@ -151,12 +152,19 @@ class Relay(Passing):
                 self._record.note(f"closed with {error.code}: {error.reason}", failed=True)
             await self._close(_close_of(error))
         except errors.InvalidState:
-            pass  # closed by the other direction, and the publisher has seen that
+            # Closed by the other direction, or as the gateway stops, and the publisher has seen
+            # that. The caller is to see it, too, before his server finds that all is over.
+            if self._ending is not None:
+                await self._ending.wait()
 
     async def _end(self, websocket: WebSocket, close: Close) -> None:
         """Tell both ends."""
-        websocket.start_close(close)
-        await self._close(close)
+        ending = self._ending = trio.Event()
+        try:
+            websocket.start_close(close)
+            await self._close(close)
+        finally:
+            ending.set()
 
     async def _close(self, close: Close) -> None:
         await self._tell({"type": "websocket.close", "code": close.code, "reason": close.reason})
