@@ -5,7 +5,7 @@ from collections import deque
 
 from cpython.pythread cimport PyThread_get_thread_ident
 
-from wirecore.rules import OTHER_THREAD
+from wirecore.errors import other_thread
 
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
 ANSWERED = object()
@@ -169,7 +169,7 @@ cdef class Submitted(Waiter):
         if callers is None:
             raise TypeError("callers are wanted, not NoneType")
         if callers._home and callers._home != PyThread_get_thread_ident():
-            raise RuntimeError(OTHER_THREAD)
+            raise other_thread()
         self._callers = callers
         self.annotation = annotation
         self.begun = begun

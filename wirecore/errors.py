@@ -203,6 +203,14 @@ class JsonStreamLimitExceeded(RemoteLimitExceeded, JsonStreamError):
 # --- loss --------------------------------------------------------------------------------
 
 
+def other_thread() -> RuntimeError:
+    """What is raised in a thread that calls what is another's."""
+    return RuntimeError(
+        "this belongs into the thread in which trio runs: elsewhere it is called by "
+        "trio.from_thread.run_sync"
+    )
+
+
 def without_frames(error: E) -> E:
     """*error*, to be kept: its traceback would keep all that was under way when it was raised."""
     at: BaseException | None = error

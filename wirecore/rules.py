@@ -145,12 +145,3 @@ def check_piece_classes(text: type, binary: type) -> None:
             raise TypeError(
                 f"text and binary must be classes whose instances have a __dict__, got {kind!r}"
             )
-
-
-# --- threads ------------------------------------------------------------------------------------
-
-#: What is raised to a thread that calls what is another's.
-OTHER_THREAD: Final = (
-    "this belongs into the thread in which trio runs: elsewhere it is called by "
-    "trio.from_thread.run_sync"
-)

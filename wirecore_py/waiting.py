@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from wirecore.rules import OTHER_THREAD
+from wirecore.errors import other_thread
 
 #: The outcome of a call that was answered; the result stands beside it, and may be None.
 ANSWERED: Final = object()
@@ -238,7 +238,7 @@ class Submitted(Waiter):
         """It is a call now; as Waiter's. Raises RuntimeError in another thread than theirs."""
         self._is_of(callers, annotation, begun, take)
         if callers._ident is not None and callers._ident() != callers._home:
-            raise RuntimeError(OTHER_THREAD)
+            raise other_thread()
         if isinstance(self._told, Told):
             self._told._goes_over(callers.mover)
 

@@ -69,14 +69,6 @@ class Slot:
         return 1.0
 
 
-@pytest.fixture
-def pure() -> Backend:
-    """The backend whose pool takes any slot."""
-    from wirecore._backend import load
-
-    return load("py")
-
-
 def test_a_usual_call_is_sent_over_the_provider_whose_turn_it_is(pure: Backend) -> None:
     w = World(pure)
     done = Done()

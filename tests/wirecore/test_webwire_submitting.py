@@ -60,14 +60,6 @@ class World:
         return SimpleNamespace(given=(name, payload, done), _fail=self.seen.append)
 
 
-@pytest.fixture
-def pure() -> Backend:
-    """The backend whose client takes any submitter."""
-    from wirecore._backend import load
-
-    return load("py")
-
-
 def test_a_request_is_sent_over_the_connection(pure: Backend) -> None:
     w = World(pure)
     done = Done()

@@ -13,20 +13,25 @@ from typing import Any, Final
 
 import trio
 
+from ._of_run import OfRun
 
-class _Passes(trio.abc.Instrument):
-    """Whether the task that runs is the only one of this pass of the loop.
+
+class _Loop(trio.abc.Instrument):
+    """The loop of *runner*, trio's. Raises AttributeError where it isn't as it is known here.
 
     Those that are to run in a pass are trio's secret while it lasts: they have left the queue of
     those that are ready. So it is looked at before, in passes that were announced by :meth:`watch`;
     for others it costs nothing, as there is no instrument then.
     """
 
-    def __init__(self, queue: Any, is_due: Callable[[], bool]) -> None:
-        self.alone = False
-        self._queue = queue
-        self._is_due = is_due
+    def __init__(self, runner: Any) -> None:
+        self._queue = runner.runq
+        self._now = runner.clock.current_time
+        self._deadline = runner.deadlines.next_deadline
+        self._waits = select.poll()
+        self._waits.register(runner.io_manager._epoll.fileno(), select.POLLIN)
         self._is_wanted = self._is_there = False
+        self._alone = False  # whether the task that runs is the only one of this pass
 
     def watch(self) -> None:
         """The next pass counts: the task that says so runs in it."""
@@ -37,14 +42,30 @@ class _Passes(trio.abc.Instrument):
 
     def after_io_wait(self, timeout: float) -> None:  # trio's signature
         """A pass begins: what came is in the queue, and whose time is up will be next."""
-        self.alone = self._is_wanted and len(self._queue) <= 1 and not self._is_due()
+        self._alone = self._is_wanted and len(self._queue) <= 1 and not self._is_due()
         if not self._is_wanted:
             self._is_there = False
             trio.lowlevel.remove_instrument(self)
         self._is_wanted = False
 
+    def is_idle(self) -> bool:
+        """Whether nobody waits for the task that asks, as far as is known."""
+        return self._alone and not (self._queue or self._is_due() or self._waits.poll(0))
 
-_current_passes: Final = trio.lowlevel.RunVar[_Passes | None]("wirecore.passes", None)
+    def _is_due(self) -> bool:
+        due: bool = self._deadline() <= self._now()
+        return due
+
+
+def _make() -> _Loop | None:
+    runner: Any = getattr(trio.lowlevel.current_task(), "_runner", None)
+    try:
+        return None if runner.is_guest else _Loop(runner)
+    except AttributeError:
+        return None
+
+
+_current_loop: Final[OfRun[_Loop | None]] = OfRun("loop", _make)
 
 
 def idle_loop() -> Callable[[], bool] | None:
@@ -53,27 +74,12 @@ def idle_loop() -> Callable[[], bool] | None:
     None: nothing does, as here trio has no ``epoll``, is a guest, whose host has to go on besides,
     or is another than those that are known.
     """
-    runner: Any = getattr(trio.lowlevel.current_task(), "_runner", None)
-    try:
-        if runner.is_guest:
-            return None
-        queue, now = runner.runq, runner.clock.current_time
-        deadline = runner.deadlines.next_deadline
-        waits = select.poll()
-        waits.register(runner.io_manager._epoll.fileno(), select.POLLIN)
-    except AttributeError:
-        return None
-    passes = _Passes(queue, lambda: deadline() <= now())
-    _current_passes.set(passes)
-
-    def idle() -> bool:
-        return passes.alone and not (queue or deadline() <= now() or waits.poll(0))
-
-    return idle
+    loop = _current_loop()
+    return None if loop is None else loop.is_idle
 
 
 def watch_pass() -> None:
     """Whoever calls it is about to let the loop have a turn, and goes on in the next pass."""
-    passes = _current_passes.get()
-    if passes is not None:
-        passes.watch()
+    loop = _current_loop()
+    if loop is not None:
+        loop.watch()
